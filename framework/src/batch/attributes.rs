@@ -1,0 +1,92 @@
+//! Attributes: what is known about frames besides their bytes. They exist only once somebody sets one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One frame's attribute.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct FrameAttribute {
+    /// The frame's index in its batch.
+    pub frame: u32,
+    /// The attribute's name.
+    pub key: String,
+    /// Its value, as text.
+    pub value: String,
+}
+
+/// The attributes of a batch: some hold for every frame (the peer's address), some for one (an id a plugin found).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    batch: Option<Arc<BTreeMap<String, String>>>,
+    frames: Option<Arc<Vec<FrameAttribute>>>,
+}
+
+impl Attributes {
+    /// Attributes that hold for every frame.
+    pub fn of_batch(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let map: BTreeMap<_, _> = pairs.into_iter().collect();
+        Self {
+            batch: (!map.is_empty()).then(|| Arc::new(map)),
+            frames: None,
+        }
+    }
+
+    /// True when nobody set one: the usual case, which costs nothing.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_none() && self.frames.is_none()
+    }
+
+    /// The value for a frame: its own first, then the batch's.
+    pub fn get(&self, frame: usize, key: &str) -> Option<&str> {
+        self.frame_attributes()
+            .iter()
+            .find(|own| own.frame as usize == frame && own.key == key)
+            .map(|own| own.value.as_str())
+            .or_else(|| self.batch.as_ref()?.get(key).map(String::as_str))
+    }
+
+    /// Those that hold for every frame.
+    pub fn batch_attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.batch
+            .iter()
+            .flat_map(|map| map.iter())
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Those of single frames, in frame order.
+    pub fn frame_attributes(&self) -> &[FrameAttribute] {
+        self.frames.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sets one for every frame.
+    pub fn set_batch(&mut self, key: &str, value: impl Into<String>) {
+        let map = Arc::make_mut(self.batch.get_or_insert_default());
+        map.insert(key.to_owned(), value.into());
+    }
+
+    /// Adds one of a single frame. Frames are added in ascending order.
+    pub fn push_frame(&mut self, attribute: FrameAttribute) {
+        Arc::make_mut(self.frames.get_or_insert_default()).push(attribute);
+    }
+
+    /// The batch's attributes, with none of single frames.
+    #[must_use]
+    pub fn batch_only(&self) -> Self {
+        Self {
+            batch: self.batch.clone(),
+            frames: None,
+        }
+    }
+
+    /// Copies the own attributes of frame `from` of `other` to frame `to` of this one.
+    pub fn copy_frame(&mut self, other: &Attributes, from: usize, to: usize) {
+        for own in other.frame_attributes() {
+            if own.frame as usize == from {
+                self.push_frame(FrameAttribute {
+                    frame: to as u32,
+                    ..own.clone()
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Frame numbers: (source id, start epoch, counter). With them the pipeline proves order and loss anywhere.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
+
+/// Consecutive frame numbers `first .. first + count`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, bincode::Encode, bincode::Decode)]
+pub struct Run {
+    /// The first counter of the run.
+    pub first: u64,
+    /// How many frames it covers.
+    pub count: u32,
+}
+
+/// The numbers of a batch's frames, in order. A filtered batch keeps its gaps: it has more than one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    /// The actor that read the frames.
+    pub source: Arc<str>,
+    /// When that source started counting, in nanoseconds since 1970: a restarted source counts from 0 under a later epoch.
+    pub epoch: u64,
+    runs: SmallVec<[Run; 1]>,
+}
+
+impl Numbers {
+    /// `count` frames from `first` on.
+    pub fn new(source: Arc<str>, epoch: u64, first: u64, count: u32) -> Self {
+        let runs = if count == 0 {
+            SmallVec::new()
+        } else {
+            smallvec![Run { first, count }]
+        };
+        Self { source, epoch, runs }
+    }
+
+    /// No frames yet, of the same source and epoch as `self`.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            epoch: self.epoch,
+            runs: SmallVec::new(),
+        }
+    }
+
+    /// Rebuilds numbers from their parts, as read back from a spill record.
+    pub fn from_runs(source: Arc<str>, epoch: u64, runs: &[Run]) -> Self {
+        Self {
+            source,
+            epoch,
+            runs: SmallVec::from_slice(runs),
+        }
+    }
+
+    /// The runs, in frame order.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Appends one frame's number, extending the last run when it follows it.
+    pub fn push(&mut self, number: u64) {
+        self.push_run(Run {
+            first: number,
+            count: 1,
+        });
+    }
+
+    /// Appends a run of numbers, joining it with the last one when it follows it.
+    pub fn push_run(&mut self, run: Run) {
+        if run.count == 0 {
+            return;
+        }
+        match self.runs.last_mut() {
+            Some(last) if last.first + u64::from(last.count) == run.first => last.count += run.count,
+            _ => self.runs.push(run),
+        }
+    }
+
+    /// How many frames are numbered.
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.count as usize).sum()
+    }
+
+    /// True when no frame is numbered.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The number of the frame at `index`, from 0.
+    pub fn get(&self, index: usize) -> Option<u64> {
+        let mut left = index as u64;
+        for run in &self.runs {
+            if left < u64::from(run.count) {
+                return Some(run.first + left);
+            }
+            left -= u64::from(run.count);
+        }
+        None
+    }
+
+    /// Appends to `into` the numbers of the frames `from .. to`.
+    pub fn copy_range(&self, from: usize, to: usize, into: &mut Numbers) {
+        let mut at = 0;
+        for run in &self.runs {
+            let end = at + run.count as usize;
+            let (low, high) = (from.max(at), to.min(end));
+            if low < high {
+                into.push_run(Run {
+                    first: run.first + (low - at) as u64,
+                    count: (high - low) as u32,
+                });
+            }
+            at = end;
+        }
+    }
+
+    /// The first and the last number, for spans and logs.
+    pub fn bounds(&self) -> Option<(u64, u64)> {
+        let first = self.runs.first()?;
+        let last = self.runs.last()?;
+        Some((first.first, last.first + u64::from(last.count) - 1))
+    }
+}

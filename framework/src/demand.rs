@@ -1,0 +1,130 @@
+//! Demand: bytes a downstream actor has said it can take. The permission to send, and so the bound on memory.
+//!
+//! Grants are cumulative totals under the edge's epoch: a repeated or late grant changes nothing (compare TCP's
+//! window, RFC 9293 section 3.8.6, and GenStage's demand). A batch may be sent while any demand is left; the ledger may
+//! go below zero by one batch, so `window + largest batch` bounds what is on an edge.
+
+/// Permission to have sent `total` bytes on an edge since its epoch began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The edge's epoch: raised when the downstream actor starts anew.
+    pub epoch: u32,
+    /// Bytes granted since the epoch began.
+    pub total: u64,
+}
+
+/// The upstream side of an edge: what it was granted and what it spent.
+#[derive(Debug, Default)]
+pub struct DemandLedger {
+    epoch: u32,
+    granted: u64,
+    spent: u64,
+}
+
+impl DemandLedger {
+    /// Takes a grant; one of an older epoch, or lower than what is known, is ignored.
+    pub fn grant(&mut self, grant: Grant) {
+        if grant.epoch > self.epoch {
+            *self = Self {
+                epoch: grant.epoch,
+                granted: grant.total,
+                spent: 0,
+            };
+        } else if grant.epoch == self.epoch {
+            self.granted = self.granted.max(grant.total);
+        }
+    }
+
+    /// True while any demand is left.
+    pub fn may_send(&self) -> bool {
+        self.granted > self.spent
+    }
+
+    /// Demand left, in bytes; 0 when overdrawn.
+    pub fn available(&self) -> u64 {
+        self.granted.saturating_sub(self.spent)
+    }
+
+    /// Notes that a batch of `cost` bytes was sent.
+    pub fn spend(&mut self, cost: usize) {
+        self.spent += cost as u64;
+    }
+}
+
+/// The downstream side of an edge: decides when to grant.
+///
+/// Grants are coalesced: one leaves when a quarter of the window has been let go of. A receiver that falls idle
+/// restores the whole window at once, so that an upstream actor never waits for a receiver that has nothing to do.
+#[derive(Debug)]
+pub struct Window {
+    size: u64,
+    epoch: u32,
+    received: u64,
+    released: u64,
+    granted: u64,
+    open: bool,
+}
+
+impl Window {
+    /// A closed window of `size` bytes: nothing is granted until [`Window::open`].
+    pub fn new(size: usize, epoch: u32) -> Self {
+        Self {
+            size: size.max(1) as u64,
+            epoch,
+            received: 0,
+            released: 0,
+            granted: 0,
+            open: false,
+        }
+    }
+
+    /// Starts granting.
+    pub fn open(&mut self) -> Option<Grant> {
+        self.open = true;
+        self.idle()
+    }
+
+    /// Grants nothing more until it is opened again; what was granted stays granted.
+    pub fn close(&mut self) {
+        self.open = false;
+    }
+
+    /// Changes the size, for fan-in, where the window moves to the edges that use it.
+    pub fn resize(&mut self, size: usize) {
+        self.size = size.max(1) as u64;
+    }
+
+    /// Notes a batch that arrived.
+    pub fn receive(&mut self, cost: usize) {
+        self.received += cost as u64;
+    }
+
+    /// Notes that the bytes of a batch were let go of; a grant is due when a quarter of the window has gathered.
+    pub fn release(&mut self, cost: usize) -> Option<Grant> {
+        self.released += cost as u64;
+        let due = self.released + self.size >= self.granted + self.size / 4;
+        due.then(|| self.renew()).flatten()
+    }
+
+    /// The receiver has nothing to do: restores the whole window.
+    pub fn idle(&mut self) -> Option<Grant> {
+        self.renew()
+    }
+
+    /// Bytes received and not let go of.
+    pub fn held(&self) -> u64 {
+        self.received - self.released
+    }
+
+    fn renew(&mut self) -> Option<Grant> {
+        let total = self.released + self.size;
+        if !self.open || total <= self.granted {
+            return None;
+        }
+        self.granted = total;
+        Some(Grant {
+            epoch: self.epoch,
+            total,
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! The one error a plugin returns: what happened, and what the actor that hosts the plugin does about it.
+
+use std::fmt;
+
+/// What the hosting actor does about an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// Back off, then go on at the frame that failed. Nothing is lost.
+    Retry,
+    /// Set this one frame aside as a dead letter and go on with the next.
+    Reject,
+    /// Stop the plugin; the supervisor builds it anew or fails the pipeline.
+    Stop,
+}
+
+/// An error of a plugin. It concerns the frame in hand; frames before it stand.
+#[derive(Debug)]
+pub struct Error {
+    reaction: Reaction,
+    what: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of everything a plugin does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The other side cannot take or give anything now: the actor backs off and resumes at this frame.
+    pub fn unavailable(what: impl Into<String>) -> Self {
+        Self::new(Reaction::Retry, what)
+    }
+
+    /// This frame can never succeed: it becomes a dead letter, the next one follows.
+    pub fn rejected(what: impl Into<String>) -> Self {
+        Self::new(Reaction::Reject, what)
+    }
+
+    /// The plugin cannot go on: the supervisor decides.
+    pub fn fatal(what: impl Into<String>) -> Self {
+        Self::new(Reaction::Stop, what)
+    }
+
+    fn new(reaction: Reaction, what: impl Into<String>) -> Self {
+        Self {
+            reaction,
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    /// Adds the cause, which is printed behind the text.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the actor does about it.
+    pub fn reaction(&self) -> Reaction {
+        self.reaction
+    }
+
+    /// The operating system's error behind this one, if that is what caused it.
+    pub fn io(&self) -> Option<&std::io::Error> {
+        self.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {source}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

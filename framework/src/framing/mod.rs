@@ -1,0 +1,68 @@
+//! Framing: how frames are cut from a byte stream, and written back into one.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::error::Result;
+
+/// What one call of [`Framing::decode`] found behind the last complete frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rest {
+    /// How many bytes the unfinished frame will have in all, framing bytes included, when its header already says so.
+    pub needs: Option<u64>,
+}
+
+/// Cuts a byte stream into frames and writes frames as one.
+///
+/// A framing decides only where frames end. The framework keeps the unfinished frame between two reads, enforces
+/// `max_frame_bytes`, counts what is discarded, and never calls `decode` with the middle of a frame first.
+pub trait Framing: Sized + 'static {
+    /// The framing's options: the keys beside `type` in a `framing` table.
+    type Config: DeserializeOwned + JsonSchema;
+    /// The framing's `type` in the config.
+    const NAME: &'static str;
+
+    /// Builds it from its options.
+    ///
+    /// # Errors
+    /// When options contradict each other; what single options may be is the schema's business.
+    fn new(config: Self::Config) -> Result<Self>;
+
+    /// Appends to `ends` the end of every complete frame in `input`, framing bytes included, as offsets into `input`, ascending.
+    /// `input` begins where a frame begins. Its first `scanned` bytes were already given, as the unfinished rest of the previous call.
+    ///
+    /// # Errors
+    /// When the stream cannot be followed any further (a bad checksum, a forbidden length): the connection is closed, with this reason.
+    fn decode(&mut self, input: &[u8], scanned: usize, ends: &mut Vec<u32>) -> Result<Rest>;
+
+    /// Appends `frame` and its framing bytes to `out`.
+    ///
+    /// # Errors
+    /// [`Error::rejected`](crate::error::Error::rejected) when this frame cannot be written in this framing (too long for its header).
+    fn encode(&self, frame: &[u8], out: &mut Vec<u8>) -> Result<()>;
+
+    /// The framing's own bytes before and behind each frame that `decode` found.
+    fn overhead(&self) -> (u32, u32) {
+        (0, 0)
+    }
+
+    /// Where, in an oversized frame's bytes, the next frame begins; none when that is not in `input`.
+    /// Framings whose header tells the length need not care: the framework skips exactly that many bytes.
+    fn resync(&self, input: &[u8]) -> Option<usize> {
+        let _ = input;
+        None
+    }
+
+    /// A text that two framings share exactly when they encode frames the same, such as `delimited:0a`. With it, a sink
+    /// that speaks the source's framing writes payloads as they are. None: always encode anew.
+    fn wire(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// True when what is left at the end of the stream is a frame (a last line without its newline).
+    fn rest_is_frame(&self) -> bool {
+        false
+    }
+}

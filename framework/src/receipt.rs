@@ -1,0 +1,159 @@
+//! The fate of a batch, travelling with it.
+//!
+//! Whoever holds a batch last settles it. A receipt that is dropped without a word counts as
+//! [`Fate::Dropped`], so a panic, a closed mailbox or a forgotten batch can never look like a delivery.
+//! A parent settles when all its children have, with the worst of their fates.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// How a batch ended, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Fate {
+    /// The sink has it, in the sense its `acknowledge` option defines.
+    Delivered = 0,
+    /// A plugin refused it; it is a dead letter or counted as rejected. It is not sent again.
+    Rejected = 1,
+    /// It left the pipeline undelivered. A spill store sends it again; without one it is lost.
+    Dropped = 2,
+}
+
+impl Fate {
+    fn from_u8(value: u8) -> Self {
+        match value {
+            0 => Self::Delivered,
+            1 => Self::Rejected,
+            _ => Self::Dropped,
+        }
+    }
+}
+
+/// A settled batch, as told to the actor that issued its receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// What the issuer named the batch.
+    pub token: u64,
+    /// The epoch under which it was handed down.
+    pub epoch: u64,
+    /// The worst fate among all parts of the batch.
+    pub fate: Fate,
+}
+
+/// Where an issuer's receipts come back to, shared by all of them.
+///
+/// With redelivery, the first drop *breaks* the epoch: every later batch of it is stale from that moment on,
+/// on every thread, and whoever holds one discards it. That keeps the order when the issuer sends again from the lowest unsettled
+/// batch (go-back-N) under the next epoch.
+pub struct Ledger {
+    redelivers: bool,
+    broken: AtomicU64,
+    report: Box<dyn Fn(Settled) + Send + Sync>,
+}
+
+impl Ledger {
+    /// A ledger whose issuer sends dropped batches again.
+    pub fn redelivering(report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
+        Self::new(true, report)
+    }
+
+    /// A ledger whose issuer only counts: what is dropped is lost, what follows goes on.
+    pub fn counting(report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
+        Self::new(false, report)
+    }
+
+    fn new(redelivers: bool, report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            redelivers,
+            broken: AtomicU64::new(0),
+            report: Box::new(report),
+        })
+    }
+
+    /// Issues the receipt of one batch. `epoch` starts at 1.
+    pub fn issue(self: &Arc<Self>, token: u64, epoch: u64) -> Receipt {
+        Receipt(Some(Arc::new(Node {
+            ledger: self.clone(),
+            token,
+            epoch,
+            pending: AtomicU32::new(1),
+            worst: AtomicU8::new(Fate::Delivered as u8),
+        })))
+    }
+}
+
+struct Node {
+    ledger: Arc<Ledger>,
+    token: u64,
+    epoch: u64,
+    pending: AtomicU32,
+    worst: AtomicU8,
+}
+
+impl Node {
+    fn settle(&self, fate: Fate) {
+        if fate == Fate::Dropped && self.ledger.redelivers {
+            self.ledger.broken.fetch_max(self.epoch, Ordering::AcqRel);
+        }
+        self.worst.fetch_max(fate as u8, Ordering::AcqRel);
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            (self.ledger.report)(Settled {
+                token: self.token,
+                epoch: self.epoch,
+                fate: Fate::from_u8(self.worst.load(Ordering::Acquire)),
+            });
+        }
+    }
+}
+
+/// One part's promise to report its fate, exactly once.
+pub struct Receipt(Option<Arc<Node>>);
+
+impl Receipt {
+    /// A receipt nobody waits for: for tests and for batches whose fate is known already.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Another part of the same batch: the issuer hears only when every part has settled.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        if let Some(node) = &self.0 {
+            node.pending.fetch_add(1, Ordering::AcqRel);
+        }
+        Self(self.0.clone())
+    }
+
+    /// Reports the fate of this part.
+    pub fn settle(mut self, fate: Fate) {
+        if let Some(node) = self.0.take() {
+            node.settle(fate);
+        }
+    }
+
+    /// True when an earlier batch of the same epoch was dropped: delivering this one would break the order,
+    /// so its holder drops it too.
+    pub fn is_stale(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|node| node.epoch <= node.ledger.broken.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(node) = self.0.take() {
+            node.settle(Fate::Dropped);
+        }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(node) => write!(f, "Receipt({}@{})", node.token, node.epoch),
+            None => f.write_str("Receipt(none)"),
+        }
+    }
+}
