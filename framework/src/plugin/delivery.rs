@@ -1,0 +1,97 @@
+//! What a sink writes: one batch, as wire bytes or frame by frame, resumable at the frame that failed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::batch::{Batch, Frame};
+
+/// A batch on its way out. A sink takes either wire bytes ([`Delivery::wire`], [`Delivery::advance`]) or frames
+/// ([`Delivery::next_frame`]), not both in one call.
+#[derive(Debug)]
+pub struct Delivery {
+    batch: Batch,
+    wire: Bytes,
+    ends: Arc<Vec<u32>>,
+    written: usize,
+    frame: usize,
+}
+
+impl Delivery {
+    /// A delivery of `batch`, whose frames are encoded in `wire` and end there at `ends`.
+    pub fn new(batch: Batch, wire: Bytes, ends: Arc<Vec<u32>>) -> Self {
+        Self {
+            batch,
+            wire,
+            ends,
+            written: 0,
+            frame: 0,
+        }
+    }
+
+    /// The wire bytes not written yet: the frames in the sink's framing.
+    pub fn wire(&self) -> &[u8] {
+        &self.wire[self.written..]
+    }
+
+    /// Notes that the first `bytes` of [`Delivery::wire`] were written.
+    pub fn advance(&mut self, bytes: usize) {
+        self.written = (self.written + bytes).min(self.wire.len());
+        let (written, ends) = (self.written, &self.ends);
+        // A write covers many frames; the search starts where the last one ended.
+        self.frame += ends[self.frame..].partition_point(|end| *end as usize <= written);
+    }
+
+    /// The next frame; taking it says that the one before is written.
+    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
+        (self.frame < self.batch.len()).then(|| {
+            self.frame += 1;
+            self.batch.frame(self.frame - 1)
+        })
+    }
+
+    /// True when everything was written.
+    pub fn is_done(&self) -> bool {
+        self.frame >= self.batch.len()
+    }
+
+    /// Frames written whole.
+    pub fn frames_written(&self) -> usize {
+        self.frame
+    }
+
+    /// The batch itself: numbers, attributes, trace.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Goes back to the start of the first frame that was not written whole: a new connection must not begin inside one.
+    pub(crate) fn rewind(&mut self) {
+        self.written = self.start_of(self.frame);
+    }
+
+    /// Takes back the frame handed out last by [`Delivery::next_frame`].
+    pub(crate) fn take_back_frame(&mut self) {
+        self.frame = self.frame.saturating_sub(1);
+        self.rewind();
+    }
+
+    /// Leaves out the frame that failed.
+    pub(crate) fn skip_frame(&mut self) {
+        self.frame = (self.frame + 1).min(self.batch.len());
+        self.rewind();
+    }
+
+    /// The batch back, with its receipt.
+    pub(crate) fn into_batch(self) -> Batch {
+        self.batch
+    }
+
+    fn start_of(&self, frame: usize) -> usize {
+        if frame == 0 {
+            0
+        } else {
+            self.ends.get(frame - 1).map_or(self.wire.len(), |end| *end as usize)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a source writes into: streams of bytes to be cut into frames, or frames.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::intake::{FrameIntake, Intake};
+use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
+use crate::error::{Error, Result};
+use crate::framing::{Cutter, FramingSpec};
+use crate::mailbox::Outlet;
+use crate::receipt::Ledger;
+use crate::telemetry::{Meters, Tracer, now_ns};
+
+/// Bytes of one read at most, and of one pooled buffer.
+pub const READ_BYTES: usize = 256 * 1024;
+
+/// Unused read buffers kept: 2 MiB, one window's worth.
+const SPARE_BUFFERS: usize = 8;
+
+/// Everything a reader actor gives its source. Cheap to clone; clones are the same feed.
+#[derive(Clone)]
+pub struct Feed {
+    pub(super) shared: Rc<Shared>,
+}
+
+pub(super) struct Shared {
+    source: Arc<str>,
+    epoch: u64,
+    next_number: Cell<u64>,
+    framing: FramingSpec,
+    pub(super) outlet: Rc<Outlet>,
+    pub(super) pool: Pool,
+    pub(super) buffer: RefCell<Option<PooledBuffer>>,
+    pub(super) partial_bytes: Cell<usize>,
+    pub(super) partial_limit: usize,
+    pub(super) meters: Meters,
+    ledger: Arc<Ledger>,
+    tracer: Tracer,
+    stopping: Cell<bool>,
+    stop: Notify,
+}
+
+/// What a [`Feed`] is made of.
+pub struct FeedParts {
+    /// The actor's name: the source id of the frames.
+    pub source: Arc<str>,
+    /// How byte streams are cut.
+    pub framing: FramingSpec,
+    /// Where batches go.
+    pub outlet: Rc<Outlet>,
+    /// Bytes of unfinished frames over all connections, at most.
+    pub partial_limit: usize,
+    /// What the actor counts.
+    pub meters: Meters,
+    /// Where receipts come back to.
+    pub ledger: Arc<Ledger>,
+    /// Decides which batches are traced.
+    pub tracer: Tracer,
+}
+
+impl Feed {
+    /// A feed that starts counting frames at 0 under a new epoch.
+    pub fn new(parts: FeedParts) -> Self {
+        Self {
+            shared: Rc::new(Shared {
+                source: parts.source,
+                epoch: now_ns(),
+                next_number: Cell::new(0),
+                framing: parts.framing,
+                outlet: parts.outlet,
+                pool: Pool::new(READ_BYTES, SPARE_BUFFERS),
+                buffer: RefCell::default(),
+                partial_bytes: Cell::new(0),
+                partial_limit: parts.partial_limit,
+                meters: parts.meters,
+                ledger: parts.ledger,
+                tracer: parts.tracer,
+                stopping: Cell::new(false),
+                stop: Notify::new(),
+            }),
+        }
+    }
+
+    /// Opens a byte stream: one connection, one file. Its bytes are cut by the source's framing; `attributes` go with every frame.
+    ///
+    /// # Errors
+    /// When the framing refuses its options.
+    pub fn stream(&self, attributes: Attributes) -> Result<Intake> {
+        let framing = self.shared.framing.build()?;
+        let cutter = Cutter::new(framing, self.shared.framing.limits);
+        Ok(Intake::new(self.shared.clone(), cutter, attributes))
+    }
+
+    /// Opens a stream of ready-made frames.
+    pub fn frames(&self, attributes: Attributes) -> FrameIntake {
+        FrameIntake::new(self.shared.clone(), attributes)
+    }
+
+    /// True once the source should come to an end.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.get()
+    }
+
+    /// Resolves when the source should come to an end: finish the frame in hand and return. Cancel-safe.
+    pub async fn stopping(&self) {
+        let notified = self.shared.stop.notified();
+        tokio::pin!(notified);
+        loop {
+            // Enabled before the flag is read, so that a stop between the two is not missed.
+            notified.as_mut().enable();
+            if self.is_stopping() {
+                return;
+            }
+            notified.as_mut().await;
+            notified.set(self.shared.stop.notified());
+        }
+    }
+
+    /// Asks the source to come to an end.
+    pub(crate) fn stop(&self) {
+        self.shared.stopping.set(true);
+        self.shared.stop.notify_waiters();
+    }
+
+    /// The meters of the actor.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+}
+
+impl Shared {
+    /// Numbers for `count` more frames.
+    pub(super) fn numbers(&self, count: usize) -> Numbers {
+        let first = self.next_number.get();
+        self.next_number.set(first + count as u64);
+        Numbers::new(self.source.clone(), self.epoch, first, count as u32)
+    }
+
+    /// An empty batch of frames with these attributes.
+    pub(super) fn builder(&self, attributes: &Attributes) -> BatchBuilder {
+        let mut builder = BatchBuilder::new(&self.numbers(0));
+        builder.batch_attributes(attributes.clone());
+        builder
+    }
+
+    /// Counts a batch, gives it a receipt and a trace, and sends it.
+    pub(super) fn send(&self, mut batch: Batch) {
+        let bytes = frame_bytes(&batch);
+        self.meters.frames_in.add(batch.len() as u64);
+        self.meters.bytes_in.add(bytes);
+        // The token is the frame count: without a store all a source can do about a drop is count what was lost.
+        batch.receipt = self.ledger.issue(batch.len() as u64, 1);
+        self.tracer.receive(&mut batch);
+        self.meters.frames_out.add(batch.len() as u64);
+        self.meters.bytes_out.add(bytes);
+        self.outlet.send(batch);
+    }
+
+    /// Takes the shared read buffer, or another when it travels with a batch.
+    pub(super) fn take_buffer(&self) -> PooledBuffer {
+        self.buffer.borrow_mut().take().unwrap_or_else(|| self.pool.take())
+    }
+
+    /// Notes that a stream's unfinished frame grew or shrank.
+    ///
+    /// # Errors
+    /// When all unfinished frames together pass `partial_bytes`: the stream that asked must end.
+    pub(super) fn account_partial(&self, before: usize, after: usize) -> Result<()> {
+        let total = self.partial_bytes.get() - before + after;
+        self.partial_bytes.set(total);
+        if after > before && total > self.partial_limit {
+            return Err(Error::rejected(format!(
+                "unfinished frames hold {total} bytes over all connections, more than partial_bytes = {}; raise it or lower max_frame_bytes",
+                self.partial_limit
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a batch's frames without framing.
+pub(crate) fn frame_bytes(batch: &Batch) -> u64 {
+    let framing = u64::from(batch.layout.head + batch.layout.tail) * batch.len() as u64;
+    u64::from(batch.ends.last().copied().unwrap_or(0)).saturating_sub(framing)
+}

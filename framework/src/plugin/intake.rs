@@ -1,0 +1,221 @@
+//! The two ways into a feed: bytes that a framing cuts, and frames.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::feed::{READ_BYTES, Shared};
+use crate::batch::{Attributes, Batch, BatchBuilder};
+use crate::error::Result;
+use crate::framing::{Cut, Cutter, Cutting};
+use crate::receipt::Receipt;
+use crate::telemetry::now_ns;
+
+/// What one [`Intake::fill`] did.
+#[derive(Debug)]
+pub enum Filled {
+    /// Bytes were read, frames cut and sent.
+    Read {
+        /// Bytes read.
+        bytes: usize,
+        /// Frames completed by them.
+        frames: usize,
+    },
+    /// The stream is at its end.
+    End,
+    /// Reading failed; `WouldBlock` means that nothing is there now.
+    Failed(io::Error),
+    /// The framing cannot follow the stream, or a bound was passed: close it, for this reason.
+    Refused(crate::error::Error),
+}
+
+/// One byte stream into the feed. Dropping it forgets its unfinished frame, which is counted; call [`Intake::finish`] at a regular end.
+pub struct Intake {
+    shared: Rc<Shared>,
+    cutter: Cutter,
+    attributes: Attributes,
+    cuts: Vec<Cut>,
+    partial: usize,
+}
+
+impl Intake {
+    pub(super) fn new(shared: Rc<Shared>, cutter: Cutter, attributes: Attributes) -> Self {
+        Self {
+            shared,
+            cutter,
+            attributes,
+            cuts: Vec::new(),
+            partial: 0,
+        }
+    }
+
+    /// Waits until the actor downstream takes more. Cancel-safe. Nothing may be read before.
+    pub async fn ready(&self) {
+        self.shared.outlet.permit().await;
+    }
+
+    /// True while the actor downstream takes more.
+    pub fn is_ready(&self) -> bool {
+        self.shared.outlet.may_send()
+    }
+
+    /// Reads once with `read` (at most 256 KiB), cuts what came into frames and sends them on as one batch.
+    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Filled {
+        let mut buffer = self.shared.take_buffer();
+        let lead = self.cutter.lead().len();
+        let room = buffer.as_mut_slice();
+        room[..lead].copy_from_slice(self.cutter.lead());
+        let outcome = match read(&mut room[lead..]) {
+            Ok(0) => Filled::End,
+            Ok(bytes) => {
+                let received_ns = now_ns();
+                return match self.cutter.cut(&buffer.as_ref()[..lead + bytes], lead, &mut self.cuts) {
+                    Ok(()) => {
+                        let frames = self.send_cuts(buffer, lead + bytes, received_ns);
+                        self.settle_partial().map_or_else(Filled::Refused, |()| Filled::Read { bytes, frames })
+                    }
+                    Err(error) => {
+                        self.send_cuts(buffer, lead + bytes, received_ns);
+                        Filled::Refused(error)
+                    }
+                };
+            }
+            Err(error) => Filled::Failed(error),
+        };
+        *self.shared.buffer.borrow_mut() = Some(buffer);
+        outcome
+    }
+
+    /// The regular end of the stream: a last frame without its delimiter still counts where the framing allows it.
+    pub fn finish(mut self) {
+        if let Some(cut) = self.cutter.finish() {
+            self.cuts.push(cut);
+            let buffer = self.shared.take_buffer();
+            self.send_cuts(buffer, 0, now_ns());
+        }
+    }
+
+    fn send_cuts(&mut self, buffer: crate::batch::PooledBuffer, used: usize, received_ns: u64) -> usize {
+        let mut frames = 0;
+        let mut cuts = std::mem::take(&mut self.cuts);
+        // A buffer that is mostly empty is not worth pinning: what it holds is copied out, and it is read into again.
+        let whole = if used >= READ_BYTES / 2 {
+            Some(buffer.into_shared())
+        } else {
+            let copies = &buffer;
+            for cut in &mut cuts {
+                if let Cutting::Range(range) = &cut.payload {
+                    cut.payload = Cutting::Owned(copies.as_ref()[range.clone()].to_vec());
+                }
+            }
+            *self.shared.buffer.borrow_mut() = Some(buffer);
+            None
+        };
+        for cut in cuts.drain(..) {
+            frames += cut.ends.len();
+            let (payload, mut pinned) = match (cut.payload, &whole) {
+                (Cutting::Owned(bytes), _) => {
+                    let pinned = bytes.capacity();
+                    (Bytes::from(bytes), pinned)
+                }
+                (Cutting::Range(range), Some(whole)) => (whole.slice(range), READ_BYTES),
+                (Cutting::Range(_), None) => continue,
+            };
+            pinned += cut.ends.capacity() * size_of::<u32>();
+            self.shared.send(Batch {
+                payload,
+                numbers: self.shared.numbers(cut.ends.len()),
+                ends: Arc::new(cut.ends),
+                layout: self.cutter.layout().clone(),
+                attributes: self.attributes.clone(),
+                trace: None,
+                received_ns,
+                pinned,
+                receipt: Receipt::none(),
+            });
+        }
+        self.cuts = cuts;
+        frames
+    }
+
+    fn settle_partial(&mut self) -> Result<()> {
+        let before = std::mem::replace(&mut self.partial, self.cutter.partial_bytes());
+        self.shared.account_partial(before, self.partial)
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        let discarded = self.cutter.discarded();
+        let left = self.cutter.partial_bytes() as u64;
+        let meters = &self.shared.meters;
+        meters.counter("oversized_frames").add(discarded.frames);
+        meters.counter("oversized_bytes").add(discarded.bytes);
+        meters.counter("truncated_bytes").add(discarded.truncated_bytes + left);
+        let total = self.shared.partial_bytes.get();
+        self.shared.partial_bytes.set(total.saturating_sub(self.partial));
+    }
+}
+
+/// A stream of ready-made frames into the feed. They are sent in batches, at the latest when [`FrameIntake::flush`] is called.
+pub struct FrameIntake {
+    shared: Rc<Shared>,
+    attributes: Attributes,
+    builder: BatchBuilder,
+}
+
+/// A batch of single frames is sent when it has this many bytes.
+const BATCH_BYTES: usize = 64 * 1024;
+
+impl FrameIntake {
+    pub(super) fn new(shared: Rc<Shared>, attributes: Attributes) -> Self {
+        let builder = shared.builder(&attributes);
+        Self {
+            shared,
+            attributes,
+            builder,
+        }
+    }
+
+    /// Waits until the actor downstream takes more. Cancel-safe.
+    pub async fn ready(&self) {
+        self.shared.outlet.permit().await;
+    }
+
+    /// True while the actor downstream takes more.
+    pub fn is_ready(&self) -> bool {
+        self.shared.outlet.may_send()
+    }
+
+    /// Adds a frame; a full batch is sent.
+    pub fn push(&mut self, frame: &[u8]) {
+        let number = self.shared.numbers(1).get(0).unwrap_or_default();
+        self.builder.push_span(frame, number);
+        if self.builder.payload_bytes() >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Sets an attribute of the frame pushed last.
+    pub fn attribute(&mut self, key: &str, value: &str) {
+        self.builder.attribute(key, value);
+    }
+
+    /// Sends what was pushed.
+    pub fn flush(&mut self) {
+        if self.builder.is_empty() {
+            return;
+        }
+        let next = self.shared.builder(&self.attributes);
+        let builder = std::mem::replace(&mut self.builder, next);
+        self.shared.send(builder.finish(now_ns(), None, Receipt::none()));
+    }
+}
+
+impl Drop for FrameIntake {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,180 @@
+//! Plugins: what users write. Three roles, one trait each, and the registry that lists them by hand.
+//!
+//! A plugin is built on the thread it runs on and never leaves it, so it need not be `Send`. It keeps no reference to the pipeline: what it may
+//! ask or tell goes through the [`Context`], the [`Feed`], the [`Output`] and the [`Delivery`] it is given.
+
+mod context;
+mod delivery;
+mod erased;
+mod feed;
+mod intake;
+mod output;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+pub use context::Context;
+pub use delivery::Delivery;
+pub use erased::{DynProcessor, DynSink, DynSource};
+pub use feed::Feed;
+pub use intake::{FrameIntake, Intake};
+pub use output::{Emitted, Frames, Output};
+pub use registry::{Entry, ProcessorEntry, Registry, SinkEntry, SourceEntry};
+
+use crate::batch::Frame;
+use crate::error::{Error, Result};
+
+/// Which thread an actor runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// The pipeline's data thread, shared with the other actors of the path: for what is cheap and never blocks.
+    Data,
+    /// A thread of its own: for what may block or compute for long.
+    Own,
+}
+
+/// Reads from somewhere. Hosted by a socket reader actor.
+///
+/// **Ordering**: frames leave in the order they are given to the feed. **Demand**: read only after [`Intake::ready`], so that
+/// a pipeline without a spill store pushes back to the peer. **Shutdown**: when [`Feed::stopping`] resolves, finish the frame in hand
+/// and return; after the shutdown deadline `run` is dropped wherever it waits.
+pub trait Source: Sized + 'static {
+    /// Its options: the keys of its table besides the framework's own. Doc comments become the help of `aqueduct plugins NAME`.
+    type Config: DeserializeOwned + JsonSchema;
+    /// Its `type` in the config.
+    const NAME: &'static str;
+    /// A table that works, shown by `aqueduct plugins NAME`.
+    const SAMPLE: &'static str = "";
+    /// Where it runs.
+    const PLACEMENT: Placement = Placement::Data;
+    /// Config keys that hold an address it listens on: two actors cannot share one.
+    const LISTENS: &'static [&'static str] = &[];
+
+    /// Builds it. Opens nothing: connections and files are `run`'s.
+    ///
+    /// # Errors
+    /// When options contradict each other, or a pattern does not compile.
+    fn new(config: Self::Config, context: &Context) -> Result<Self>;
+
+    /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves.
+    ///
+    /// # Errors
+    /// `unavailable`: the actor backs off and calls `run` again. `fatal`: the pipeline fails. A source that redials by itself returns neither.
+    fn run(&mut self, feed: &Feed) -> impl Future<Output = Result<()>>;
+}
+
+/// Does something to frames. Hosted by a processor actor.
+///
+/// **Ordering**: frames arrive in order and leave in the order they were emitted; with `workers = n` each worker has an instance of its own, and output is put
+/// back into input order. **Redelivery**: after a crash or a drop downstream frames may come again. **Panics** are caught: the plugin is
+/// built anew, its state is lost, and the frame that panicked becomes a dead letter.
+pub trait Processor: Sized + 'static {
+    /// Its options.
+    type Config: DeserializeOwned + JsonSchema;
+    /// Its `type` in the config.
+    const NAME: &'static str;
+    /// A table that works.
+    const SAMPLE: &'static str = "";
+    /// Where it runs, unless the config says `own_thread`.
+    const PLACEMENT: Placement = Placement::Own;
+    /// Named outputs besides the main one and `rejected`.
+    const OUTPUTS: &'static [&'static str] = &[];
+
+    /// Builds it, on the thread it will run on.
+    ///
+    /// # Errors
+    /// When options contradict each other, or a pattern does not compile.
+    fn new(config: Self::Config, context: &Context) -> Result<Self>;
+
+    /// Handles one frame: [`Output::keep`] it, [`Output::send`] it to a named output, [`Output::push`] a new one, or do nothing, which filters it out.
+    ///
+    /// # Errors
+    /// An error concerns this frame: what it emitted is taken back, earlier frames stand. `unavailable`: back off, then this frame again.
+    /// `rejected`: dead letter. `fatal`: the pipeline fails.
+    fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()>;
+
+    /// Handles a batch: for speed, or to await something. Frames must be taken from `frames` in order, each finished before the next.
+    /// Not cancelled except at the shutdown deadline; then the whole batch counts as dropped.
+    ///
+    /// # Errors
+    /// As for [`Processor::frame`], about the frame taken last.
+    fn batch(&mut self, frames: &mut Frames<'_>, out: &mut Output) -> impl Future<Output = Result<()>> {
+        async {
+            while let Some(frame) = frames.next(out) {
+                self.frame(frame, out)?;
+            }
+            Ok(())
+        }
+    }
+
+    /// How often [`Processor::tick`] is called while the actor lives; none: never.
+    fn tick_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Called between batches, about every [`Processor::tick_every`], for reports and counters.
+    fn tick(&mut self) {}
+}
+
+/// Writes to somewhere. Hosted by a sender actor, which connects, retries, resumes and settles.
+///
+/// **Ordering**: one delivery at a time, in order. **Redelivery**: after `unavailable` the same delivery comes again, from the frame that failed.
+pub trait Sink: Sized + 'static {
+    /// Its options.
+    type Config: DeserializeOwned + JsonSchema;
+    /// Its `type` in the config.
+    const NAME: &'static str;
+    /// A table that works.
+    const SAMPLE: &'static str = "";
+    /// Where it runs.
+    const PLACEMENT: Placement = Placement::Data;
+    /// Config keys that hold an address it listens on.
+    const LISTENS: &'static [&'static str] = &[];
+    /// Config keys that hold a path it writes: two actors cannot share one.
+    const PATHS: &'static [&'static str] = &[];
+
+    /// Builds it. Opens nothing.
+    ///
+    /// # Errors
+    /// When options contradict each other.
+    fn new(config: Self::Config, context: &Context) -> Result<Self>;
+
+    /// Gets ready: connects, waits for the client, opens the file. No demand is granted before. Cancel-safe: it may be dropped at shutdown.
+    ///
+    /// # Errors
+    /// `unavailable`: the actor backs off and calls it again. `fatal`: the pipeline fails.
+    fn open(&mut self) -> impl Future<Output = Result<()>>;
+
+    /// Writes what the delivery holds, until nothing is left. Progress is told with [`Delivery::advance`] or by taking frames.
+    ///
+    /// # Errors
+    /// `unavailable`: `open` again, then the rest from the frame that failed. `rejected`: this frame is a dead letter, the next follows. `fatal`: the pipeline fails.
+    fn write(&mut self, delivery: &mut Delivery) -> impl Future<Output = Result<()>>;
+
+    /// Called when nothing more is queued and before receipts are settled, so that a sink may buffer.
+    ///
+    /// # Errors
+    /// As for [`Sink::write`]; the batches written since the last flush are delivered again.
+    fn flush(&mut self) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
+
+    /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
+    fn watch(&mut self) -> impl Future<Output = Error> {
+        std::future::pending()
+    }
+
+    /// The end: flush, say goodbye. Called once, within the shutdown deadline.
+    ///
+    /// # Errors
+    /// They are logged; nothing comes after.
+    fn close(&mut self) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
+    }
+}
