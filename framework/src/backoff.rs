@@ -2,37 +2,7 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::units::Period;
-
-/// How long to wait between attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryConfig {
-    /// wait before the second attempt
-    pub first: Period,
-    /// longest wait
-    pub max: Period,
-    /// each wait is this many times the one before
-    #[schemars(range(min = 1.0, max = 10.0))]
-    pub multiplier: f64,
-    /// share of each wait that is random, 0 to 1: it keeps many clients from coming back in step
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub jitter: f64,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self {
-            first: Period(Duration::from_millis(100)),
-            max: Period(Duration::from_secs(30)),
-            multiplier: 2.0,
-            jitter: 0.5,
-        }
-    }
-}
+use crate::config::RetryConfig;
 
 /// The waits of one series of failed attempts.
 #[derive(Debug)]

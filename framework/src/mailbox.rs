@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::batch::{Batch, LEAST_COST_BYTES};
 use crate::demand::{DemandLedger, Grant, Window};
 use crate::receipt::Fate;
+use crate::telemetry::{Counter, Gauge, now_ns};
 
 /// Room in a mailbox for messages that are not batches: grants, joins, stops, settlements.
 pub const CONTROL_SLOTS: usize = 256;
@@ -48,21 +49,42 @@ pub fn slots(window_bytes: usize) -> usize {
 pub struct Outlet {
     edges: RefCell<Vec<OutEdge>>,
     granted: Notify,
-    waiting: Cell<bool>,
+}
+
+/// An edge as its upstream actor is given it.
+#[derive(Clone)]
+pub struct Edge {
+    /// Its name.
+    pub id: EdgeId,
+    /// The downstream actor.
+    pub to: Recipient<Arrival>,
+    /// What is counted on it.
+    pub meters: EdgeMeters,
+}
+
+/// What is counted on an edge, read by `status` from any thread.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeMeters {
+    /// Frames sent along it.
+    pub frames: Counter,
+    /// Bytes of their payloads, framing included.
+    pub bytes: Counter,
+    /// Since when the upstream actor has been waiting for demand, in nanoseconds since 1970; 0 while it is not.
+    pub waiting_since_ns: Gauge,
+    /// All such waits together, in nanoseconds.
+    pub waited_ns: Counter,
 }
 
 struct OutEdge {
-    id: EdgeId,
-    to: Recipient<Arrival>,
+    edge: Edge,
     ledger: DemandLedger,
 }
 
 impl Outlet {
     /// An output that leads along `edges`; with none, what is sent counts as delivered.
-    pub fn new(edges: Vec<(EdgeId, Recipient<Arrival>)>) -> Rc<Self> {
-        let edges = edges.into_iter().map(|(id, to)| OutEdge {
-            id,
-            to,
+    pub fn new(edges: Vec<Edge>) -> Rc<Self> {
+        let edges = edges.into_iter().map(|edge| OutEdge {
+            edge,
             ledger: DemandLedger::default(),
         });
         Rc::new(Self {
@@ -73,7 +95,7 @@ impl Outlet {
 
     /// Tells every downstream actor where to send its grants.
     pub fn join(&self, grants_to: &Recipient<Granted>) {
-        for edge in self.edges.borrow().iter() {
+        for OutEdge { edge, .. } in self.edges.borrow().iter() {
             edge.to.do_send(Arrival::Joined(edge.id, grants_to.clone()));
         }
     }
@@ -88,23 +110,34 @@ impl Outlet {
         self.edges.borrow().iter().all(|edge| edge.ledger.may_send())
     }
 
-    /// True while the actor waits for demand: the edge is saturated.
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.get()
-    }
-
     /// Waits until every branch has demand. Cancel-safe; one waiter at a time.
     pub async fn permit(&self) {
+        if self.may_send() {
+            return;
+        }
+        let since = now_ns();
+        let lacking = self.lacking(since);
+        // Ends the wait on the meters also when this future is dropped.
+        let _end = Wait { edges: lacking, since };
         while !self.may_send() {
-            self.waiting.set(true);
             self.granted.notified().await;
         }
-        self.waiting.set(false);
+    }
+
+    fn lacking(&self, since: u64) -> Vec<EdgeMeters> {
+        let edges = self.edges.borrow();
+        let lacking = edges.iter().filter(|edge| !edge.ledger.may_send());
+        lacking
+            .map(|OutEdge { edge, .. }| {
+                edge.meters.waiting_since_ns.set(since);
+                edge.meters.clone()
+            })
+            .collect()
     }
 
     /// Takes a grant, and wakes who waits for it.
     pub fn grant(&self, Granted(id, grant): Granted) {
-        if let Some(edge) = self.edges.borrow_mut().iter_mut().find(|edge| edge.id == id) {
+        if let Some(edge) = self.edges.borrow_mut().iter_mut().find(|out| out.edge.id == id) {
             edge.ledger.grant(grant);
             self.granted.notify_one();
         }
@@ -126,8 +159,23 @@ impl Outlet {
 
     /// Tells every downstream actor that nothing more will come.
     pub fn finish(&self) {
-        for edge in self.edges.borrow().iter() {
+        for OutEdge { edge, .. } in self.edges.borrow().iter() {
             edge.to.do_send(Arrival::Finished(edge.id));
+        }
+    }
+}
+
+struct Wait {
+    edges: Vec<EdgeMeters>,
+    since: u64,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let waited = now_ns().saturating_sub(self.since);
+        for edge in &self.edges {
+            edge.waiting_since_ns.set(0);
+            edge.waited_ns.add(waited);
         }
     }
 }
@@ -135,11 +183,13 @@ impl Outlet {
 impl OutEdge {
     fn send(&mut self, batch: Batch) {
         self.ledger.spend(batch.cost());
-        match self.to.try_send(Arrival::Batch(self.id, batch)) {
+        self.edge.meters.frames.add(batch.len() as u64);
+        self.edge.meters.bytes.add(batch.payload.len() as u64);
+        match self.edge.to.try_send(Arrival::Batch(self.edge.id, batch)) {
             Ok(()) => {}
             // The batch comes back inside the error and is dropped with it: its receipt says so upstream.
-            Err(SendError::Full(_)) => tracing::error!(edge = self.id, "mailbox full under demand: a bug, please report it"),
-            Err(SendError::Closed(_)) => tracing::debug!(edge = self.id, "the downstream actor is gone"),
+            Err(SendError::Full(_)) => tracing::error!(edge = self.edge.id, "mailbox full under demand: a bug, please report it"),
+            Err(SendError::Closed(_)) => tracing::debug!(edge = self.edge.id, "the downstream actor is gone"),
         }
     }
 }

@@ -14,7 +14,10 @@ pub struct Delivery {
     wire: Bytes,
     ends: Arc<Vec<u32>>,
     written: usize,
+    /// Frames written whole, and the one handed out last when `by_frame`.
     frame: usize,
+    /// A frame is in the sink's hands.
+    by_frame: bool,
 }
 
 impl Delivery {
@@ -26,6 +29,7 @@ impl Delivery {
             ends,
             written: 0,
             frame: 0,
+            by_frame: false,
         }
     }
 
@@ -44,7 +48,8 @@ impl Delivery {
 
     /// The next frame; taking it says that the one before is written.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        (self.frame < self.batch.len()).then(|| {
+        self.by_frame = self.frame < self.batch.len();
+        self.by_frame.then(|| {
             self.frame += 1;
             self.batch.frame(self.frame - 1)
         })
@@ -57,7 +62,7 @@ impl Delivery {
 
     /// Frames written whole.
     pub fn frames_written(&self) -> usize {
-        self.frame
+        self.frame - usize::from(self.by_frame)
     }
 
     /// The batch itself: numbers, attributes, trace.
@@ -67,19 +72,20 @@ impl Delivery {
 
     /// Goes back to the start of the first frame that was not written whole: a new connection must not begin inside one.
     pub(crate) fn rewind(&mut self) {
+        self.frame -= usize::from(std::mem::take(&mut self.by_frame));
         self.written = self.start_of(self.frame);
     }
 
-    /// Takes back the frame handed out last by [`Delivery::next_frame`].
-    pub(crate) fn take_back_frame(&mut self) {
-        self.frame = self.frame.saturating_sub(1);
-        self.rewind();
+    /// The frame that an error of the sink is about.
+    pub(crate) fn failed_frame(&self) -> usize {
+        self.frame.saturating_sub(usize::from(self.by_frame)).min(self.batch.len().saturating_sub(1))
     }
 
     /// Leaves out the frame that failed.
     pub(crate) fn skip_frame(&mut self) {
-        self.frame = (self.frame + 1).min(self.batch.len());
-        self.rewind();
+        self.frame = (self.failed_frame() + 1).min(self.batch.len());
+        self.by_frame = false;
+        self.written = self.start_of(self.frame);
     }
 
     /// The batch back, with its receipt.

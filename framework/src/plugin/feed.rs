@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::framings::FramingSpec;
 use super::intake::{FrameIntake, Intake};
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
 use crate::error::{Error, Result};
-use crate::framing::{Cutter, FramingSpec};
+use crate::framing::Cutter;
 use crate::mailbox::Outlet;
 use crate::receipt::Ledger;
 use crate::telemetry::{Meters, Tracer, now_ns};

@@ -7,11 +7,10 @@ mod context;
 mod delivery;
 mod erased;
 mod feed;
+mod framings;
 mod intake;
 mod output;
 mod registry;
-#[cfg(test)]
-mod tests;
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,10 +21,12 @@ use serde::de::DeserializeOwned;
 pub use context::Context;
 pub use delivery::Delivery;
 pub use erased::{DynProcessor, DynSink, DynSource};
-pub use feed::Feed;
-pub use intake::{FrameIntake, Intake};
-pub use output::{Emitted, Frames, Output};
-pub use registry::{Entry, ProcessorEntry, Registry, SinkEntry, SourceEntry};
+pub(crate) use feed::frame_bytes;
+pub use feed::{Feed, FeedParts};
+pub use framings::FramingSpec;
+pub use intake::{Filled, FrameIntake, Intake};
+pub use output::{Emitted, Frames, Output, REJECTED};
+pub use registry::{About, Blueprint, Registry};
 
 use crate::batch::Frame;
 use crate::error::{Error, Result};
@@ -55,6 +56,8 @@ pub trait Source: Sized + 'static {
     const PLACEMENT: Placement = Placement::Data;
     /// Config keys that hold an address it listens on: two actors cannot share one.
     const LISTENS: &'static [&'static str] = &[];
+    /// True when its peer closes if it is not read fast enough: `check` warns where a full store would block it.
+    const WILL_NOT_WAIT: bool = false;
 
     /// Builds it. Opens nothing: connections and files are `run`'s.
     ///
@@ -152,18 +155,11 @@ pub trait Sink: Sized + 'static {
     fn open(&mut self) -> impl Future<Output = Result<()>>;
 
     /// Writes what the delivery holds, until nothing is left. Progress is told with [`Delivery::advance`] or by taking frames.
+    /// When it returns, the batch counts as delivered: what the sink promises (written, synced) must be true by then.
     ///
     /// # Errors
     /// `unavailable`: `open` again, then the rest from the frame that failed. `rejected`: this frame is a dead letter, the next follows. `fatal`: the pipeline fails.
     fn write(&mut self, delivery: &mut Delivery) -> impl Future<Output = Result<()>>;
-
-    /// Called when nothing more is queued and before receipts are settled, so that a sink may buffer.
-    ///
-    /// # Errors
-    /// As for [`Sink::write`]; the batches written since the last flush are delivered again.
-    fn flush(&mut self) -> impl Future<Output = Result<()>> {
-        async { Ok(()) }
-    }
 
     /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
     fn watch(&mut self) -> impl Future<Output = Error> {

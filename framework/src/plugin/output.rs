@@ -1,6 +1,6 @@
 //! What a processor emits, frame by frame, with rollback of the frame in hand.
 
-use crate::batch::{Attributes, Batch, BatchBuilder, Frame, FrameAttribute, Numbers};
+use crate::batch::{Batch, BatchBuilder, Frame, FrameAttribute, Numbers};
 use crate::error::Error;
 use crate::receipt::Receipt;
 
@@ -8,17 +8,27 @@ use crate::receipt::Receipt;
 pub struct Frames<'a> {
     batch: &'a Batch,
     next: usize,
+    end: usize,
 }
 
 impl<'a> Frames<'a> {
-    /// The frames of `batch` from `from` on.
-    pub fn new(batch: &'a Batch, from: usize) -> Self {
-        Self { batch, next: from }
+    /// All frames of `batch`.
+    pub fn new(batch: &'a Batch) -> Self {
+        Self::between(batch, 0, batch.len())
+    }
+
+    /// The frames `from .. to` of `batch`.
+    pub(crate) fn between(batch: &'a Batch, from: usize, to: usize) -> Self {
+        Self {
+            batch,
+            next: from,
+            end: to.min(batch.len()),
+        }
     }
 
     /// The next frame. What is emitted until the next call belongs to it, and is taken back when it fails.
     pub fn next(&mut self, out: &mut Output) -> Option<Frame<'a>> {
-        let frame = (self.next < self.batch.len()).then(|| self.batch.frame(self.next))?;
+        let frame = (self.next < self.end).then(|| self.batch.frame(self.next))?;
         out.begin(self.next);
         self.next += 1;
         Some(frame)
@@ -36,7 +46,7 @@ impl<'a> Frames<'a> {
 
     /// Frames not taken yet.
     pub fn left(&self) -> usize {
-        self.batch.len() - self.next
+        self.end - self.next
     }
 }
 
@@ -290,10 +300,4 @@ fn push_bare(builder: &mut BatchBuilder, batch: &Batch, index: u32) {
 
 fn number(numbers: &Numbers, index: u32) -> u64 {
     numbers.get(index as usize).unwrap_or_default()
-}
-
-/// The attributes that a dead letter carries.
-pub(crate) fn rejection(attributes: &mut Attributes, actor: &str, reason: &str) {
-    attributes.set_batch("aqueduct.rejected.reason", reason);
-    attributes.set_batch("aqueduct.rejected.actor", actor);
 }

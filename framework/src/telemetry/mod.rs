@@ -1,7 +1,9 @@
 //! What the outside sees of a pipeline: meters, spans, logs.
 
+mod clock;
 mod meters;
 mod trace;
 
+pub use clock::now_ns;
 pub use meters::{Counter, Gauge, Meters, Snapshot};
-pub use trace::TraceContext;
+pub use trace::{TraceContext, Tracer};

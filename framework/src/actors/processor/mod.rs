@@ -1,0 +1,123 @@
+//! The processor: hosts a processor plugin, on the data thread when it is cheap, else on threads of its own.
+
+mod inline;
+mod outputs;
+mod reorder;
+mod runner;
+mod workers;
+
+use std::rc::Rc;
+
+use actix::prelude::*;
+
+use super::{Ended, Order};
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, slots};
+use crate::plugin::{Blueprint, Context as PluginContext, DynProcessor, Placement};
+use crate::telemetry::Tracer;
+use outputs::Outputs;
+use workers::{Done, Pool};
+
+/// What a processor is made of.
+#[derive(Clone)]
+pub struct ProcessorParts {
+    /// Name, folder and meters.
+    pub context: PluginContext,
+    /// The plugin.
+    pub plugin: Blueprint<dyn DynProcessor>,
+    /// Bytes that may wait for or be in it.
+    pub window_bytes: usize,
+    /// Instances, each on a thread of its own when there are several.
+    pub workers: usize,
+    /// Where it runs.
+    pub placement: Placement,
+    /// The edges that feed it.
+    pub upstream: Vec<EdgeId>,
+    /// Where each output leads: name (empty for the main one), edges.
+    pub outputs: Vec<(String, Vec<Edge>)>,
+    /// Makes its spans.
+    pub tracer: Tracer,
+    /// Hears how it ended.
+    pub supervisor: Recipient<Ended>,
+}
+
+/// The actor.
+pub struct Processor {
+    parts: ProcessorParts,
+    inbox: Rc<Inbox>,
+    outputs: Rc<Outputs>,
+    pool: Option<Rc<Pool>>,
+}
+
+impl Processor {
+    /// Made on the thread it runs on.
+    pub fn new(parts: ProcessorParts) -> Self {
+        Self {
+            inbox: Inbox::new(&parts.upstream, parts.window_bytes),
+            outputs: Rc::new(Outputs::new(&parts)),
+            pool: None,
+            parts,
+        }
+    }
+}
+
+impl Actor for Processor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(slots(self.parts.window_bytes));
+        self.outputs.join(&ctx.address().recipient());
+        let (parts, inbox, outputs) = (self.parts.clone(), self.inbox.clone(), self.outputs.clone());
+        let work = if parts.workers == 1 && parts.placement == Placement::Data {
+            futures_util::future::Either::Left(inline::work(parts, inbox, outputs))
+        } else {
+            let pool = Rc::new(Pool::start(&parts, &ctx.address().recipient()));
+            self.pool = Some(pool.clone());
+            futures_util::future::Either::Right(workers::work(pool, inbox, outputs))
+        };
+        ctx.spawn(work.into_actor(self).map(|outcome, processor, ctx| {
+            processor.outputs.finish();
+            processor.parts.supervisor.do_send(Ended {
+                actor: processor.parts.context.actor.clone(),
+                outcome,
+            });
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<Arrival> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
+        self.inbox.take(arrival);
+    }
+}
+
+impl Handler<Granted> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, granted: Granted, _: &mut Self::Context) {
+        self.outputs.grant(granted);
+    }
+}
+
+impl Handler<Done> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, done: Done, _: &mut Self::Context) {
+        if let Some(pool) = &self.pool {
+            pool.take(done);
+        }
+    }
+}
+
+impl Handler<Order> for Processor {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, ctx: &mut Self::Context) {
+        if order == Order::Terminate {
+            self.outputs.finish();
+            ctx.stop();
+        }
+    }
+}

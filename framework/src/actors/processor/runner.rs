@@ -1,0 +1,155 @@
+//! Runs one plugin instance on one batch: rollback, retries, dead letters, panics.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+
+use super::ProcessorParts;
+use crate::actors::{build, panic_text};
+use crate::backoff::Backoff;
+use crate::batch::Batch;
+use crate::config::RetryConfig;
+use crate::error::{Error, Reaction, Result};
+use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
+use crate::receipt::Fate;
+use crate::telemetry::{Counter, Gauge, Tracer, now_ns};
+
+/// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
+const PANICS_IN_A_ROW: u32 = 1_000;
+
+/// A plugin instance and what is needed to build it anew.
+pub(super) struct Runner {
+    plan: Blueprint<dyn DynProcessor>,
+    context: Context,
+    plugin: Box<dyn DynProcessor>,
+    output: Output,
+    tracer: Tracer,
+    backoff: Backoff,
+    panics_in_a_row: u32,
+    panics: Counter,
+    retries: Counter,
+    /// When the batch in hand was begun, 0 while idle: the watchdog reads it.
+    busy_since_ns: Gauge,
+    ticked: Instant,
+}
+
+impl Runner {
+    pub(super) fn new(parts: &ProcessorParts) -> Result<Self> {
+        let context = parts.context.clone();
+        Ok(Self {
+            plugin: build(&parts.plugin, &context)?,
+            output: Output::new(parts.plugin.about.outputs),
+            plan: parts.plugin.clone(),
+            tracer: parts.tracer.clone(),
+            backoff: Backoff::new(RetryConfig::default()),
+            panics_in_a_row: 0,
+            panics: context.counter("panics"),
+            retries: context.counter("retries"),
+            busy_since_ns: context.gauge("busy_since_ns"),
+            ticked: Instant::now(),
+            context,
+        })
+    }
+
+    pub(super) fn tick_every(&self) -> Option<Duration> {
+        self.plugin.tick_every()
+    }
+
+    /// Lets the plugin do what it does between batches.
+    pub(super) fn tick_if_due(&mut self) {
+        if self.tick_every().is_some_and(|period| self.ticked.elapsed() >= period) {
+            self.ticked = Instant::now();
+            self.plugin.tick();
+        }
+    }
+
+    /// Runs a batch to its end. What it emits carries children of the batch's receipt; its own part is settled.
+    ///
+    /// # Errors
+    /// When the plugin cannot go on: the batch counts as dropped.
+    pub(super) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
+        let span = self.tracer.span("process", "internal", &mut batch);
+        self.busy_since_ns.set(now_ns());
+        let outcome = self.frames(&batch).await;
+        self.busy_since_ns.set(0);
+        outcome?;
+        let emitted = self.output.emit(&batch);
+        batch.receipt.settle(Fate::Delivered);
+        drop(span);
+        Ok(emitted)
+    }
+
+    async fn frames(&mut self, batch: &Batch) -> Result<()> {
+        match self.stretch(batch, 0, batch.len()).await? {
+            Stretch::Done => {
+                self.panics_in_a_row = 0;
+                return Ok(());
+            }
+            Stretch::Panicked { .. } => self.output.roll_back(0),
+        }
+        // A panic may have come from any frame the plugin had looked at: one at a time finds the culprit.
+        for index in 0..batch.len() {
+            if let Stretch::Panicked { text } = self.stretch(batch, index, index + 1).await? {
+                self.output.roll_back(index);
+                self.output.reject(index, &self.context.actor, &format!("the plugin panicked: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the frames `from .. to`, resuming behind rejected frames and at unavailable ones.
+    async fn stretch(&mut self, batch: &Batch, mut from: usize, to: usize) -> Result<Stretch> {
+        while from < to {
+            let mut frames = Frames::between(batch, from, to);
+            let ended = AssertUnwindSafe(self.plugin.batch(&mut frames, &mut self.output)).catch_unwind().await;
+            let error = match ended {
+                Ok(Ok(())) => match self.output.take_misuse() {
+                    None => return Ok(Stretch::Done),
+                    Some(misuse) => misuse,
+                },
+                Ok(Err(error)) => error,
+                Err(panic) => return self.rebuild(panic_text(&*panic)),
+            };
+            let failed = frames.current();
+            self.output.roll_back(failed);
+            from = self.react(error, failed).await?;
+        }
+        self.backoff.reset();
+        Ok(Stretch::Done)
+    }
+
+    async fn react(&mut self, error: Error, failed: usize) -> Result<usize> {
+        match error.reaction() {
+            Reaction::Retry => {
+                self.retries.add(1);
+                let wait = self.backoff.next(fastrand::f64());
+                if self.backoff.attempts() == 1 {
+                    tracing::warn!(actor = %self.context.actor, "{error}; trying the same frame again");
+                }
+                tokio::time::sleep(wait).await;
+                Ok(failed)
+            }
+            Reaction::Reject => {
+                self.output.reject(failed, &self.context.actor, &error.to_string());
+                Ok(failed + 1)
+            }
+            Reaction::Stop => Err(error),
+        }
+    }
+
+    fn rebuild(&mut self, text: String) -> Result<Stretch> {
+        self.panics.add(1);
+        self.panics_in_a_row += 1;
+        if self.panics_in_a_row > PANICS_IN_A_ROW {
+            return Err(Error::fatal(format!("the plugin panicked {PANICS_IN_A_ROW} times in a row, the last time with: {text}")));
+        }
+        self.plugin = build(&self.plan, &self.context)?;
+        Ok(Stretch::Panicked { text })
+    }
+}
+
+enum Stretch {
+    Done,
+    Panicked { text: String },
+}

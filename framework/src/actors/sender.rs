@@ -1,0 +1,137 @@
+//! The sender: hosts a sink. It connects and reconnects with backoff, resumes at the frame that failed, and settles receipts.
+
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use actix::prelude::*;
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+
+use super::{Ended, Order, Outcome, panic_text};
+use crate::config::RetryConfig;
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
+use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec};
+use crate::telemetry::Tracer;
+
+mod work;
+
+/// What a sender is made of.
+#[derive(Clone)]
+pub struct SenderParts {
+    /// Name, folder and meters.
+    pub context: PluginContext,
+    /// The sink.
+    pub sink: Blueprint<dyn DynSink>,
+    /// How frames are written.
+    pub framing: FramingSpec,
+    /// Bytes that may wait for or be in it.
+    pub window_bytes: usize,
+    /// How long it waits between attempts.
+    pub retry: RetryConfig,
+    /// The edges that feed it.
+    pub upstream: Vec<EdgeId>,
+    /// Where dead letters go.
+    pub rejected: Vec<Edge>,
+    /// The spill store that keeps frames while the destination is away, if there is one upstream.
+    pub store: Option<String>,
+    /// Makes its spans.
+    pub tracer: Tracer,
+    /// Hears how it ended.
+    pub supervisor: Recipient<Ended>,
+}
+
+/// The actor.
+pub struct Sender {
+    parts: SenderParts,
+    inbox: Rc<Inbox>,
+    rejected: Rc<Outlet>,
+    drain: Rc<Drain>,
+}
+
+/// The wish that the sender come to an end, as its task sees it.
+#[derive(Default)]
+struct Drain {
+    wanted: Cell<bool>,
+    told: Notify,
+}
+
+impl Drain {
+    /// Resolves when an end is wanted. Cancel-safe; one waiter at a time.
+    async fn wanted(&self) {
+        while !self.wanted.get() {
+            self.told.notified().await;
+        }
+    }
+}
+
+impl Sender {
+    /// Made on the thread it runs on.
+    pub fn new(parts: SenderParts) -> Self {
+        Self {
+            inbox: Inbox::new(&parts.upstream, parts.window_bytes),
+            rejected: Outlet::new(parts.rejected.clone()),
+            drain: Rc::default(),
+            parts,
+        }
+    }
+}
+
+impl Actor for Sender {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(slots(self.parts.window_bytes));
+        self.rejected.join(&ctx.address().recipient());
+        let work = work::work(
+            self.parts.clone(),
+            self.inbox.clone(),
+            self.rejected.clone(),
+            self.drain.clone(),
+        );
+        let guarded = AssertUnwindSafe(work).catch_unwind().map(|ended| {
+            ended.unwrap_or_else(|panic| Outcome::Failed(format!("the sink panicked: {}", panic_text(&*panic))))
+        });
+        ctx.spawn(guarded.into_actor(self).map(|outcome, sender, ctx| {
+            sender.rejected.finish();
+            sender.parts.supervisor.do_send(Ended {
+                actor: sender.parts.context.actor.clone(),
+                outcome,
+            });
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<Arrival> for Sender {
+    type Result = ();
+
+    fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
+        self.inbox.take(arrival);
+    }
+}
+
+impl Handler<Granted> for Sender {
+    type Result = ();
+
+    fn handle(&mut self, granted: Granted, _: &mut Self::Context) {
+        self.rejected.grant(granted);
+    }
+}
+
+impl Handler<Order> for Sender {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, ctx: &mut Self::Context) {
+        match order {
+            Order::Drain => {
+                self.drain.wanted.set(true);
+                self.drain.told.notify_one();
+            }
+            Order::Terminate => {
+                self.rejected.finish();
+                ctx.stop();
+            }
+        }
+    }
+}

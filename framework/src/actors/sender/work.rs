@@ -1,0 +1,230 @@
+//! The sender's task: open, take a batch, write it, settle it; again from `open` when the other side is gone.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Drain, SenderParts};
+use crate::actors::{Outcome, build};
+use crate::backoff::Backoff;
+use crate::batch::{Batch, BatchBuilder};
+use crate::error::{Error, Reaction, Result};
+use crate::framing::{DynFraming, encode_batch, is_wire_form};
+use crate::mailbox::{Inbox, Outlet};
+use crate::plugin::{Delivery, DynSink, frame_bytes};
+use crate::receipt::Fate;
+use crate::telemetry::Counter;
+
+/// Bytes written before other actors of the thread get a turn.
+const TURN_BYTES: usize = 1024 * 1024;
+
+pub(super) async fn work(parts: SenderParts, inbox: Rc<Inbox>, rejected: Rc<Outlet>, drain: Rc<Drain>) -> Outcome {
+    let built = build(&parts.sink, &parts.context).and_then(|sink| Ok((sink, parts.framing.build()?)));
+    let (sink, framing) = match built {
+        Ok(built) => built,
+        Err(error) => return Outcome::Failed(error.to_string()),
+    };
+    let mut work = Work {
+        backoff: Backoff::new(parts.retry.clone()),
+        retries: parts.context.counter("retries"),
+        opened: parts.context.counter("opened"),
+        parts,
+        sink,
+        framing,
+        inbox,
+        rejected,
+        drain,
+    };
+    match work.run().await {
+        Ok(()) => Outcome::Finished,
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+struct Work {
+    parts: SenderParts,
+    sink: Box<dyn DynSink>,
+    framing: Box<dyn DynFraming>,
+    inbox: Rc<Inbox>,
+    rejected: Rc<Outlet>,
+    drain: Rc<Drain>,
+    backoff: Backoff,
+    retries: Counter,
+    opened: Counter,
+}
+
+enum Next {
+    Batch(crate::mailbox::Held),
+    Finished,
+    PeerGone(Error),
+}
+
+impl Work {
+    async fn run(&mut self) -> Result<()> {
+        if !self.open().await? {
+            return Ok(());
+        }
+        let mut turn = 0;
+        loop {
+            let mut held = match self.next().await {
+                Next::Batch(held) => held,
+                Next::Finished => break,
+                Next::PeerGone(error) => {
+                    if self.reopen(error).await? {
+                        continue;
+                    }
+                    return Ok(());
+                }
+            };
+            let Some(batch) = held.take() else { continue };
+            turn += batch.cost();
+            if batch.receipt.is_stale() {
+                self.parts.context.meters.dropped.add(batch.len() as u64);
+            } else if !self.deliver(batch).await? {
+                return Ok(());
+            }
+            drop(held);
+            if turn >= TURN_BYTES {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.sink.close().await
+    }
+
+    async fn next(&mut self) -> Next {
+        if let Some(held) = self.inbox.try_next() {
+            return Next::Batch(held);
+        }
+        tokio::select! {
+            biased;
+            next = self.inbox.next() => next.map_or(Next::Finished, Next::Batch),
+            error = self.sink.watch() => Next::PeerGone(error),
+        }
+    }
+
+    /// Opens the sink, however long it takes, and lets demand flow. False: the pipeline ends before anybody was there.
+    async fn open(&mut self) -> Result<bool> {
+        loop {
+            let opened = tokio::select! {
+                opened = self.sink.open() => opened,
+                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+            };
+            match opened {
+                Ok(()) => {
+                    self.opened.add(1);
+                    self.backoff.reset();
+                    self.inbox.open();
+                    return Ok(true);
+                }
+                Err(error) if error.reaction() == Reaction::Retry => {
+                    self.say_unavailable(&error);
+                    let wait = self.backoff.next(fastrand::f64());
+                    self.retries.add(1);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = gives_up(&self.drain, &self.parts) => return Ok(false),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reopen(&mut self, error: Error) -> Result<bool> {
+        self.inbox.close();
+        self.parts.context.counter("disconnects").add(1);
+        self.say_unavailable(&error);
+        // Counted as a failure, so that `open` does not say the same again; the first attempt follows at once all the same.
+        let _ = self.backoff.next(fastrand::f64());
+        self.open().await
+    }
+
+    /// Said once per outage, at its beginning.
+    fn say_unavailable(&self, error: &Error) {
+        let actor = &self.parts.context.actor;
+        self.parts.context.say("state", format!("unavailable: {error}"));
+        if self.backoff.attempts() > 0 {
+            return;
+        }
+        match &self.parts.store {
+            Some(store) => tracing::warn!(%actor, "{error}; frames are safe: they wait in the spill store `{store}` until it is back"),
+            None => tracing::warn!(%actor, "{error}; no spill store stands upstream, so reading stops until it is back"),
+        }
+    }
+
+    /// Writes a batch through all reconnects. False: the pipeline ends first; the batch counts as dropped.
+    async fn deliver(&mut self, mut batch: Batch) -> Result<bool> {
+        let span = self.parts.tracer.span("send", "producer", &mut batch);
+        let (frames, bytes) = (batch.len() as u64, frame_bytes(&batch));
+        self.parts.context.meters.frames_in.add(frames);
+        self.parts.context.meters.bytes_in.add(bytes);
+        let (mut delivery, refused) = self.encode(batch);
+        let mut refused_frames = refused.len() as u64;
+        for (index, error) in refused {
+            self.reject(delivery.batch(), index, &error).await;
+        }
+        while !delivery.is_done() {
+            let Err(error) = self.sink.write(&mut delivery).await else { continue };
+            match error.reaction() {
+                Reaction::Retry => {
+                    delivery.rewind();
+                    if !self.reopen(error).await? {
+                        self.parts.context.meters.dropped.add(frames);
+                        return Ok(false);
+                    }
+                }
+                Reaction::Reject => {
+                    self.reject(delivery.batch(), delivery.failed_frame(), &error).await;
+                    refused_frames += 1;
+                    delivery.skip_frame();
+                }
+                Reaction::Stop => return Err(error),
+            }
+        }
+        self.parts.context.meters.frames_out.add(frames - refused_frames.min(frames));
+        self.parts.context.meters.bytes_out.add(bytes);
+        let fate = if refused_frames > 0 && !self.rejected.is_connected() { Fate::Rejected } else { Fate::Delivered };
+        delivery.into_batch().receipt.settle(fate);
+        drop(span);
+        Ok(true)
+    }
+
+    /// The batch in the sink's framing. A payload that is in it already is written as it is; a frame that does not fit the framing is left out.
+    fn encode(&self, batch: Batch) -> (Delivery, Vec<(usize, Error)>) {
+        if is_wire_form(&*self.framing, &batch) {
+            let (wire, ends) = (batch.payload.clone(), batch.ends.clone());
+            return (Delivery::new(batch, wire, ends), Vec::new());
+        }
+        let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
+        let refused = encode_batch(&*self.framing, &batch, &mut wire, &mut ends);
+        (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
+    }
+
+    async fn reject(&self, batch: &Batch, index: usize, error: &Error) {
+        let meters = &self.parts.context.meters;
+        meters.rejected.add(1);
+        if meters.rejected.get().is_power_of_two() {
+            tracing::warn!(actor = %self.parts.context.actor, total = meters.rejected.get(), "a frame was rejected: {error}");
+        }
+        if !self.rejected.is_connected() {
+            return;
+        }
+        let mut builder = BatchBuilder::with_layout(&batch.numbers, batch.layout.clone());
+        builder.batch_attributes(batch.attributes.batch_only());
+        builder.push_range(batch, index, index + 1);
+        builder.attribute("aqueduct.rejected.reason", &error.to_string());
+        builder.attribute("aqueduct.rejected.actor", &self.parts.context.actor);
+        self.rejected.permit().await;
+        self.rejected.send(builder.finish(batch.received_ns, batch.trace, batch.receipt.child()));
+    }
+}
+
+/// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
+/// store the wait goes on until the shutdown deadline, because what is left would be lost.
+async fn gives_up(drain: &Drain, parts: &SenderParts) {
+    if parts.store.is_some() {
+        drain.wanted().await;
+    } else {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,220 @@
+//! Starts the actors of a plan: which Arbiter each runs on, and who talks to whom.
+
+use std::collections::BTreeMap;
+
+use actix::prelude::*;
+
+use super::plan::{Plan, Stage};
+use super::RunOptions;
+use crate::actors::processor::{Processor, ProcessorParts};
+use crate::actors::reader::{Reader, ReaderParts};
+use crate::actors::sender::{Sender, SenderParts};
+use crate::actors::spill::{Spill, SpillParts};
+use crate::actors::{Ended, Order};
+use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig};
+use crate::error::{Error, Result};
+use crate::mailbox::{Arrival, Edge, EdgeMeters};
+use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
+use crate::supervisor::{Started, Supervisor};
+use crate::telemetry::{Meters, Tracer};
+
+/// What starting left behind.
+pub(super) struct Assembled {
+    pub(super) meters: BTreeMap<String, Meters>,
+    pub(super) edges: Vec<(EdgeConfig, EdgeMeters)>,
+    pub(super) arbiters: Vec<Arbiter>,
+}
+
+pub(super) fn assemble(
+    config: &PipelineConfig,
+    plan: &Plan,
+    registry: &Registry,
+    options: &RunOptions,
+    supervisor: &Addr<Supervisor>,
+) -> Result<Assembled> {
+    let mut assembly = Assembly {
+        config,
+        registry,
+        options,
+        supervisor,
+        edges: config.edges.iter().map(|edge| (edge.clone(), EdgeMeters::default())).collect(),
+        arrivals: BTreeMap::new(),
+        meters: BTreeMap::new(),
+        arbiters: vec![Arbiter::new()],
+    };
+    let started = plan.stages.iter().try_for_each(|stage| assembly.start(stage));
+    if let Err(error) = started {
+        assembly.arbiters.iter().for_each(|arbiter| drop(arbiter.stop()));
+        return Err(error);
+    }
+    Ok(Assembled {
+        meters: assembly.meters,
+        edges: assembly.edges,
+        arbiters: assembly.arbiters,
+    })
+}
+
+struct Assembly<'a> {
+    config: &'a PipelineConfig,
+    registry: &'a Registry,
+    options: &'a RunOptions,
+    supervisor: &'a Addr<Supervisor>,
+    edges: Vec<(EdgeConfig, EdgeMeters)>,
+    arrivals: BTreeMap<String, Recipient<Arrival>>,
+    meters: BTreeMap<String, Meters>,
+    /// The first is the data Arbiter.
+    arbiters: Vec<Arbiter>,
+}
+
+impl Assembly<'_> {
+    fn start(&mut self, stage: &Stage) -> Result<()> {
+        let actor = &self.config.actors[stage.actor];
+        let context = PluginContext::new(&self.config.name, &actor.name, &self.config.folder);
+        self.meters.insert(actor.name.clone(), context.meters.clone());
+        match &actor.host {
+            HostConfig::Source(_) => self.reader(actor, stage, context),
+            HostConfig::Spill(_) => self.spill(actor, stage, context),
+            HostConfig::Processor(_) => self.processor(actor, stage, context),
+            HostConfig::Sink(_) => self.sender(actor, stage, context),
+        }
+    }
+
+    fn reader(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
+        let HostConfig::Source(host) = &actor.host else { return Ok(()) };
+        let source = self.registry.source_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let placement = source.about.placement;
+        let parts = ReaderParts {
+            source,
+            framing: self.framing(actor)?,
+            partial_limit: bytes(host.partial_bytes.bytes()),
+            edges: self.outgoing(stage, ""),
+            tracer: self.tracer(actor),
+            supervisor: self.ended(),
+            context,
+        };
+        let arbiter = self.arbiter(placement);
+        let addr = Reader::start_in_arbiter(&arbiter, move |_| Reader::new(parts));
+        self.started(actor, addr.recipient());
+        Ok(())
+    }
+
+    fn spill(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
+        let HostConfig::Spill(host) = &actor.host else { return Ok(()) };
+        let parts = SpillParts {
+            config: host.clone(),
+            upstream: stage.upstream.clone(),
+            edges: self.outgoing(stage, ""),
+            tracer: self.tracer(actor),
+            supervisor: self.ended(),
+            context,
+        };
+        let store = Spill::open(parts)?;
+        let arbiter = self.arbiter(Placement::Data);
+        let addr = Spill::start_in_arbiter(&arbiter, move |_| store.into_actor());
+        self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
+        self.started(actor, addr.recipient());
+        Ok(())
+    }
+
+    fn processor(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
+        let HostConfig::Processor(host) = &actor.host else { return Ok(()) };
+        let plugin = self.registry.processor_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let placement = match host.own_thread {
+            Some(true) => Placement::Own,
+            Some(false) => Placement::Data,
+            None => plugin.about.placement,
+        };
+        let outputs = stage.outputs.keys().map(|output| (output.clone(), self.outgoing(stage, output)));
+        let parts = ProcessorParts {
+            plugin,
+            window_bytes: bytes(host.window_bytes.bytes()),
+            workers: usize::from(host.workers.get()),
+            placement,
+            upstream: stage.upstream.clone(),
+            outputs: outputs.collect(),
+            tracer: self.tracer(actor),
+            supervisor: self.ended(),
+            context,
+        };
+        // The actor itself only dispatches: plugins that may block run on worker threads, which it starts.
+        let arbiter = self.arbiter(Placement::Data);
+        let addr = Processor::start_in_arbiter(&arbiter, move |_| Processor::new(parts));
+        self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
+        self.started(actor, addr.recipient());
+        Ok(())
+    }
+
+    fn sender(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
+        let HostConfig::Sink(host) = &actor.host else { return Ok(()) };
+        let sink = self.registry.sink_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let placement = sink.about.placement;
+        let parts = SenderParts {
+            sink,
+            framing: self.framing(actor)?,
+            window_bytes: bytes(host.window_bytes.bytes()),
+            retry: host.retry.clone(),
+            upstream: stage.upstream.clone(),
+            rejected: self.outgoing(stage, REJECTED),
+            store: stage.store.clone(),
+            tracer: self.tracer(actor),
+            supervisor: self.ended(),
+            context,
+        };
+        let arbiter = self.arbiter(placement);
+        let addr = Sender::start_in_arbiter(&arbiter, move |_| Sender::new(parts));
+        self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
+        self.started(actor, addr.recipient());
+        Ok(())
+    }
+
+    fn outgoing(&self, stage: &Stage, output: &str) -> Vec<Edge> {
+        let edges = stage.outputs.get(output).map_or(&[][..], Vec::as_slice);
+        let edges = edges.iter().filter_map(|(id, to)| {
+            Some(Edge {
+                id: *id,
+                to: self.arrivals.get(to)?.clone(),
+                meters: self.edges[*id as usize].1.clone(),
+            })
+        });
+        edges.collect()
+    }
+
+    fn framing(&self, actor: &ActorConfig) -> Result<FramingSpec> {
+        let config = actor.framing.clone().unwrap_or_default();
+        self.registry.framing_spec(&config)
+    }
+
+    fn tracer(&self, actor: &ActorConfig) -> Tracer {
+        Tracer::new(&actor.name, self.options.sample_ratio)
+    }
+
+    fn ended(&self) -> Recipient<Ended> {
+        self.supervisor.clone().recipient()
+    }
+
+    fn arbiter(&mut self, placement: Placement) -> ArbiterHandle {
+        if placement == Placement::Own {
+            self.arbiters.push(Arbiter::new());
+        }
+        let index = if placement == Placement::Own { self.arbiters.len() - 1 } else { 0 };
+        self.arbiters[index].handle()
+    }
+
+    fn started(&self, actor: &ActorConfig, orders: Recipient<Order>) {
+        self.supervisor.do_send(Started {
+            actor: actor.name.clone(),
+            orders,
+        });
+    }
+}
+
+fn unknown(actor: &ActorConfig) -> Error {
+    Error::fatal(format!(
+        "`{}` is no {} this program has (actor `{}`); run `aqueduct plugins`",
+        actor.plugin, actor.role, actor.name
+    ))
+}
+
+fn bytes(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

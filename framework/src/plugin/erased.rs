@@ -1,0 +1,74 @@
+//! The plugin traits as the actors hold them: without their types, behind a box.
+
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
+use super::{Delivery, Feed, Frames, Output, Processor, Sink, Source};
+use crate::error::{Error, Result};
+
+/// A boxed [`Source`].
+pub trait DynSource {
+    /// [`Source::run`]
+    fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>>;
+}
+
+impl<T: Source> DynSource for T {
+    fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>> {
+        Source::run(self, feed).boxed_local()
+    }
+}
+
+/// A boxed [`Processor`].
+pub trait DynProcessor {
+    /// [`Processor::batch`]
+    fn batch<'a>(&'a mut self, frames: &'a mut Frames<'_>, out: &'a mut Output) -> LocalBoxFuture<'a, Result<()>>;
+    /// [`Processor::tick_every`]
+    fn tick_every(&self) -> Option<Duration>;
+    /// [`Processor::tick`]
+    fn tick(&mut self);
+}
+
+impl<T: Processor> DynProcessor for T {
+    fn batch<'a>(&'a mut self, frames: &'a mut Frames<'_>, out: &'a mut Output) -> LocalBoxFuture<'a, Result<()>> {
+        Processor::batch(self, frames, out).boxed_local()
+    }
+
+    fn tick_every(&self) -> Option<Duration> {
+        Processor::tick_every(self)
+    }
+
+    fn tick(&mut self) {
+        Processor::tick(self);
+    }
+}
+
+/// A boxed [`Sink`].
+pub trait DynSink {
+    /// [`Sink::open`]
+    fn open(&mut self) -> LocalBoxFuture<'_, Result<()>>;
+    /// [`Sink::write`]
+    fn write<'a>(&'a mut self, delivery: &'a mut Delivery) -> LocalBoxFuture<'a, Result<()>>;
+    /// [`Sink::watch`]
+    fn watch(&mut self) -> LocalBoxFuture<'_, Error>;
+    /// [`Sink::close`]
+    fn close(&mut self) -> LocalBoxFuture<'_, Result<()>>;
+}
+
+impl<T: Sink> DynSink for T {
+    fn open(&mut self) -> LocalBoxFuture<'_, Result<()>> {
+        Sink::open(self).boxed_local()
+    }
+
+    fn write<'a>(&'a mut self, delivery: &'a mut Delivery) -> LocalBoxFuture<'a, Result<()>> {
+        Sink::write(self, delivery).boxed_local()
+    }
+
+    fn watch(&mut self) -> LocalBoxFuture<'_, Error> {
+        Sink::watch(self).boxed_local()
+    }
+
+    fn close(&mut self) -> LocalBoxFuture<'_, Result<()>> {
+        Sink::close(self).boxed_local()
+    }
+}
