@@ -1,11 +1,38 @@
 //! Framing: how frames are cut from a byte stream, and written back into one.
+//!
+//! On the way in a [`Cutter`] stands between the reads of one connection and its batches: it keeps the unfinished frame,
+//! enforces the [`Limits`] and asks the framing where frames end. On the way out [`encode_batch`] writes a batch in the
+//! sink's framing, unless [`is_wire_form`] says that its payload already is.
+
+mod cutter;
+mod delimited;
+mod encode;
+mod erased;
+mod fixed;
+mod length;
+mod limits;
+mod none;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+pub use cutter::{Counters, Cut, Cutter, LEAD_BYTES, Payload};
+pub use delimited::{Delimited, DelimitedConfig, LONGEST_DELIMITER_BYTES};
+pub use encode::{encode_batch, is_wire_form};
+pub use erased::{BUILT_IN, DynFraming, boxed, build};
+pub use fixed::{Fixed, FixedConfig};
+pub use length::{Endian, LengthDelimited, LengthDelimitedConfig};
+pub use limits::{Limits, MOST_FRAME_BYTES, OnOversize};
+pub use none::{NoneConfig, Unframed};
+
 use crate::error::Result;
+
+/// How many of the last discarded bytes [`Framing::resync`] sees again in front of new ones.
+pub const RESYNC_BYTES: usize = 256;
 
 /// What one call of [`Framing::decode`] found behind the last complete frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +45,7 @@ pub struct Rest {
 ///
 /// A framing decides only where frames end. The framework keeps the unfinished frame between two reads, enforces
 /// `max_frame_bytes`, counts what is discarded, and never calls `decode` with the middle of a frame first.
-pub trait Framing: Sized + 'static {
+pub trait Framing: Sized + Send + 'static {
     /// The framing's options: the keys beside `type` in a `framing` table.
     type Config: DeserializeOwned + JsonSchema;
     /// The framing's `type` in the config.
@@ -35,6 +62,7 @@ pub trait Framing: Sized + 'static {
     ///
     /// # Errors
     /// When the stream cannot be followed any further (a bad checksum, a forbidden length): the connection is closed, with this reason.
+    /// The ends appended before stand.
     fn decode(&mut self, input: &[u8], scanned: usize, ends: &mut Vec<u32>) -> Result<Rest>;
 
     /// Appends `frame` and its framing bytes to `out`.
@@ -48,7 +76,8 @@ pub trait Framing: Sized + 'static {
         (0, 0)
     }
 
-    /// Where, in an oversized frame's bytes, the next frame begins; none when that is not in `input`.
+    /// Where, in an oversized frame's bytes, the next frame begins; none when that is not in `input`. What is searched in vain is
+    /// gone but for its last [`RESYNC_BYTES`], which are shown again with the next bytes.
     /// Framings whose header tells the length need not care: the framework skips exactly that many bytes.
     fn resync(&self, input: &[u8]) -> Option<usize> {
         let _ = input;
@@ -61,7 +90,8 @@ pub trait Framing: Sized + 'static {
         None
     }
 
-    /// True when what is left at the end of the stream is a frame (a last line without its newline).
+    /// True when what is left at the end of the stream is a frame (a last line without its newline). It is encoded anew,
+    /// so that all frames of the stream have the same layout.
     fn rest_is_frame(&self) -> bool {
         false
     }
