@@ -1,8 +1,10 @@
 //! Aqueduct's framework. (Architecture text follows when the parts stand.)
 
 pub mod batch;
+pub mod config;
 pub mod demand;
 pub mod error;
 pub mod framing;
 pub mod receipt;
 pub mod telemetry;
+pub mod units;

@@ -1,0 +1,51 @@
+//! What the checker must know about the plugins there are, without depending on them.
+
+use serde_json::Value;
+
+use super::pipeline::Role;
+
+/// One plugin, as the checker sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginInfo {
+    /// Its `type` in a pipeline file.
+    pub name: String,
+    /// What it is in a flow; of no meaning for a framing.
+    pub role: Role,
+    /// The JSON schema of its own keys, as schemars derives it from its `Config`.
+    pub schema: Value,
+    /// Its outputs besides the main one (and `rejected`, which every processor and sink has).
+    pub outputs: Vec<String>,
+    /// Those of its keys that hold an address it listens on. A sink that has one waits for its client.
+    pub listens: Vec<String>,
+    /// Those of its keys that hold a path it writes: resolved against the file's folder, never shared.
+    pub paths: Vec<String>,
+    /// A source whose peer closes when it is not read fast enough: to block it is to lose the connection.
+    pub will_not_wait: bool,
+}
+
+/// All plugins there are.
+pub trait Catalog {
+    /// The plugin of that role and name.
+    fn plugin(&self, role: Role, name: &str) -> Option<PluginInfo>;
+
+    /// The names of all plugins of that role. None for [`Role::Spill`].
+    fn names(&self, role: Role) -> Vec<String>;
+
+    /// The framing plugin of that name; the four built-in framings are not plugins.
+    fn framing(&self, name: &str) -> Option<PluginInfo>;
+
+    /// The names of all framing plugins.
+    fn framing_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Reads settings into the plugin's `Config`, which finds what a schema cannot say: a regex that does not compile.
+    /// Called for settings that fit the schema. Must touch neither files nor sockets.
+    ///
+    /// # Errors
+    /// What is wrong, for the person who wrote the file.
+    fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {
+        let _ = (role, name, settings);
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Pipeline files: read, checked, and turned into plain data.
+//!
+//! Nothing here opens a socket or creates a file; everything that is wrong is told at once, with file, line and key.
+
+mod catalog;
+mod framing;
+mod host;
+mod mistake;
+mod pipeline;
+mod process;
+
+pub use catalog::{Catalog, PluginInfo};
+pub use framing::{Endian, FramingConfig, Oversize};
+pub use host::{HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull};
+pub use mistake::Mistake;
+pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
+pub use process::{AdminConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig};
+
+use std::path::PathBuf;
+
+/// [`ActorConfig::plugin`] of every spill store, which is no plugin.
+pub const SPILL: &str = "spill";
+
+/// What is laid over the files, in this order, each over the one before.
+///
+/// With several pipelines an overlay and a setting must say which one they mean: `PIPELINE:FILE`, `PIPELINE:key=value`.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Files of the same form that override single keys.
+    pub overlays: Vec<String>,
+    /// Environment variables. Those named `AQUEDUCT__SINKS__NETWORK__ADDRESS` set keys; all serve `${VAR}`.
+    pub variables: Vec<(String, String)>,
+    /// `key=value`; the value in TOML syntax, or else taken as text.
+    pub settings: Vec<String>,
+    /// The file of the process-wide tables. Unset: they stand in the file of the only pipeline.
+    pub process: Option<PathBuf>,
+}
+
+/// Everything that was loaded, free of mistakes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// In the order of the files.
+    pub pipelines: Vec<PipelineConfig>,
+    /// The process-wide settings.
+    pub process: ProcessConfig,
+    /// What works, but probably not as meant.
+    pub warnings: Vec<Mistake>,
+}

@@ -1,0 +1,115 @@
+//! Settings of the whole process, in the file of a single pipeline or in one given for them.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Period;
+
+/// The process-wide tables.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProcessConfig {
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
+    /// `[shutdown]`
+    pub shutdown: ShutdownConfig,
+}
+
+/// Where spans go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// URL of an OTLP collector, such as `http://127.0.0.1:4318`. Unset: nothing is exported.
+    pub endpoint: Option<String>,
+    /// How the collector is spoken to.
+    pub protocol: Protocol,
+    /// Share of the traces that are made, 0 to 1; decided at their first span.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample_ratio: f64,
+    /// `service.name` of every span.
+    #[schemars(length(min = 1))]
+    pub service_name: String,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            protocol: Protocol::default(),
+            sample_ratio: 1.0,
+            service_name: "aqueduct".into(),
+        }
+    }
+}
+
+/// OTLP's transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Protobuf over HTTP.
+    #[default]
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or a filter such as `info,aqueduct=debug`.
+    #[schemars(length(min = 1))]
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::default(),
+            level: "info".into(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// To be read on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where `status` asks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The Unix socket, relative to the file; absolute once loaded. Unset: found by the pipeline's name.
+    pub socket: Option<PathBuf>,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long what is in flight may take to finish before it is dropped, and counted.
+    pub deadline: Period,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Period::seconds(10),
+        }
+    }
+}
