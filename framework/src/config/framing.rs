@@ -88,3 +88,120 @@ pub enum Endian {
 }
 
 const MAX_FRAME: ByteSize = ByteSize::mib(1);
+
+/// The `type`s that are no plugins.
+pub(super) const BUILT_IN: [&str; 4] = ["delimited", "fixed", "length_delimited", "none"];
+
+/// The table of a built-in framing, as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum FramingKeys {
+    Delimited {
+        delimiter: Option<String>,
+        delimiter_hex: Option<String>,
+        #[serde(default)]
+        keep: bool,
+        #[serde(default = "max_frame_bytes")]
+        #[schemars(range(min = 1, max = 1_073_741_824))]
+        max_frame_bytes: ByteSize,
+        #[serde(default)]
+        on_oversize: Oversize,
+    },
+    Fixed {
+        #[schemars(range(min = 1, max = 1_073_741_824))]
+        bytes: ByteSize,
+    },
+    LengthDelimited {
+        #[schemars(extend("enum" = [1, 2, 4, 8]))]
+        header_bytes: u8,
+        #[serde(default)]
+        endian: Endian,
+        #[serde(default)]
+        header_included: bool,
+        #[serde(default = "max_frame_bytes")]
+        #[schemars(range(min = 1, max = 1_073_741_824))]
+        max_frame_bytes: ByteSize,
+        #[serde(default)]
+        on_oversize: Oversize,
+    },
+    None {},
+}
+
+/// The keys that the framework takes from the table of a framing plugin.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OversizeKeys {
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub(super) max_frame_bytes: ByteSize,
+    pub(super) on_oversize: Oversize,
+}
+
+impl Default for OversizeKeys {
+    fn default() -> Self {
+        Self {
+            max_frame_bytes: MAX_FRAME,
+            on_oversize: Oversize::default(),
+        }
+    }
+}
+
+const fn max_frame_bytes() -> ByteSize {
+    MAX_FRAME
+}
+
+impl FramingKeys {
+    /// What the keys mean together.
+    ///
+    /// # Errors
+    /// The delimiter is empty, given twice, or no hex; with the key that is wrong.
+    pub(super) fn finish(self) -> Result<FramingConfig, (&'static str, String)> {
+        Ok(match self {
+            Self::Delimited {
+                delimiter,
+                delimiter_hex,
+                keep,
+                max_frame_bytes,
+                on_oversize,
+            } => FramingConfig::Delimited {
+                delimiter: delimiter_bytes(delimiter, delimiter_hex)?,
+                keep,
+                max_frame_bytes: max_frame_bytes.bytes(),
+                on_oversize,
+            },
+            Self::Fixed { bytes } => FramingConfig::Fixed { bytes: bytes.bytes() },
+            Self::LengthDelimited {
+                header_bytes,
+                endian,
+                header_included,
+                max_frame_bytes,
+                on_oversize,
+            } => FramingConfig::LengthDelimited {
+                header_bytes,
+                endian,
+                header_included,
+                max_frame_bytes: max_frame_bytes.bytes(),
+                on_oversize,
+            },
+            Self::None {} => FramingConfig::None,
+        })
+    }
+}
+
+fn delimiter_bytes(text: Option<String>, hex: Option<String>) -> Result<Vec<u8>, (&'static str, String)> {
+    match (text, hex) {
+        (Some(_), Some(_)) => Err(("delimiter_hex", "is given besides delimiter".into())),
+        (Some(text), None) if text.is_empty() => Err(("delimiter", "is empty".into())),
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(hex)) => {
+            from_hex(&hex).ok_or_else(|| ("delimiter_hex", format!("`{hex}` is not pairs of hex digits")))
+        }
+        (None, None) => Ok(b"\n".to_vec()),
+    }
+}
+
+/// At least one byte, two digits each.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    let digits = digits.filter(|digits| !digits.is_empty() && digits.len() % 2 == 0)?;
+    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}

@@ -1,17 +1,38 @@
 //! Pipeline files: read, checked, and turned into plain data.
 //!
 //! Nothing here opens a socket or creates a file; everything that is wrong is told at once, with file, line and key.
+//!
+//! The way of a file: `load` is the whole way; `routes` deals out what is laid over which file; `tree` reads, lays over,
+//! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
+//! table between the framework and its plugin and checks both against their schemas (`schema`); `flow` and `graph` read
+//! and check the edges; `claims` finds two actors on one address or path; `advice` warns. What comes out is
+//! `pipeline`, `host`, `framing` and `process`; what must be known of plugins is `catalog`.
 
+mod actors;
+mod advice;
 mod catalog;
+mod claims;
+mod flow;
 mod framing;
+mod graph;
 mod host;
+mod lines;
+mod load;
 mod mistake;
 mod pipeline;
 mod process;
+mod report;
+mod routes;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod variables;
 
 pub use catalog::{Catalog, PluginInfo};
 pub use framing::{Endian, FramingConfig, Oversize};
 pub use host::{HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull};
+pub use load::load;
 pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
 pub use process::{AdminConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig};

@@ -1,0 +1,106 @@
+//! What only one actor of the process may have: an address it listens on, a path it writes.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::actors::Actor;
+use super::host::HostConfig;
+use super::mistake::Mistake;
+use super::report::{Report, join};
+
+/// Something an actor wants for itself, and the mistake it is when somebody else has it.
+#[derive(Debug)]
+pub(super) struct Claim {
+    thing: Thing,
+    mistake: Mistake,
+}
+
+#[derive(Debug, PartialEq)]
+enum Thing {
+    Address(String),
+    Path(PathBuf),
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => f.write_str(address),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// The claims of a pipeline's actors.
+pub(super) fn of(actors: &[Actor], report: &Report) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for actor in actors {
+        let Some(config) = &actor.config else { continue };
+        let mut claim = |name: &str, thing: Thing| {
+            claims.push(Claim {
+                thing,
+                mistake: report.at(&join(&actor.key, name), ""),
+            });
+        };
+        if let HostConfig::Spill(spill) = &config.host {
+            claim("directory", Thing::Path(spill.directory.clone()));
+        }
+        let Some(info) = &actor.info else { continue };
+        let text = |name: &str| config.settings.get(name).and_then(Value::as_str).map(str::to_owned);
+        for name in &info.listens {
+            text(name)
+                .into_iter()
+                .for_each(|address| claim(name, Thing::Address(address)));
+        }
+        for name in &info.paths {
+            text(name)
+                .into_iter()
+                .for_each(|path| claim(name, Thing::Path(path.into())));
+        }
+    }
+    claims
+}
+
+/// A mistake for every claim to what an earlier one has.
+pub(super) fn conflicts(claims: &[Claim]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (index, claim) in claims.iter().enumerate() {
+        if let Some(first) = claims[..index].iter().find(|first| first.thing.excludes(&claim.thing)) {
+            let message = match &claim.thing {
+                Thing::Address(address) => format!("{address} is listened on by"),
+                Thing::Path(_) => "the same path is used by".to_owned(),
+            };
+            let owner = &first.mistake;
+            let elsewhere = if owner.file == claim.mistake.file {
+                String::new()
+            } else {
+                format!(" in {}", owner.file)
+            };
+            mistakes.push(Mistake {
+                message: format!("{message} {}{elsewhere}", owner.key),
+                ..claim.mistake.clone()
+            });
+        }
+    }
+    mistakes
+}
+
+impl Thing {
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(one), Self::Address(other)) => match (one.parse(), other.parse()) {
+                (Ok(one), Ok(other)) => same_port(one, other),
+                _ => one == other,
+            },
+            _ => self == other,
+        }
+    }
+}
+
+/// Port 0 is a different one each time; an unspecified address is all of them.
+fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (all || one.ip() == other.ip())
+}

@@ -1,0 +1,259 @@
+//! One tree of values out of a file, its overlays, variables and settings, with the place of each.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, Environment, FileFormat, Format, Map, Source, Value, ValueKind};
+
+use super::lines::{Lines, line_at};
+use super::mistake::Mistake;
+use super::report::{Place, PlaceKind, Places, Report, join};
+use super::variables;
+
+/// The prefix of variables that set keys, and what stands between the names of a key.
+const PREFIX: &str = "AQUEDUCT";
+const SEPARATOR: &str = "__";
+
+/// A file that has been read and parsed.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    text: String,
+    format: FileFormat,
+    values: Map<String, Value>,
+}
+
+impl File {
+    /// Reads and parses a file, by its extension.
+    ///
+    /// # Errors
+    /// It cannot be read, has an unknown extension, or does not parse.
+    pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
+        let report = Report::new(path.display().to_string());
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => FileFormat::Toml,
+            Some("yaml" | "yml") => FileFormat::Yaml,
+            Some("json") => FileFormat::Json,
+            _ => {
+                return Err(report
+                    .at("", "unknown kind of file")
+                    .expected("one of: .toml, .yaml, .yml, .json")
+                    .clone());
+            }
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| report.at("", format!("cannot be read: {error}")))?;
+        let values = format.parse(None, &text).map_err(|error| {
+            let (line, message) = syntax(error.as_ref(), &text);
+            Mistake {
+                line,
+                ..report.at("", message)
+            }
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            format,
+            values,
+        })
+    }
+
+    /// The text value of a key at the top.
+    pub(super) fn text_of(&self, key: &str) -> Option<&str> {
+        match self.values.get(key).map(|value| &value.kind) {
+            Some(ValueKind::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// What a parser says, in one line, and where.
+fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -> (Option<usize>, String) {
+    if let Some(error) = error.downcast_ref::<toml::de::Error>() {
+        let line = error.span().map(|span| line_at(text, span.start));
+        return (line, format!("not valid TOML: {}", error.message()));
+    }
+    if let Some(error) = error.downcast_ref::<serde_json::Error>() {
+        return (Some(error.line()), format!("not valid JSON: {error}"));
+    }
+    (None, format!("cannot be understood: {error}"))
+}
+
+/// One `key=value` of the command line.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// Everything that makes up one tree.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    /// The file and its overlays, each over the one before.
+    pub(super) files: Vec<File>,
+    /// Variables that set keys.
+    pub(super) variables: Vec<(String, String)>,
+    /// Settings of the command line.
+    pub(super) settings: Vec<Setting>,
+}
+
+/// Values with keys that the `config` crate is to lay over what is there.
+#[derive(Debug, Clone)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Lays everything over each other and replaces `${VAR}`. What goes wrong is in the report, as are the places.
+pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report: &mut Report) -> serde_json::Value {
+    let mut builder = Config::builder();
+    for file in layers.files {
+        let lines = Lines::of(&file.text, file.format);
+        let name = file.path.display().to_string();
+        let place = |key: &str| Place {
+            file: name.clone(),
+            line: lines.line(key),
+            kind: PlaceKind::File,
+        };
+        record(&mut report.places, &file.values, "", &place);
+        builder = builder.add_source(Layer(file.values));
+    }
+    let from_variables = overrides(&layers.variables).unwrap_or_default();
+    for key in from_variables.keys() {
+        let file = format!("variable {}", variable(key));
+        report.places.replace(
+            key,
+            Place {
+                file,
+                line: None,
+                kind: PlaceKind::Variable,
+            },
+        );
+    }
+    builder = builder.add_source(Layer(from_variables));
+    for setting in layers.settings {
+        let value = literal(&setting.value);
+        let place = |_: &str| Place {
+            file: "--set".into(),
+            line: None,
+            kind: PlaceKind::Setting,
+        };
+        record(
+            &mut report.places,
+            &Map::from_iter([(setting.key.clone(), value.clone())]),
+            "",
+            &place,
+        );
+        builder = builder.add_source(Layer(Map::from_iter([(setting.key, value)])));
+    }
+    let tree = builder.build().and_then(Config::try_deserialize::<serde_json::Value>);
+    let mut tree = tree.unwrap_or_else(|error| {
+        report.add("", error.to_string());
+        serde_json::Value::Null
+    });
+    tree.sort_all_objects();
+    resolve(&mut tree, "", variables, report);
+    tree
+}
+
+/// The variables that set keys, as `sinks.network.address`.
+fn overrides(variables: &[(String, String)]) -> Result<Map<String, Value>, ConfigError> {
+    Environment::with_prefix(PREFIX)
+        .prefix_separator(SEPARATOR)
+        .separator(SEPARATOR)
+        .source(Some(variables.iter().cloned().collect()))
+        .collect()
+}
+
+/// The keys that a variable sets; none when it is not one of ours.
+pub(super) fn key_of(variable: &str) -> Option<String> {
+    let key = variable.strip_prefix(PREFIX)?.strip_prefix(SEPARATOR)?;
+    Some(key.to_lowercase().replace(SEPARATOR, "."))
+}
+
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{SEPARATOR}{}", key.replace('.', SEPARATOR).to_uppercase())
+}
+
+/// Reads a value in TOML's syntax; what is none is text.
+pub(super) fn literal(text: &str) -> Value {
+    let parsed = FileFormat::Toml.parse(None, &format!("value = {text}")).ok();
+    match parsed
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+    {
+        Some(value) => value,
+        None => Value::new(None, text),
+    }
+}
+
+fn record(places: &mut Places, table: &Map<String, Value>, at: &str, place: &dyn Fn(&str) -> Place) {
+    for (name, value) in table {
+        record_value(places, value, &join(at, name), place);
+    }
+}
+
+fn record_value(places: &mut Places, value: &Value, key: &str, place: &dyn Fn(&str) -> Place) {
+    match &value.kind {
+        ValueKind::Table(table) => {
+            places.first(key, place(key));
+            record(places, table, key, place);
+        }
+        ValueKind::Array(items) => {
+            places.replace(key, place(key));
+            for (index, item) in items.iter().enumerate() {
+                record_value(places, item, &format!("{key}[{index}]"), place);
+            }
+        }
+        _ => places.replace(key, place(key)),
+    }
+}
+
+/// Replaces `${VAR}` in all text that stands in a file.
+fn resolve(value: &mut serde_json::Value, key: &str, variables: &HashMap<String, String>, report: &mut Report) {
+    match value {
+        serde_json::Value::Object(table) => {
+            for (name, value) in table {
+                resolve(value, &join(key, name), variables, report);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                resolve(item, &format!("{key}[{index}]"), variables, report);
+            }
+        }
+        serde_json::Value::String(text) => {
+            let Some(place) = report
+                .places
+                .at(key)
+                .filter(|place| place.kind == PlaceKind::File)
+                .cloned()
+            else {
+                return;
+            };
+            match variables::replace(text, variables) {
+                Ok(None) => {}
+                Ok(Some(replaced)) => {
+                    *text = replaced;
+                    report.places.replace(
+                        key,
+                        Place {
+                            kind: PlaceKind::Variable,
+                            ..place
+                        },
+                    );
+                }
+                Err(message) => {
+                    report.add(key, message);
+                }
+            }
+        }
+        _ => {}
+    }
+}
