@@ -188,7 +188,10 @@ impl OutEdge {
         match self.edge.to.try_send(Arrival::Batch(self.edge.id, batch)) {
             Ok(()) => {}
             // The batch comes back inside the error and is dropped with it: its receipt says so upstream.
-            Err(SendError::Full(_)) => tracing::error!(edge = self.edge.id, "mailbox full under demand: a bug, please report it"),
+            Err(SendError::Full(_)) => tracing::error!(
+                edge = self.edge.id,
+                "mailbox full under demand: a bug, please report it"
+            ),
             Err(SendError::Closed(_)) => tracing::debug!(edge = self.edge.id, "the downstream actor is gone"),
         }
     }
@@ -312,7 +315,11 @@ impl Inbox {
 
     fn each_edge(&self, act: impl Fn(&mut Window) -> Option<Grant>) {
         for edge in self.edges.borrow_mut().iter_mut() {
-            let grant = if edge.grants_to.is_some() { act(&mut edge.window) } else { None };
+            let grant = if edge.grants_to.is_some() {
+                act(&mut edge.window)
+            } else {
+                None
+            };
             edge.tell(grant);
         }
     }

@@ -129,7 +129,11 @@ impl Shutdown {
 
     fn of(&self, wanted: impl Fn(Role) -> bool) -> Vec<String> {
         let wanted = self.alive.iter().filter(|(_, role)| wanted(*role));
-        wanted.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+        wanted
+            .map(|(name, _)| name.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 }
 
@@ -164,7 +168,10 @@ mod tests {
         let told = shutdown.deadline();
         assert_eq!(told[0].actors, ["a", "out"]);
         assert_eq!(told[0].order, Order::Terminate);
-        assert_eq!((told[1].actors.as_slice(), told[1].order), (&["store".to_owned()][..], Order::Drain));
+        assert_eq!(
+            (told[1].actors.as_slice(), told[1].order),
+            (&["store".to_owned()][..], Order::Drain)
+        );
     }
 
     #[test]

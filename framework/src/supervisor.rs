@@ -51,12 +51,7 @@ pub struct Started {
 
 impl Supervisor {
     /// Supervises `actors`; `done` is told when all have ended.
-    pub fn new(
-        pipeline: &str,
-        actors: Vec<(String, Role)>,
-        deadline: Duration,
-        done: oneshot::Sender<Ending>,
-    ) -> Self {
+    pub fn new(pipeline: &str, actors: Vec<(String, Role)>, deadline: Duration, done: oneshot::Sender<Ending>) -> Self {
         Self {
             pipeline: pipeline.to_owned(),
             orders: BTreeMap::new(),

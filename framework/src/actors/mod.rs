@@ -6,6 +6,7 @@
 pub mod processor;
 pub mod reader;
 pub mod sender;
+pub mod spill;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(crate) fn build<T: ?Sized>(
 ) -> crate::error::Result<Box<T>> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plan.build(context))).unwrap_or_else(|panic| {
         let text = panic_text(&*panic);
-        Err(crate::error::Error::fatal(format!("the plugin panicked while it was built: {text}")))
+        Err(crate::error::Error::fatal(format!(
+            "the plugin panicked while it was built: {text}"
+        )))
     })
 }

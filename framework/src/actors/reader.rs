@@ -142,7 +142,12 @@ async fn read(plan: Blueprint<dyn DynSource>, context: PluginContext, feed: Feed
 }
 
 /// Runs a source until it ends; an error that it may recover from is waited out. `Err` is the text of a panic.
-async fn run(source: &mut dyn DynSource, context: &PluginContext, feed: &Feed, backoff: &mut Backoff) -> Result<Outcome, String> {
+async fn run(
+    source: &mut dyn DynSource,
+    context: &PluginContext,
+    feed: &Feed,
+    backoff: &mut Backoff,
+) -> Result<Outcome, String> {
     loop {
         let ended = AssertUnwindSafe(source.run(feed)).catch_unwind().await;
         let error = match ended {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use actix::prelude::*;
 
-use super::plan::{Plan, Stage};
 use super::RunOptions;
+use super::plan::{Plan, Stage};
 use crate::actors::processor::{Processor, ProcessorParts};
 use crate::actors::reader::{Reader, ReaderParts};
 use crate::actors::sender::{Sender, SenderParts};
@@ -37,14 +37,20 @@ pub(super) fn assemble(
         registry,
         options,
         supervisor,
-        edges: config.edges.iter().map(|edge| (edge.clone(), EdgeMeters::default())).collect(),
+        edges: config
+            .edges
+            .iter()
+            .map(|edge| (edge.clone(), EdgeMeters::default()))
+            .collect(),
         arrivals: BTreeMap::new(),
         meters: BTreeMap::new(),
         arbiters: vec![Arbiter::new()],
     };
     let started = plan.stages.iter().try_for_each(|stage| assembly.start(stage));
     if let Err(error) = started {
-        assembly.arbiters.iter().for_each(|arbiter| drop(arbiter.stop()));
+        for arbiter in &assembly.arbiters {
+            arbiter.stop();
+        }
         return Err(error);
     }
     Ok(Assembled {
@@ -80,8 +86,13 @@ impl Assembly<'_> {
     }
 
     fn reader(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
-        let HostConfig::Source(host) = &actor.host else { return Ok(()) };
-        let source = self.registry.source_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let HostConfig::Source(host) = &actor.host else {
+            return Ok(());
+        };
+        let source = self
+            .registry
+            .source_blueprint(&actor.plugin, &actor.settings)
+            .ok_or_else(|| unknown(actor))?;
         let placement = source.about.placement;
         let parts = ReaderParts {
             source,
@@ -99,7 +110,9 @@ impl Assembly<'_> {
     }
 
     fn spill(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
-        let HostConfig::Spill(host) = &actor.host else { return Ok(()) };
+        let HostConfig::Spill(host) = &actor.host else {
+            return Ok(());
+        };
         let parts = SpillParts {
             config: host.clone(),
             upstream: stage.upstream.clone(),
@@ -117,14 +130,22 @@ impl Assembly<'_> {
     }
 
     fn processor(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
-        let HostConfig::Processor(host) = &actor.host else { return Ok(()) };
-        let plugin = self.registry.processor_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let HostConfig::Processor(host) = &actor.host else {
+            return Ok(());
+        };
+        let plugin = self
+            .registry
+            .processor_blueprint(&actor.plugin, &actor.settings)
+            .ok_or_else(|| unknown(actor))?;
         let placement = match host.own_thread {
             Some(true) => Placement::Own,
             Some(false) => Placement::Data,
             None => plugin.about.placement,
         };
-        let outputs = stage.outputs.keys().map(|output| (output.clone(), self.outgoing(stage, output)));
+        let outputs = stage
+            .outputs
+            .keys()
+            .map(|output| (output.clone(), self.outgoing(stage, output)));
         let parts = ProcessorParts {
             plugin,
             window_bytes: bytes(host.window_bytes.bytes()),
@@ -145,8 +166,13 @@ impl Assembly<'_> {
     }
 
     fn sender(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
-        let HostConfig::Sink(host) = &actor.host else { return Ok(()) };
-        let sink = self.registry.sink_blueprint(&actor.plugin, &actor.settings).ok_or_else(|| unknown(actor))?;
+        let HostConfig::Sink(host) = &actor.host else {
+            return Ok(());
+        };
+        let sink = self
+            .registry
+            .sink_blueprint(&actor.plugin, &actor.settings)
+            .ok_or_else(|| unknown(actor))?;
         let placement = sink.about.placement;
         let parts = SenderParts {
             sink,
@@ -196,7 +222,11 @@ impl Assembly<'_> {
         if placement == Placement::Own {
             self.arbiters.push(Arbiter::new());
         }
-        let index = if placement == Placement::Own { self.arbiters.len() - 1 } else { 0 };
+        let index = if placement == Placement::Own {
+            self.arbiters.len() - 1
+        } else {
+            0
+        };
         self.arbiters[index].handle()
     }
 

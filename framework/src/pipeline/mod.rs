@@ -82,7 +82,11 @@ impl Pipeline {
     pub fn start(config: &PipelineConfig, registry: &Registry, options: &RunOptions) -> Result<Self> {
         let plan = Plan::new(config)?;
         let (done_to, done) = oneshot::channel();
-        let roles = config.actors.iter().map(|actor| (actor.name.clone(), actor.role)).collect();
+        let roles = config
+            .actors
+            .iter()
+            .map(|actor| (actor.name.clone(), actor.role))
+            .collect();
         let supervisor = Supervisor::new(&config.name, roles, options.deadline, done_to).start();
         let assembled = assemble::assemble(config, &plan, registry, options, &supervisor)?;
         let meters: &BTreeMap<String, Meters> = &assembled.meters;

@@ -37,18 +37,26 @@ impl Plan {
             visit(config, &actor.name, &mut order, &mut Vec::new())?;
         }
         let stages = order.iter().map(|name| stage(config, name)).collect::<Option<_>>();
-        let stages = stages.ok_or_else(|| Error::fatal("the flow names an actor that does not exist; run `aqueduct check`"))?;
+        let stages =
+            stages.ok_or_else(|| Error::fatal("the flow names an actor that does not exist; run `aqueduct check`"))?;
         Ok(Self { stages })
     }
 }
 
 /// Appends `name` behind everything downstream of it.
-fn visit<'a>(config: &'a PipelineConfig, name: &'a str, order: &mut Vec<&'a str>, path: &mut Vec<&'a str>) -> Result<()> {
+fn visit<'a>(
+    config: &'a PipelineConfig,
+    name: &'a str,
+    order: &mut Vec<&'a str>,
+    path: &mut Vec<&'a str>,
+) -> Result<()> {
     if order.contains(&name) {
         return Ok(());
     }
     if path.contains(&name) {
-        return Err(Error::fatal(format!("the flow has a cycle through `{name}`; run `aqueduct check`")));
+        return Err(Error::fatal(format!(
+            "the flow has a cycle through `{name}`; run `aqueduct check`"
+        )));
     }
     path.push(name);
     for edge in config.edges.iter().filter(|edge| edge.from == name) {
@@ -86,7 +94,11 @@ fn store_above<'a>(config: &'a PipelineConfig, name: &str) -> Option<&'a ActorCo
     let mut found = None;
     for edge in config.edges.iter().filter(|edge| edge.to == name) {
         let above = config.actor(&edge.from)?;
-        let store = if above.role == Role::Spill { Some(above) } else { store_above(config, &above.name) };
+        let store = if above.role == Role::Spill {
+            Some(above)
+        } else {
+            store_above(config, &above.name)
+        };
         found = Some(store?);
     }
     found

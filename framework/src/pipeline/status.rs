@@ -80,29 +80,39 @@ impl Sample {
     /// The pipeline now, with rates since the last call; 0 at the first.
     pub fn take(&mut self, view: &View) -> PipelineStatus {
         let at_ns = now_ns();
-        let seconds = self.before.as_ref().map_or(0.0, |before| at_ns.saturating_sub(before.at_ns) as f64 / 1e9);
-        let actors = view.actors.iter().enumerate().map(|(index, (name, role, plugin, meters))| {
-            let meters = meters.snapshot();
-            let before = self.before.as_ref().and_then(|before| before.actors.get(index));
-            let rate = |key: &str| before.map_or(0.0, |before| per_second(&before.meters, &meters, key, seconds));
-            ActorStatus {
-                name: name.clone(),
-                role: role.to_string(),
-                plugin: plugin.clone(),
-                frames_per_second: rate("frames_out"),
-                bytes_per_second: rate("bytes_out"),
-                bytes_in_per_second: rate("bytes_in"),
-                meters,
-            }
-        });
+        let seconds = self
+            .before
+            .as_ref()
+            .map_or(0.0, |before| at_ns.saturating_sub(before.at_ns) as f64 / 1e9);
+        let actors = view
+            .actors
+            .iter()
+            .enumerate()
+            .map(|(index, (name, role, plugin, meters))| {
+                let meters = meters.snapshot();
+                let before = self.before.as_ref().and_then(|before| before.actors.get(index));
+                let rate = |key: &str| before.map_or(0.0, |before| per_second(&before.meters, &meters, key, seconds));
+                ActorStatus {
+                    name: name.clone(),
+                    role: role.to_string(),
+                    plugin: plugin.clone(),
+                    frames_per_second: rate("frames_out"),
+                    bytes_per_second: rate("bytes_out"),
+                    bytes_in_per_second: rate("bytes_in"),
+                    meters,
+                }
+            });
         let actors: Vec<_> = actors.collect();
         let edges = view.edges.iter().enumerate().map(|(index, (edge, meters))| {
             let since = meters.waiting_since_ns.get();
             let waiting_ns = if since == 0 { 0 } else { at_ns.saturating_sub(since) };
             let waited_ns = meters.waited_ns.get();
             let before = self.before.as_ref().and_then(|before| before.edges.get(index));
-            let waited = waited_ns + waiting_ns - before.map_or(waited_ns + waiting_ns, |before| before.waited_ns.min(waited_ns));
-            let spilling = actors.iter().any(|actor| actor.name == edge.to && actor.meters.numbers.get("spilling") == Some(&1));
+            let waited = waited_ns + waiting_ns
+                - before.map_or(waited_ns + waiting_ns, |before| before.waited_ns.min(waited_ns));
+            let spilling = actors
+                .iter()
+                .any(|actor| actor.name == edge.to && actor.meters.numbers.get("spilling") == Some(&1));
             EdgeStatus {
                 edge: edge.to_string(),
                 to: edge.to.clone(),

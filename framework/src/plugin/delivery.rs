@@ -78,7 +78,9 @@ impl Delivery {
 
     /// The frame that an error of the sink is about.
     pub(crate) fn failed_frame(&self) -> usize {
-        self.frame.saturating_sub(usize::from(self.by_frame)).min(self.batch.len().saturating_sub(1))
+        self.frame
+            .saturating_sub(usize::from(self.by_frame))
+            .min(self.batch.len().saturating_sub(1))
     }
 
     /// Leaves out the frame that failed.

@@ -16,7 +16,7 @@ use crate::receipt::Ledger;
 use crate::telemetry::{Meters, Tracer, now_ns};
 
 /// Bytes of one read at most, and of one pooled buffer.
-pub const READ_BYTES: usize = 256 * 1024;
+pub(super) const READ_BYTES: usize = 256 * 1024;
 
 /// Unused read buffers kept: 2 MiB, one window's worth.
 const SPARE_BUFFERS: usize = 8;
@@ -91,7 +91,7 @@ impl Feed {
     /// When the framing refuses its options.
     pub fn stream(&self, attributes: Attributes) -> Result<Intake> {
         let framing = self.shared.framing.build()?;
-        let cutter = Cutter::new(framing, self.shared.framing.limits);
+        let cutter = Cutter::new(framing, self.shared.framing.limits)?;
         Ok(Intake::new(self.shared.clone(), cutter, attributes))
     }
 

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use crate::config::{Endian, FramingConfig, Oversize};
 use crate::error::Result;
-use crate::framing::{DynFraming, Limits};
+use crate::framing::{self, DynFraming, Limits, MOST_FRAME_BYTES, OnOversize};
 
 /// Builds as many framings of one configuration as there are connections.
 #[derive(Clone)]
@@ -34,6 +37,64 @@ impl FramingSpec {
 
 impl fmt::Debug for FramingSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FramingSpec").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("FramingSpec")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The options of a built-in framing, as the framing itself reads them.
+pub(super) fn built_in(config: &FramingConfig) -> Result<Box<dyn DynFraming>> {
+    match config {
+        FramingConfig::Delimited { delimiter, keep, .. } => {
+            let hex: String = delimiter.iter().map(|byte| format!("{byte:02x}")).collect();
+            framing::build("delimited", json!({ "delimiter_hex": hex, "keep": keep }))
+        }
+        FramingConfig::Fixed { bytes } => framing::build("fixed", json!({ "bytes": bytes })),
+        FramingConfig::LengthDelimited {
+            header_bytes,
+            endian,
+            header_included,
+            ..
+        } => {
+            let endian = if *endian == Endian::Big { "big" } else { "little" };
+            let settings =
+                json!({ "header_bytes": header_bytes, "endian": endian, "header_included": header_included });
+            framing::build("length_delimited", settings)
+        }
+        FramingConfig::None => framing::build("none", Value::Null),
+        FramingConfig::Custom { name, settings, .. } => framing::build(name, settings.clone()),
+    }
+}
+
+/// The bounds of a framing table.
+pub(super) fn limits(config: &FramingConfig) -> Limits {
+    let (max_frame_bytes, on_oversize) = match config {
+        FramingConfig::Delimited {
+            max_frame_bytes,
+            on_oversize,
+            ..
+        }
+        | FramingConfig::LengthDelimited {
+            max_frame_bytes,
+            on_oversize,
+            ..
+        }
+        | FramingConfig::Custom {
+            max_frame_bytes,
+            on_oversize,
+            ..
+        } => (*max_frame_bytes, *on_oversize),
+        FramingConfig::Fixed { bytes } => (*bytes, Oversize::Close),
+        // One read is one frame, and no read is longer than the buffer.
+        FramingConfig::None => (super::feed::READ_BYTES as u64, Oversize::Close),
+    };
+    Limits {
+        max_frame_bytes: max_frame_bytes.clamp(1, MOST_FRAME_BYTES),
+        on_oversize: if on_oversize == Oversize::Close {
+            OnOversize::Close
+        } else {
+            OnOversize::Discard
+        },
     }
 }

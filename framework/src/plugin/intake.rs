@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::feed::{READ_BYTES, Shared};
 use crate::batch::{Attributes, Batch, BatchBuilder};
 use crate::error::Result;
-use crate::framing::{Cut, Cutter, Cutting};
+use crate::framing::{Counters, Cut, Cutter, Payload};
 use crate::receipt::Receipt;
 use crate::telemetry::now_ns;
 
@@ -74,7 +74,8 @@ impl Intake {
                 return match self.cutter.cut(&buffer.as_ref()[..lead + bytes], lead, &mut self.cuts) {
                     Ok(()) => {
                         let frames = self.send_cuts(buffer, lead + bytes, received_ns);
-                        self.settle_partial().map_or_else(Filled::Refused, |()| Filled::Read { bytes, frames })
+                        self.settle_partial()
+                            .map_or_else(Filled::Refused, |()| Filled::Read { bytes, frames })
                     }
                     Err(error) => {
                         self.send_cuts(buffer, lead + bytes, received_ns);
@@ -99,6 +100,7 @@ impl Intake {
 
     fn send_cuts(&mut self, buffer: crate::batch::PooledBuffer, used: usize, received_ns: u64) -> usize {
         let mut frames = 0;
+        let layout = self.cutter.layout();
         let mut cuts = std::mem::take(&mut self.cuts);
         // A buffer that is mostly empty is not worth pinning: what it holds is copied out, and it is read into again.
         let whole = if used >= READ_BYTES / 2 {
@@ -106,8 +108,8 @@ impl Intake {
         } else {
             let copies = &buffer;
             for cut in &mut cuts {
-                if let Cutting::Range(range) = &cut.payload {
-                    cut.payload = Cutting::Owned(copies.as_ref()[range.clone()].to_vec());
+                if let Payload::Input(range) = &cut.payload {
+                    cut.payload = Payload::Aside(copies.as_ref()[range.clone()].to_vec());
                 }
             }
             *self.shared.buffer.borrow_mut() = Some(buffer);
@@ -116,19 +118,19 @@ impl Intake {
         for cut in cuts.drain(..) {
             frames += cut.ends.len();
             let (payload, mut pinned) = match (cut.payload, &whole) {
-                (Cutting::Owned(bytes), _) => {
+                (Payload::Aside(bytes), _) => {
                     let pinned = bytes.capacity();
                     (Bytes::from(bytes), pinned)
                 }
-                (Cutting::Range(range), Some(whole)) => (whole.slice(range), READ_BYTES),
-                (Cutting::Range(_), None) => continue,
+                (Payload::Input(range), Some(whole)) => (whole.slice(range), READ_BYTES),
+                (Payload::Input(_), None) => continue,
             };
             pinned += cut.ends.capacity() * size_of::<u32>();
             self.shared.send(Batch {
                 payload,
                 numbers: self.shared.numbers(cut.ends.len()),
                 ends: Arc::new(cut.ends),
-                layout: self.cutter.layout().clone(),
+                layout: layout.clone(),
                 attributes: self.attributes.clone(),
                 trace: None,
                 received_ns,
@@ -148,12 +150,22 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        let discarded = self.cutter.discarded();
-        let left = self.cutter.partial_bytes() as u64;
+        self.cutter.abandon();
+        let Counters {
+            discarded_frames,
+            discarded_bytes,
+            truncated_bytes,
+        } = self.cutter.counters();
         let meters = &self.shared.meters;
-        meters.counter("oversized_frames").add(discarded.frames);
-        meters.counter("oversized_bytes").add(discarded.bytes);
-        meters.counter("truncated_bytes").add(discarded.truncated_bytes + left);
+        for (name, count) in [
+            ("oversized_frames", discarded_frames),
+            ("oversized_bytes", discarded_bytes),
+            ("truncated_bytes", truncated_bytes),
+        ] {
+            if count > 0 {
+                meters.counter(name).add(count);
+            }
+        }
         let total = self.shared.partial_bytes.get();
         self.shared.partial_bytes.set(total.saturating_sub(self.partial));
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Context, DynProcessor, DynSink, DynSource, FramingSpec, Placement, Processor, Sink, Source};
+use super::{Context, DynProcessor, DynSink, DynSource, FramingSpec, Placement, Processor, Sink, Source, framings};
 use crate::config::{Catalog, FramingConfig, PluginInfo, Role};
 use crate::error::{Error, Result};
-use crate::framing::{self, DynFraming, Framing, Limits};
+use crate::framing::{DynFraming, Framing};
 
 type Build<T> = Arc<dyn Fn(&Value, &Context) -> Result<Box<T>> + Send + Sync>;
 type BuildFraming = Arc<dyn Fn(&Value) -> Result<Box<dyn DynFraming>> + Send + Sync>;
@@ -131,13 +131,16 @@ impl Registry {
     /// # Errors
     /// When it names a framing that is not registered.
     pub fn framing_spec(&self, config: &FramingConfig) -> Result<FramingSpec> {
-        let limits = Limits::of(config);
+        let limits = framings::limits(config);
         let FramingConfig::Custom { name, settings, .. } = config else {
             let config = config.clone();
-            return Ok(FramingSpec::new(limits, move || framing::build(&config)));
+            return Ok(FramingSpec::new(limits, move || framings::built_in(&config)));
         };
-        let (_, build) = (self.framings.get(name.as_str()))
-            .ok_or_else(|| Error::fatal(format!("no framing is called {name:?}; register it, or correct the config")))?;
+        let (_, build) = (self.framings.get(name.as_str())).ok_or_else(|| {
+            Error::fatal(format!(
+                "no framing is called {name:?}; register it, or correct the config"
+            ))
+        })?;
         let (build, settings) = (build.clone(), settings.clone());
         Ok(FramingSpec::new(limits, move || build(&settings)))
     }
@@ -170,7 +173,10 @@ impl Catalog for Registry {
     }
 
     fn names(&self, role: Role) -> Vec<String> {
-        self.all(role).into_iter().map(|about| about.info.name.clone()).collect()
+        self.all(role)
+            .into_iter()
+            .map(|about| about.info.name.clone())
+            .collect()
     }
 
     fn framing(&self, name: &str) -> Option<PluginInfo> {
@@ -184,9 +190,15 @@ impl Catalog for Registry {
     fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {
         let context = Context::new("check", name, "");
         let built = match role {
-            Role::Source => self.source_blueprint(name, settings).map(|plan| plan.build(&context).map(drop)),
-            Role::Processor => self.processor_blueprint(name, settings).map(|plan| plan.build(&context).map(drop)),
-            Role::Sink => self.sink_blueprint(name, settings).map(|plan| plan.build(&context).map(drop)),
+            Role::Source => self
+                .source_blueprint(name, settings)
+                .map(|plan| plan.build(&context).map(drop)),
+            Role::Processor => self
+                .processor_blueprint(name, settings)
+                .map(|plan| plan.build(&context).map(drop)),
+            Role::Sink => self
+                .sink_blueprint(name, settings)
+                .map(|plan| plan.build(&context).map(drop)),
             Role::Spill => None,
         };
         built.unwrap_or(Ok(())).map_err(|error| error.to_string())

@@ -6,4 +6,4 @@ mod trace;
 
 pub use clock::now_ns;
 pub use meters::{Counter, Gauge, Meters, Snapshot};
-pub use trace::{TraceContext, Tracer};
+pub use trace::{TARGET, TraceContext, Tracer};

@@ -90,8 +90,15 @@ impl Outputs {
         // Said at the first and then whenever the number doubled: a bad feed must not flood the log.
         if total >= self.said.get() {
             self.said.set(total * 2);
-            let reason = batch.attributes.get(0, "aqueduct.rejected.reason").unwrap_or("no reason given");
-            let kept = if outlet.is_connected() { "sent to its `rejected` output" } else { "discarded; connect its `rejected` output to keep them" };
+            let reason = batch
+                .attributes
+                .get(0, "aqueduct.rejected.reason")
+                .unwrap_or("no reason given");
+            let kept = if outlet.is_connected() {
+                "sent to its `rejected` output"
+            } else {
+                "discarded; connect its `rejected` output to keep them"
+            };
             tracing::warn!(actor = %self.actor, total, "frames were rejected and {kept}; the last one: {reason}");
         }
         if outlet.is_connected() {

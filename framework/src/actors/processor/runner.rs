@@ -92,7 +92,8 @@ impl Runner {
         for index in 0..batch.len() {
             if let Stretch::Panicked { text } = self.stretch(batch, index, index + 1).await? {
                 self.output.roll_back(index);
-                self.output.reject(index, &self.context.actor, &format!("the plugin panicked: {text}"));
+                self.output
+                    .reject(index, &self.context.actor, &format!("the plugin panicked: {text}"));
             }
         }
         Ok(())
@@ -102,7 +103,9 @@ impl Runner {
     async fn stretch(&mut self, batch: &Batch, mut from: usize, to: usize) -> Result<Stretch> {
         while from < to {
             let mut frames = Frames::between(batch, from, to);
-            let ended = AssertUnwindSafe(self.plugin.batch(&mut frames, &mut self.output)).catch_unwind().await;
+            let ended = AssertUnwindSafe(self.plugin.batch(&mut frames, &mut self.output))
+                .catch_unwind()
+                .await;
             let error = match ended {
                 Ok(Ok(())) => match self.output.take_misuse() {
                     None => return Ok(Stretch::Done),
@@ -142,7 +145,9 @@ impl Runner {
         self.panics.add(1);
         self.panics_in_a_row += 1;
         if self.panics_in_a_row > PANICS_IN_A_ROW {
-            return Err(Error::fatal(format!("the plugin panicked {PANICS_IN_A_ROW} times in a row, the last time with: {text}")));
+            return Err(Error::fatal(format!(
+                "the plugin panicked {PANICS_IN_A_ROW} times in a row, the last time with: {text}"
+            )));
         }
         self.plugin = build(&self.plan, &self.context)?;
         Ok(Stretch::Panicked { text })

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use actix::prelude::*;
 use tokio::sync::Notify;
 
+use super::ProcessorParts;
 use super::outputs::Outputs;
 use super::reorder::Reorder;
 use super::runner::Runner;
-use super::ProcessorParts;
 use crate::actors::Outcome;
 use crate::batch::Batch;
 use crate::error::Result;
@@ -69,7 +69,9 @@ impl Pool {
 
     fn idlest(&self) -> Option<usize> {
         let load = |index: &usize| self.workers[*index].1.get();
-        (0..self.workers.len()).min_by_key(load).filter(|index| load(index) < PER_WORKER)
+        (0..self.workers.len())
+            .min_by_key(load)
+            .filter(|index| load(index) < PER_WORKER)
     }
 
     fn give(&self, index: usize, work: Work) {
@@ -131,7 +133,14 @@ fn next_done(pool: &Pool) -> Option<Done> {
     Some(done)
 }
 
-fn give(pool: &Pool, worker: usize, ticket: u64, held: &mut Held, outputs: &Outputs, order: &mut Reorder<(usize, Emitted)>) {
+fn give(
+    pool: &Pool,
+    worker: usize,
+    ticket: u64,
+    held: &mut Held,
+    outputs: &Outputs,
+    order: &mut Reorder<(usize, Emitted)>,
+) {
     match held.take() {
         Some(batch) if !batch.receipt.is_stale() => {
             outputs.count_in(&batch);
@@ -217,4 +226,3 @@ impl Handler<Work> for Worker {
         self.came.notify_one();
     }
 }
-

@@ -147,8 +147,12 @@ impl Work {
             return;
         }
         match &self.parts.store {
-            Some(store) => tracing::warn!(%actor, "{error}; frames are safe: they wait in the spill store `{store}` until it is back"),
-            None => tracing::warn!(%actor, "{error}; no spill store stands upstream, so reading stops until it is back"),
+            Some(store) => {
+                tracing::warn!(%actor, "{error}; frames are safe: they wait in the spill store `{store}` until it is back")
+            }
+            None => {
+                tracing::warn!(%actor, "{error}; no spill store stands upstream, so reading stops until it is back")
+            }
         }
     }
 
@@ -164,7 +168,9 @@ impl Work {
             self.reject(delivery.batch(), index, &error).await;
         }
         while !delivery.is_done() {
-            let Err(error) = self.sink.write(&mut delivery).await else { continue };
+            let Err(error) = self.sink.write(&mut delivery).await else {
+                continue;
+            };
             match error.reaction() {
                 Reaction::Retry => {
                     delivery.rewind();
@@ -181,9 +187,17 @@ impl Work {
                 Reaction::Stop => return Err(error),
             }
         }
-        self.parts.context.meters.frames_out.add(frames - refused_frames.min(frames));
+        self.parts
+            .context
+            .meters
+            .frames_out
+            .add(frames - refused_frames.min(frames));
         self.parts.context.meters.bytes_out.add(bytes);
-        let fate = if refused_frames > 0 && !self.rejected.is_connected() { Fate::Rejected } else { Fate::Delivered };
+        let fate = if refused_frames > 0 && !self.rejected.is_connected() {
+            Fate::Rejected
+        } else {
+            Fate::Delivered
+        };
         delivery.into_batch().receipt.settle(fate);
         drop(span);
         Ok(true)
@@ -196,7 +210,13 @@ impl Work {
             return (Delivery::new(batch, wire, ends), Vec::new());
         }
         let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
-        let refused = encode_batch(&*self.framing, &batch, &mut wire, &mut ends);
+        let (mut refused, mut from) = (Vec::new(), 0);
+        while let Err((index, error)) = encode_batch(&*self.framing, &batch, from..batch.len(), &mut wire, &mut ends) {
+            // It takes no bytes on the wire, so that the frames behind it keep their places.
+            ends.push(wire.len() as u32);
+            refused.push((index, error));
+            from = index + 1;
+        }
         (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
     }
 
@@ -215,7 +235,8 @@ impl Work {
         builder.attribute("aqueduct.rejected.reason", &error.to_string());
         builder.attribute("aqueduct.rejected.actor", &self.parts.context.actor);
         self.rejected.permit().await;
-        self.rejected.send(builder.finish(batch.received_ns, batch.trace, batch.receipt.child()));
+        self.rejected
+            .send(builder.finish(batch.received_ns, batch.trace, batch.receipt.child()));
     }
 }
 
