@@ -38,10 +38,7 @@ pub fn ignore_sigxfsz() -> io::Result<()> {
 /// `u64::MAX` stands for no limit. The soft limit applies; the hard one bounds what it can be raised to.
 pub fn open_file_limit() -> (u64, u64) {
     let limit = getrlimit(Resource::Nofile);
-    (
-        limit.current.unwrap_or(u64::MAX),
-        limit.maximum.unwrap_or(u64::MAX),
-    )
+    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
 }
 
 /// Raises the soft limit of open files to the hard one and returns the limit that applies now.

@@ -26,7 +26,5 @@ pub fn positions(byte: u8, haystack: &[u8], base: u32, out: &mut Vec<u32>) {
 
 fn portable(byte: u8, haystack: &[u8], base: u32, out: &mut Vec<u32>) {
     let first_end = base.wrapping_add(1);
-    out.extend(
-        memchr::memchr_iter(byte, haystack).map(|index| first_end.wrapping_add(index as u32)),
-    );
+    out.extend(memchr::memchr_iter(byte, haystack).map(|index| first_end.wrapping_add(index as u32)));
 }

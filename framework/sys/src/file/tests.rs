@@ -29,10 +29,7 @@ fn more_than_the_disk_has_is_refused() {
     let file = tempfile::tempfile().unwrap();
     let refused = reserve(&file, 0, 1 << 60).unwrap_err().kind();
     assert!(
-        matches!(
-            refused,
-            io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge
-        ),
+        matches!(refused, io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge),
         "{refused:?}"
     );
 }

@@ -1,8 +1,8 @@
 use std::hint::black_box;
 
 use super::{
-    cpu_seconds, ignore_sigxfsz, open_file_limit, parse_status_bytes, peak_resident_bytes,
-    raise_open_file_limit, resident_bytes,
+    cpu_seconds, ignore_sigxfsz, open_file_limit, parse_status_bytes, peak_resident_bytes, raise_open_file_limit,
+    resident_bytes,
 };
 
 #[test]
@@ -33,10 +33,7 @@ fn the_limit_of_open_files_can_be_raised_to_the_hard_one() {
 fn the_file_size_signal_is_ignored() {
     ignore_sigxfsz().unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
     let ignored = u64::from_str_radix(mask.trim(), 16).unwrap();
     assert_ne!(ignored & 1 << (libc::SIGXFSZ - 1), 0);
 }

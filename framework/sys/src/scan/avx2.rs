@@ -3,9 +3,7 @@
 //! `memchr` is made for finding the next occurrence and starts anew after each; in streams of short lines that
 //! restart is most of its time. Here one comparison yields a 64-bit mask of all occurrences in a block.
 
-use std::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
-};
+use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
 
 /// Bytes per step: two registers, one `u64` of mask.
 const BLOCK: usize = 64;

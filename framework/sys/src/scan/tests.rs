@@ -17,13 +17,7 @@ fn bytes(len: usize, sparseness: u64, mut seed: u64) -> Vec<u8> {
         seed >> 33
     };
     (0..len)
-        .map(|_| {
-            if next() % sparseness == 0 {
-                b'\n'
-            } else {
-                next() as u8
-            }
-        })
+        .map(|_| if next() % sparseness == 0 { b'\n' } else { next() as u8 })
         .collect()
 }
 
@@ -36,11 +30,7 @@ fn every_alignment_and_length_gives_what_a_plain_loop_gives() {
                 let haystack = &all[start..start + len];
                 let mut fast = Vec::new();
                 positions(b'\n', haystack, 1_000, &mut fast);
-                assert_eq!(
-                    fast,
-                    naive(b'\n', haystack, 1_000),
-                    "start {start}, length {len}"
-                );
+                assert_eq!(fast, naive(b'\n', haystack, 1_000), "start {start}, length {len}");
             }
         }
     }

@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    peer_closed, receive_buffer, send_buffer, set_linger_reset, set_receive_buffer,
-    set_send_buffer, tcp_info, unread_bytes, unsent_bytes,
+    peer_closed, receive_buffer, send_buffer, set_linger_reset, set_receive_buffer, set_send_buffer, tcp_info,
+    unread_bytes, unsent_bytes,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -50,10 +50,7 @@ fn a_wish_beyond_the_limit_is_clamped() {
         .trim()
         .parse()
         .unwrap();
-    assert_eq!(
-        set_receive_buffer(&client, 1 << 30).unwrap(),
-        2 * limit.min(1 << 30)
-    );
+    assert_eq!(set_receive_buffer(&client, 1 << 30).unwrap(), 2 * limit.min(1 << 30));
 }
 
 #[test]
@@ -95,10 +92,7 @@ fn bytes_a_full_peer_did_not_acknowledge_are_told_even_after_its_reset() {
     drop(server);
     wait_for(&client, PollFlags::RDHUP);
     let unconfirmed = unsent_bytes(&client).unwrap();
-    assert!(
-        unconfirmed > 0 && unconfirmed <= unsent,
-        "{unconfirmed} of {unsent}"
-    );
+    assert!(unconfirmed > 0 && unconfirmed <= unsent, "{unconfirmed} of {unsent}");
     assert!(peer_closed(&client).is_err());
     assert_eq!(unsent_bytes(&client).unwrap(), unconfirmed);
 }
@@ -133,10 +127,7 @@ fn a_reset_is_an_error_once_and_an_end_ever_after() {
     set_linger_reset(&server).unwrap();
     drop(server);
     wait_for(&client, PollFlags::RDHUP);
-    assert_eq!(
-        peer_closed(&client).unwrap_err().kind(),
-        io::ErrorKind::ConnectionReset
-    );
+    assert_eq!(peer_closed(&client).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert!(peer_closed(&client).unwrap());
 }
 
