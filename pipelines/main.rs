@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `aqueduct` program: the shipped plugins, nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aqueduct::main(|plugins| plugins)
+}

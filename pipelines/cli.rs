@@ -1,0 +1,77 @@
+//! The command line: one subcommand per file in `commands/`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::framework::config::LoadOptions;
+use crate::framework::plugin::Registry;
+
+/// Drains sources that will not wait, keeps the overflow on disk in order, and delivers it later by itself.
+#[derive(Debug, Parser)]
+#[command(name = "aqueduct", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run pipelines until SIGTERM or SIGINT; a second signal forces the end
+    Run(commands::run::Run),
+    /// Check pipeline files and tell every mistake at once; opens nothing
+    Check(commands::check::Check),
+    /// Draw a pipeline as text, DOT or Mermaid
+    Graph(commands::graph::Graph),
+    /// List the plugins, or tell everything about one
+    Plugins(commands::plugins::Plugins),
+    /// Ask a running pipeline what flows, what waits and why
+    Status(commands::status::Status),
+    /// Play the story: a slow reader, a repaired one, and a pipeline, against a server that will not wait
+    Demo(commands::demo::Demo),
+}
+
+/// Pipeline files and what is laid over them.
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// Pipeline files (TOML, YAML or JSON); one file is one pipeline
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Lay this file over the pipeline's; with several pipelines `PIPELINE:FILE`
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<String>,
+    /// Set one key, as in `sinks.network.address="127.0.0.1:9000"`; with several pipelines `PIPELINE:key=value`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Take [telemetry], [log], [admin] and [shutdown] from this file
+    #[arg(long, value_name = "FILE")]
+    process: Option<PathBuf>,
+}
+
+impl Files {
+    /// Everything but the files, with the environment's variables.
+    pub(crate) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            overlays: self.overlay.clone(),
+            // Variables that are not text cannot be config values, so leaving them out loses nothing.
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            settings: self.set.clone(),
+            process: self.process.clone(),
+        }
+    }
+}
+
+pub(crate) fn run(registry: Registry) -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run.run(&registry),
+        Command::Check(check) => check.run(&registry),
+        Command::Graph(graph) => graph.run(&registry),
+        Command::Plugins(plugins) => plugins.run(&registry),
+        Command::Status(status) => status.run(),
+        Command::Demo(demo) => demo.run(&registry),
+    }
+}

@@ -1,0 +1,130 @@
+//! `aqueduct plugins`: the list, and everything about one.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::commands::WRONG;
+use crate::framework::config::Role;
+use crate::framework::plugin::{About, Registry};
+
+/// List plugins or tell about one
+#[derive(Debug, Args)]
+pub(crate) struct Plugins {
+    /// The plugin's name
+    name: Option<String>,
+}
+
+const ROLES: [Role; 3] = [Role::Source, Role::Processor, Role::Sink];
+
+impl Plugins {
+    pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
+        let Some(name) = &self.name else {
+            for role in ROLES {
+                println!("{}:", role.table());
+                for about in registry.all(role) {
+                    println!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
+                }
+            }
+            println!("\n`aqueduct plugins NAME` tells its options, with types, defaults and a sample.");
+            return ExitCode::SUCCESS;
+        };
+        let all = ROLES.into_iter().flat_map(|role| registry.all(role));
+        let found: Vec<_> = all.filter(|about| about.info.name == *name).collect();
+        if found.is_empty() {
+            eprintln!("no plugin is called `{name}`; `aqueduct plugins` lists them");
+            return ExitCode::from(WRONG);
+        }
+        for about in found {
+            tell(about);
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn first_line(schema: &Value) -> &str {
+    schema["description"]
+        .as_str()
+        .unwrap_or("")
+        .lines()
+        .next()
+        .unwrap_or("")
+}
+
+fn tell(about: &About) {
+    let info = &about.info;
+    println!("{} ({})", info.name, info.role);
+    if let Some(text) = info.schema["description"].as_str() {
+        println!("  {}", text.replace('\n', "\n  "));
+    }
+    let required: Vec<_> = info.schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    println!("\n  options:");
+    for (key, option) in info.schema["properties"].as_object().into_iter().flatten() {
+        let default = match &option["default"] {
+            _ if required.contains(&key.as_str()) => "required".to_owned(),
+            Value::Null => "unset by default".to_owned(),
+            value => format!("default {value}"),
+        };
+        println!("    {key}: {}, {default}", kind(&info.schema, option));
+        for line in option["description"].as_str().unwrap_or("").lines() {
+            println!("        {line}");
+        }
+    }
+    if !info.outputs.is_empty() {
+        println!(
+            "\n  outputs besides the main one: {}, rejected",
+            info.outputs.join(", ")
+        );
+    }
+    if !about.sample.is_empty() {
+        println!("\n  sample:\n    [{}.my_{}]", info.role.table(), info.name);
+        for line in about.sample.trim_end().lines() {
+            println!("    {line}");
+        }
+    }
+}
+
+/// The type of an option, in words.
+fn kind(root: &Value, option: &Value) -> String {
+    if let Some(path) = option["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
+        return root
+            .pointer(path)
+            .map_or_else(|| "table".to_owned(), |target| kind(root, target));
+    }
+    if let Some(format) = option["format"].as_str() {
+        match format {
+            "byte-size" => return "size such as \"8 MiB\"".to_owned(),
+            "period" => return "time such as \"500ms\"".to_owned(),
+            _ => {}
+        }
+    }
+    if let Some(values) = option["enum"].as_array() {
+        return values.iter().map(Value::to_string).collect::<Vec<_>>().join(" | ");
+    }
+    if let Some(value) = option.get("const") {
+        return value.to_string();
+    }
+    for key in ["anyOf", "oneOf", "allOf"] {
+        if let Some(options) = option[key].as_array() {
+            let kinds = options
+                .iter()
+                .map(|each| kind(root, each))
+                .filter(|kind| kind != "null");
+            return kinds.collect::<Vec<_>>().join(" | ");
+        }
+    }
+    match &option["type"] {
+        Value::String(name) => name.replace("object", "table"),
+        Value::Array(names) => {
+            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            names.collect::<Vec<_>>().join(" | ")
+        }
+        _ => "any".to_owned(),
+    }
+}

@@ -1,0 +1,230 @@
+//! `aqueduct run`: starts pipelines, shows them, and ends them in order.
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::admin::{self, Admin};
+use crate::cli::Files;
+use crate::commands::{FAILED, FORCED, LOST, load};
+use crate::framework::config::{Loaded, PipelineConfig};
+use crate::framework::pipeline::{Control, Pipeline, PipelineStatus, Pressure, RunOptions, Sample, View};
+use crate::framework::plugin::Registry;
+use crate::live::Screen;
+use crate::{log, words};
+
+/// Run pipelines
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    files: Files,
+    /// Draw no live lines, also on a terminal
+    #[arg(long)]
+    no_live: bool,
+}
+
+/// How often rates, pressures and live lines are renewed.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Run {
+    pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
+        let loaded = match load(&self.files, registry) {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let screen = Screen::default();
+        let process = &loaded.process;
+        let export = match log::start(&process.log, &process.telemetry, &screen) {
+            Ok(export) => export,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::from(FAILED);
+            }
+        };
+        if let Err(error) = aqueduct_sys::process::raise_open_file_limit() {
+            tracing::warn!("the limit of open files stays as it is ({error}); many connections may not be accepted");
+        }
+        let live = Screen::is_live() && !self.no_live;
+        let code = actix_rt::System::new().block_on(run_all(&loaded, registry, live.then_some(screen)));
+        // Spans of the last seconds are still in the exporter's queue.
+        drop(export);
+        ExitCode::from(code)
+    }
+}
+
+async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -> u8 {
+    let options = RunOptions {
+        deadline: loaded.process.shutdown.deadline.duration(),
+        sample_ratio: loaded
+            .process
+            .telemetry
+            .endpoint
+            .as_ref()
+            .map_or(0.0, |_| loaded.process.telemetry.sample_ratio),
+    };
+    let mut running = Vec::new();
+    for config in &loaded.pipelines {
+        match start(config, loaded, registry, &options) {
+            Ok(started) => running.push(started),
+            Err(error) => {
+                tracing::error!(pipeline = %config.name, "cannot start: {error}");
+                return FAILED;
+            }
+        }
+    }
+    let controls: Vec<_> = running.iter().map(|one| one.pipeline.control()).collect();
+    let latest: Vec<_> = running.iter().map(|one| one.latest.clone()).collect();
+    let views: Vec<_> = running.iter().map(|one| one.pipeline.view()).collect();
+    let watch = actix_rt::spawn(watch(views, latest, screen.clone()));
+    let signals = actix_rt::spawn(obey(controls));
+    let mut code = 0;
+    for one in running {
+        code = worst(code, finish(one).await);
+    }
+    watch.abort();
+    signals.abort();
+    if let Some(screen) = screen {
+        screen.show(Vec::new());
+    }
+    code
+}
+
+struct Running {
+    pipeline: Pipeline,
+    latest: Rc<RefCell<PipelineStatus>>,
+    admin: Rc<Admin>,
+}
+
+fn start(
+    config: &PipelineConfig,
+    loaded: &Loaded,
+    registry: &Registry,
+    options: &RunOptions,
+) -> Result<Running, String> {
+    let socket = loaded
+        .process
+        .admin
+        .socket
+        .clone()
+        .unwrap_or_else(|| admin::path(&config.name));
+    let admin = Admin::open(socket.clone()).map_err(|error| format!("admin socket {}: {error}", socket.display()))?;
+    let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
+    let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
+    let admin = Rc::new(admin);
+    let (serving, shown) = (admin.clone(), latest.clone());
+    actix_rt::spawn(async move { serving.serve(shown).await });
+    tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+    Ok(Running {
+        pipeline,
+        latest,
+        admin,
+    })
+}
+
+/// Renews the status once a second, tells pressures that changed, and draws the live lines.
+async fn watch(views: Vec<View>, latest: Vec<Rc<RefCell<PipelineStatus>>>, screen: Option<Screen>) {
+    let mut samples: Vec<_> = views.iter().map(|_| Sample::default()).collect();
+    loop {
+        let mut lines = Vec::new();
+        for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
+            let status = sample.take(view);
+            tell_changes(&latest.borrow(), &status);
+            lines.extend(status.actors.iter().map(words::actor));
+            *latest.borrow_mut() = status;
+        }
+        if let Some(screen) = &screen {
+            screen.show(lines);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn tell_changes(before: &PipelineStatus, now: &PipelineStatus) {
+    // Saturated comes and goes with every burst; what an operator must hear of is spilling and blocking, and their end.
+    let told = |pressure| {
+        if pressure == Pressure::Saturated {
+            Pressure::Flowing
+        } else {
+            pressure
+        }
+    };
+    for (edge, old) in now.edges.iter().zip(&before.edges) {
+        if told(edge.pressure) == told(old.pressure) {
+            continue;
+        }
+        let only = PipelineStatus {
+            edges: vec![edge.clone()],
+            ..now.clone()
+        };
+        for sentence in words::pressure(&only) {
+            match told(edge.pressure) {
+                Pressure::Flowing => tracing::info!(pipeline = %now.pipeline, "{} flows again", edge.edge),
+                _ => tracing::warn!(pipeline = %now.pipeline, "{sentence}"),
+            }
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT drains, the second forces.
+async fn obey(controls: Vec<Control>) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        tracing::error!("signals cannot be caught; only SIGKILL will end this process");
+        return;
+    };
+    next(&mut terminate, &mut interrupt).await;
+    tracing::info!(
+        "draining: sources stop, what is in flight finishes, stores keep the rest; a second signal forces the end"
+    );
+    controls.iter().for_each(Control::shut_down);
+    next(&mut terminate, &mut interrupt).await;
+    tracing::warn!("forced: ending now");
+    controls.iter().for_each(Control::force);
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn finish(running: Running) -> u8 {
+    let view = running.pipeline.view();
+    let ended = running.pipeline.ended().await;
+    drop(running.admin);
+    let status = Sample::default().take(&view);
+    let lost: u64 = total(&status, "lost");
+    let kept: u64 = total(&status, "waiting_frames");
+    tracing::info!(pipeline = %view.name, lost, kept_in_stores = kept, "ended");
+    for actor in &status.actors {
+        tracing::info!(pipeline = %view.name, "{}", words::actor(actor).trim_end());
+    }
+    match ended {
+        Err(_) => FAILED,
+        Ok(ending) if ending.failure.is_some() => FAILED,
+        Ok(_) if lost > 0 => LOST,
+        Ok(ending) if ending.forced => FORCED,
+        Ok(_) => 0,
+    }
+}
+
+fn total(status: &PipelineStatus, key: &str) -> u64 {
+    status
+        .actors
+        .iter()
+        .filter_map(|actor| actor.meters.numbers.get(key))
+        .sum()
+}
+
+/// Failure outranks loss, loss outranks force.
+fn worst(one: u8, other: u8) -> u8 {
+    [FAILED, LOST, FORCED]
+        .into_iter()
+        .find(|code| [one, other].contains(code))
+        .unwrap_or(0)
+}

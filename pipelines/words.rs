@@ -1,0 +1,143 @@
+//! A pipeline's state in words: what `status` prints and the live lines show.
+
+use crate::framework::pipeline::{ActorStatus, PipelineStatus, Pressure};
+
+/// `9.8 MB`, with decimal units as network people use them.
+pub(crate) fn bytes(count: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (count, 0);
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{value:.0} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// `1.6 M`, `12.3 k`, `870`.
+pub(crate) fn count(value: f64) -> String {
+    match value {
+        v if v >= 1e9 => format!("{:.1} G", v / 1e9),
+        v if v >= 1e6 => format!("{:.1} M", v / 1e6),
+        v if v >= 1e4 => format!("{:.1} k", v / 1e3),
+        v => format!("{v:.0}"),
+    }
+}
+
+/// `19 min`, `3 h`, `45 s`.
+pub(crate) fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn number(actor: &ActorStatus, key: &str) -> u64 {
+    actor.meters.numbers.get(key).copied().unwrap_or(0)
+}
+
+/// One line about an actor.
+pub(crate) fn actor(actor: &ActorStatus) -> String {
+    let mut line = format!(
+        "{:<16} {:>9}/s {:>8} frames/s  {} frames",
+        actor.name,
+        bytes(actor.bytes_per_second),
+        count(actor.frames_per_second),
+        count(number(actor, "frames_out") as f64),
+    );
+    if actor.role == "spill store" {
+        line += &format!(
+            ", {} waiting ({} in memory, {} on disk)",
+            count(number(actor, "waiting_frames") as f64),
+            bytes(number(actor, "memory_bytes") as f64),
+            bytes(number(actor, "disk_bytes") as f64)
+        );
+    }
+    for key in ["rejected", "dropped", "lost"] {
+        if number(actor, key) > 0 {
+            line += &format!(", {} {key}", count(number(actor, key) as f64));
+        }
+    }
+    if let Some(state) = actor.meters.texts.get("state") {
+        line += &format!(", {state}");
+    }
+    line
+}
+
+/// What presses where, one sentence per edge that does not flow; one sentence that all flows otherwise.
+pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
+    let troubled = status.edges.iter().filter(|edge| edge.pressure != Pressure::Flowing);
+    let mut sentences: Vec<_> = troubled
+        .map(|edge| {
+            let to = status.actors.iter().find(|actor| actor.name == edge.to);
+            let taken = to.map_or(0.0, |actor| actor.bytes_per_second);
+            match edge.pressure {
+                Pressure::Blocked => {
+                    let since = time(edge.waiting_ns as f64 / 1e9);
+                    format!(
+                        "{}: blocked for {since} by {}, which takes {}/s",
+                        edge.edge,
+                        edge.to,
+                        bytes(taken)
+                    )
+                }
+                Pressure::Saturated => format!("{}: saturated, {} takes {}/s", edge.edge, edge.to, bytes(taken)),
+                _ => to.map_or_else(String::new, |store| spilling(&edge.edge, store)),
+            }
+        })
+        .collect();
+    if sentences.is_empty() {
+        sentences.push("every edge flows".to_owned());
+    }
+    sentences
+}
+
+fn spilling(edge: &str, store: &ActorStatus) -> String {
+    let (offered, taken) = (store.bytes_in_per_second, store.bytes_per_second);
+    let growth = offered - taken;
+    let left = number(store, "disk_max_bytes").saturating_sub(number(store, "disk_bytes")) as f64;
+    let future = if growth > 1.0 {
+        format!("full in {}", time(left / growth))
+    } else if growth < -1.0 {
+        format!("empty in {}", time(number(store, "disk_bytes") as f64 / -growth))
+    } else {
+        "steady".to_owned()
+    };
+    format!(
+        "{edge}: {} is offered {}/s, passes on {}/s, spills {}/s, {future}",
+        store.name,
+        bytes(offered),
+        bytes(taken),
+        bytes(growth.max(0.0))
+    )
+}
+
+/// The whole status, as `aqueduct status` prints it.
+pub(crate) fn status(status: &PipelineStatus) -> String {
+    let mut text = format!("pipeline {}\n", status.pipeline);
+    for each in &status.actors {
+        text += &format!("  {}\n", actor(each));
+    }
+    for sentence in pressure(status) {
+        text += &format!("  {sentence}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(bytes(999.0), "999 B");
+        assert_eq!(bytes(9_800_000.0), "9.8 MB");
+        assert_eq!(count(1_640_000.0), "1.6 M");
+        assert_eq!(time(1140.0), "19 min");
+    }
+}
