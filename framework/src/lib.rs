@@ -12,6 +12,7 @@ pub mod pipeline;
 pub mod plugin;
 pub mod receipt;
 pub mod shutdown;
+pub mod spill;
 pub mod supervisor;
 pub mod telemetry;
 pub mod units;

@@ -124,6 +124,19 @@ impl Outlet {
         }
     }
 
+    /// For an actor that does other things while it waits: says whether it has something to send and lacks demand.
+    pub fn note_waiting(&self, waiting: bool) {
+        for OutEdge { edge, ledger } in self.edges.borrow().iter() {
+            let since = edge.meters.waiting_since_ns.get();
+            if waiting && !ledger.may_send() && since == 0 {
+                edge.meters.waiting_since_ns.set(now_ns());
+            } else if !waiting && since != 0 {
+                edge.meters.waited_ns.add(now_ns().saturating_sub(since));
+                edge.meters.waiting_since_ns.set(0);
+            }
+        }
+    }
+
     fn lacking(&self, since: u64) -> Vec<EdgeMeters> {
         let edges = self.edges.borrow();
         let lacking = edges.iter().filter(|edge| !edge.ledger.may_send());
@@ -276,9 +289,14 @@ impl Inbox {
             if self.is_finished() {
                 return None;
             }
-            self.each_edge(Window::idle);
+            self.restore();
             self.arrived.notified().await;
         }
+    }
+
+    /// Restores the whole window of every edge: for a receiver that has nothing to do.
+    pub fn restore(&self) {
+        self.each_edge(Window::idle);
     }
 
     /// The next batch, if one is there.

@@ -1,47 +1,350 @@
-//! placeholder until the store lands
-use crate::actors::{Ended, Order};
-use crate::mailbox::{Arrival, Edge, EdgeId};
-use crate::plugin::Context as PluginContext;
+//! The spill store's actor: carries out what the [`Fifo`] decides, between the edges and the thread that owns the files.
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use actix::prelude::*;
-/// x
+
+use super::{Ended, Order, Outcome};
+use crate::config::{self, SpillConfig};
+use crate::error::{Error, Result};
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Held, Inbox, Outlet, slots};
+use crate::plugin::{Context as PluginContext, frame_bytes};
+use crate::receipt::{Ledger, Settled};
+use crate::spill::fifo::{Effect, Fifo};
+use crate::spill::thread::{Failure, SpillThread, StorageCommand, StorageEvent};
+use crate::spill::{Persist, SpillOptions, WhenFull};
+use crate::telemetry::{Tracer, now_ns};
+
+mod report;
+
+use report::Report;
+
+/// How often time passes for the machine: `memory_age`, retries, the cursor.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a store is made of.
 pub struct SpillParts {
-    /// x
-    pub config: crate::config::SpillConfig,
-    /// x
-    pub upstream: Vec<EdgeId>,
-    /// x
-    pub edges: Vec<Edge>,
-    /// x
-    pub tracer: crate::telemetry::Tracer,
-    /// x
-    pub supervisor: Recipient<Ended>,
-    /// x
+    /// Name, folder and meters.
     pub context: PluginContext,
+    /// Its bounds.
+    pub config: SpillConfig,
+    /// The edges that feed it.
+    pub upstream: Vec<EdgeId>,
+    /// Where its batches go.
+    pub edges: Vec<Edge>,
+    /// Makes its spans.
+    pub tracer: Tracer,
+    /// Hears how it ended.
+    pub supervisor: Recipient<Ended>,
 }
-/// x
-pub struct Spill;
-/// x
-pub struct Store;
+
+/// A store whose files are open: it can still fail before any actor runs.
+pub struct OpenStore {
+    parts: SpillParts,
+    fifo: Fifo,
+    thread: SpillThread,
+    address: Arc<OnceLock<Recipient<News>>>,
+}
+
+/// What reaches the store from other threads.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+enum News {
+    Storage(StorageEvent),
+    Settled(Settled),
+}
+
+/// The actor.
+pub struct Spill {
+    context: PluginContext,
+    window_bytes: usize,
+    fifo: Fifo,
+    thread: SpillThread,
+    address: Arc<OnceLock<Recipient<News>>>,
+    inbox: Rc<Inbox>,
+    outlet: Rc<Outlet>,
+    ledger: Arc<Ledger>,
+    /// Batches the machine has taken whose demand is not returned yet.
+    holding: Vec<Held>,
+    tracer: Tracer,
+    supervisor: Recipient<Ended>,
+    report: Report,
+    ending: Ending,
+}
+
+/// How far the store is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// It is not.
+    No,
+    /// Upstream has ended: everything is delivered first.
+    Emptying,
+    /// Nothing is delivered any more; what is in flight settles.
+    Draining,
+    /// What is left is being persisted.
+    Persisting,
+    /// The files are being closed.
+    Closing,
+}
+
 impl Spill {
-    /// x
-    pub fn open(_p: SpillParts) -> crate::error::Result<Store> {
-        Ok(Store)
+    /// Opens the files (blocking) and starts their thread.
+    ///
+    /// # Errors
+    /// When the directory cannot be used: no permission, held by another process, a newer format.
+    pub fn open(parts: SpillParts) -> Result<OpenStore> {
+        let address: Arc<OnceLock<Recipient<News>>> = Arc::default();
+        let report_to = address.clone();
+        let options = options(&parts.config);
+        let started = SpillThread::start(&parts.context.actor, &options, move |event| {
+            if let Some(address) = report_to.get() {
+                address.do_send(News::Storage(event));
+            }
+        });
+        let (thread, recovered) =
+            started.map_err(|error| Error::fatal(format!("spill store `{}`", parts.context.actor)).because(error))?;
+        if recovered.frames > 0 {
+            tracing::info!(
+                actor = %parts.context.actor,
+                "{} frames ({} bytes) wait on disk from an earlier run and are delivered first",
+                recovered.frames,
+                recovered.bytes
+            );
+        }
+        Ok(OpenStore {
+            fifo: Fifo::new(&options, recovered),
+            thread,
+            address,
+            parts,
+        })
     }
 }
-impl Store {
-    /// x
+
+impl OpenStore {
+    /// The actor, made on the thread it runs on.
     pub fn into_actor(self) -> Spill {
-        Spill
+        let parts = self.parts;
+        let window_bytes = usize::try_from(parts.config.window_bytes.bytes()).unwrap_or(usize::MAX);
+        let settled_to = self.address.clone();
+        Spill {
+            report: Report::new(&parts.context, &parts.config),
+            inbox: Inbox::new(&parts.upstream, window_bytes),
+            outlet: Outlet::new(parts.edges),
+            ledger: Ledger::redelivering(move |settled| {
+                if let Some(address) = settled_to.get() {
+                    address.do_send(News::Settled(settled));
+                }
+            }),
+            context: parts.context,
+            window_bytes,
+            fifo: self.fifo,
+            thread: self.thread,
+            address: self.address,
+            holding: Vec::new(),
+            tracer: parts.tracer,
+            supervisor: parts.supervisor,
+            ending: Ending::No,
+        }
     }
 }
+
+impl Spill {
+    fn pump(&mut self) {
+        let now = now_ns();
+        while let Some(mut held) = self.inbox.try_next() {
+            if let Some(batch) = held.take() {
+                self.context.meters.frames_in.add(batch.len() as u64);
+                self.context.meters.bytes_in.add(frame_bytes(&batch));
+                self.fifo.append(batch, now);
+            }
+            self.holding.push(held);
+        }
+        self.advance_ending();
+        while let Some(effect) = self.fifo.next(self.outlet.may_send(), now) {
+            self.carry_out(effect);
+        }
+        if self.fifo.may_accept() {
+            self.holding.clear();
+            self.inbox.restore();
+        }
+        if self.ending == Ending::No || self.ending == Ending::Emptying {
+            self.outlet
+                .note_waiting(!self.outlet.may_send() && self.fifo.state().waiting_frames > 0);
+        }
+        self.report.update(&self.fifo.state());
+    }
+
+    /// Follows the steps out: upstream's end, then what is in flight, then the disk.
+    fn advance_ending(&mut self) {
+        let upstream_ended = self.inbox.is_finished();
+        if self.ending == Ending::No && upstream_ended {
+            self.ending = Ending::Emptying;
+            self.fifo.finish_when_empty();
+        }
+        if self.ending == Ending::Draining && upstream_ended && self.fifo.state().in_flight_bytes == 0 {
+            self.persist();
+        }
+    }
+
+    fn persist(&mut self) {
+        self.ending = Ending::Persisting;
+        self.fifo.persist_rest();
+        let waiting = self.fifo.state().waiting_frames;
+        if waiting > 0 {
+            tracing::info!(actor = %self.context.actor, "keeping {waiting} undelivered frames on disk for the next run");
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let command = match effect {
+            Effect::Hand {
+                token, epoch, batch, ..
+            } => return self.hand(batch, token, epoch),
+            Effect::SettleUpstream { receipt, fate } => return receipt.settle(fate),
+            Effect::Write { generation, batches } => StorageCommand::Append { generation, batches },
+            Effect::Read { from, to, bytes } => StorageCommand::Read { from, to, bytes },
+            Effect::PersistCursor { position } => StorageCommand::Settle { position },
+            Effect::DropOldest { from, to } => StorageCommand::DropOldest { from, to },
+            Effect::Finished => {
+                if self.ending < Ending::Draining {
+                    self.outlet.finish();
+                }
+                self.ending = Ending::Closing;
+                StorageCommand::Close
+            }
+        };
+        self.thread.send(command);
+    }
+
+    fn hand(&mut self, mut batch: crate::batch::Batch, token: u64, epoch: u64) {
+        batch.receipt = self.ledger.issue(token, epoch);
+        self.context.meters.frames_out.add(batch.len() as u64);
+        self.context.meters.bytes_out.add(frame_bytes(&batch));
+        let span = self.tracer.span("spill", "internal", &mut batch);
+        self.outlet.send(batch);
+        drop(span);
+    }
+
+    fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {
+        match event {
+            StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
+            StorageEvent::ReadDone { batches, next, .. } => self.fifo.read_done(batches, next),
+            StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
+            StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
+            StorageEvent::Failed { what, error } => {
+                self.report.failed(&error);
+                match what {
+                    Failure::Write => self.fifo.write_failed(now_ns()),
+                    Failure::Read => self.fifo.read_failed(now_ns()),
+                    // The cursor lags: a restart repeats frames, none is lost. The next one covers it.
+                    Failure::Cursor => {}
+                }
+            }
+            StorageEvent::Closed => {
+                self.end(Outcome::Finished);
+                ctx.stop();
+            }
+        }
+    }
+
+    fn end(&self, outcome: Outcome) {
+        self.supervisor.do_send(Ended {
+            actor: self.context.actor.clone(),
+            outcome,
+        });
+    }
+}
+
 impl Actor for Spill {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Settlements and storage events come beside the batches; each is bounded by what is in flight.
+        ctx.set_mailbox_capacity(2 * slots(self.window_bytes));
+        let _ = self.address.set(ctx.address().recipient());
+        self.outlet.join(&ctx.address().recipient());
+        self.inbox.open();
+        ctx.run_interval(TICK, |spill, _| {
+            spill.fifo.tick(now_ns());
+            spill.pump();
+        });
+        self.pump();
+    }
 }
+
 impl Handler<Arrival> for Spill {
     type Result = ();
-    fn handle(&mut self, _: Arrival, _: &mut Self::Context) {}
+
+    fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
+        self.inbox.take(arrival);
+        self.pump();
+    }
 }
+
+impl Handler<Granted> for Spill {
+    type Result = ();
+
+    fn handle(&mut self, granted: Granted, _: &mut Self::Context) {
+        self.outlet.grant(granted);
+        self.pump();
+    }
+}
+
+impl Handler<News> for Spill {
+    type Result = ();
+
+    fn handle(&mut self, news: News, ctx: &mut Self::Context) {
+        match news {
+            News::Storage(event) => self.storage(event, ctx),
+            News::Settled(settled) => self.fifo.settled(settled),
+        }
+        self.pump();
+    }
+}
+
 impl Handler<Order> for Spill {
     type Result = ();
-    fn handle(&mut self, _: Order, _: &mut Self::Context) {}
+
+    fn handle(&mut self, order: Order, ctx: &mut Self::Context) {
+        match (order, self.ending) {
+            (Order::Drain, Ending::No | Ending::Emptying) => {
+                self.ending = Ending::Draining;
+                self.fifo.stop_delivering();
+                self.outlet.finish();
+            }
+            // The deadline: whoever has not settled by now will not, and no more will come.
+            (Order::Drain, Ending::Draining) => self.persist(),
+            (Order::Drain, _) => {}
+            (Order::Terminate, _) => {
+                self.thread.send(StorageCommand::Close);
+                ctx.stop();
+                return;
+            }
+        }
+        self.pump();
+    }
+}
+
+fn options(config: &SpillConfig) -> SpillOptions {
+    SpillOptions {
+        directory: config.directory.clone(),
+        memory_bytes: config.memory_bytes.bytes(),
+        memory_age: config.memory_age.duration(),
+        max_bytes: config.max_bytes.bytes(),
+        when_full: match config.when_full {
+            config::WhenFull::Block => WhenFull::Block,
+            config::WhenFull::DropNewest => WhenFull::DropNewest,
+            config::WhenFull::DropOldest => WhenFull::DropOldest,
+        },
+        persist: match config.persist {
+            config::Persist::Overflow => Persist::Overflow,
+            config::Persist::Always => Persist::Always,
+        },
+        segment_bytes: config.segment_bytes.bytes(),
+        commit_bytes: config.commit_bytes.bytes(),
+        in_flight_bytes: config.in_flight_bytes.bytes(),
+        read_ahead_bytes: config.read_ahead_bytes.bytes(),
+    }
 }

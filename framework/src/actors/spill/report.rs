@@ -1,0 +1,114 @@
+//! What a store tells of itself: gauges, losses, and changes in words.
+
+use crate::config::SpillConfig;
+use crate::plugin::Context;
+use crate::spill::SpillError;
+use crate::spill::fifo::{Dropped, Mode, State};
+use crate::telemetry::{Counter, Gauge};
+
+pub(super) struct Report {
+    context: Context,
+    spilling: Gauge,
+    waiting_frames: Gauge,
+    peak_frames: Gauge,
+    memory_bytes: Gauge,
+    peak_memory_bytes: Gauge,
+    disk_bytes: Gauge,
+    peak_disk_bytes: Gauge,
+    in_flight_bytes: Gauge,
+    repeated: Gauge,
+    failures: Counter,
+    losses: [Counter; 4],
+    dropped: Dropped,
+    mode: Option<Mode>,
+}
+
+impl Report {
+    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
+        context.gauge("disk_max_bytes").set(config.max_bytes.bytes());
+        context.say("directory", config.directory.display().to_string());
+        Self {
+            spilling: context.gauge("spilling"),
+            waiting_frames: context.gauge("waiting_frames"),
+            peak_frames: context.gauge("peak_frames"),
+            memory_bytes: context.gauge("memory_bytes"),
+            peak_memory_bytes: context.gauge("peak_memory_bytes"),
+            disk_bytes: context.gauge("disk_bytes"),
+            peak_disk_bytes: context.gauge("peak_disk_bytes"),
+            in_flight_bytes: context.gauge("in_flight_bytes"),
+            repeated: context.gauge("repeated"),
+            failures: context.counter("storage_failures"),
+            losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
+            dropped: Dropped::default(),
+            mode: None,
+            context: context.clone(),
+        }
+    }
+
+    pub(super) fn update(&mut self, state: &State) {
+        self.waiting_frames.set(state.waiting_frames);
+        self.peak_frames.set(state.peak_frames);
+        self.memory_bytes.set(state.memory_bytes);
+        self.peak_memory_bytes.set(state.peak_memory_bytes);
+        self.disk_bytes.set(state.disk_bytes);
+        self.peak_disk_bytes.set(state.peak_disk_bytes);
+        self.in_flight_bytes.set(state.in_flight_bytes);
+        self.repeated.set(state.repeated);
+        self.count_losses(state.dropped);
+        if self.mode != Some(state.mode) {
+            self.mode = Some(state.mode);
+            self.spilling.set(u64::from(state.mode == Mode::Spilling));
+            self.context.say("state", words(state.mode));
+        }
+    }
+
+    /// A failure of the storage, said whenever their number doubles: a full disk fails often.
+    pub(super) fn failed(&self, error: &SpillError) {
+        self.failures.add(1);
+        if self.failures.get().is_power_of_two() {
+            let count = self.failures.get();
+            tracing::error!(actor = %self.context.actor, count, "the store could not use its disk: {error}; nothing unsure was acknowledged");
+        }
+    }
+
+    fn count_losses(&mut self, now: Dropped) {
+        let before = std::mem::replace(&mut self.dropped, now);
+        let reasons = [
+            (
+                now.newest - before.newest,
+                "dropped on arrival, because the store is full (when_full = \"drop_newest\")",
+            ),
+            (
+                now.oldest - before.oldest,
+                "deleted unsent, because the store is full (when_full = \"drop_oldest\")",
+            ),
+            (
+                now.unreadable - before.unreadable,
+                "unreadable on disk and set aside in quarantine",
+            ),
+            (
+                now.abandoned - before.abandoned,
+                "in memory when writing had to be given up",
+            ),
+        ];
+        for ((frames, reason), counter) in reasons.into_iter().zip(&self.losses) {
+            if frames == 0 {
+                continue;
+            }
+            counter.add(frames);
+            self.context.meters.lost.add(frames);
+            if counter.get() == frames || counter.get().ilog2() > (counter.get() - frames).ilog2() {
+                tracing::error!(actor = %self.context.actor, total = counter.get(), "frames lost: {reason}");
+            }
+        }
+    }
+}
+
+fn words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Memory => "in memory",
+        Mode::Spilling => "writing to disk",
+        Mode::Blocked => "full or without a usable disk: grants nothing upstream",
+        Mode::Draining => "ending",
+    }
+}
