@@ -97,6 +97,15 @@ impl Report {
         }
     }
 
+    /// True when there is no mistake at `key` or inside it.
+    pub(super) fn clean(&self, key: &str) -> bool {
+        let inside = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        !self
+            .mistakes
+            .iter()
+            .any(|mistake| mistake.key.strip_prefix(key).is_some_and(inside))
+    }
+
     /// All mistakes, in the order of the lines.
     pub(super) fn finish(mut self) -> Vec<Mistake> {
         let order = |a: &Mistake| (a.file.clone(), a.line, a.key.clone(), a.message.clone());

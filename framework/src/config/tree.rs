@@ -72,10 +72,12 @@ fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -
         let line = error.span().map(|span| line_at(text, span.start));
         return (line, format!("not valid TOML: {}", error.message()));
     }
-    if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        return (Some(error.line()), format!("not valid JSON: {error}"));
-    }
-    (None, format!("cannot be understood: {error}"))
+    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the line only in their text.
+    let error = error.to_string();
+    let line = error
+        .split_once(" line ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    (line, format!("cannot be understood: {}", error.trim()))
 }
 
 /// One `key=value` of the command line.
