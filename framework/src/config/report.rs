@@ -53,7 +53,7 @@ impl Places {
     }
 
     /// True when the value came, as text, from a variable.
-    pub(super) fn from_variable(&self, key: &str) -> bool {
+    pub(super) fn is_from_variable(&self, key: &str) -> bool {
         self.at(key).is_some_and(|place| place.kind == PlaceKind::Variable)
     }
 }

@@ -52,7 +52,10 @@ impl<'s> Checker<'s, '_> {
     fn check(&mut self, value: &mut Value, schema: &'s Value, key: &str) {
         let schema = self.words.resolve(schema);
         let types = self.words.types(schema);
-        if value.is_string() && !types.is_empty() && !types.contains(&"string") && self.report.places.from_variable(key)
+        if value.is_string()
+            && !types.is_empty()
+            && !types.contains(&"string")
+            && self.report.places.is_from_variable(key)
         {
             retype(value);
         }

@@ -28,26 +28,24 @@ impl File {
     ///
     /// # Errors
     /// It cannot be read, has an unknown extension, or does not parse.
-    pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
+    pub(super) fn read(path: &Path) -> Result<Self, Box<Mistake>> {
         let report = Report::new(path.display().to_string());
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => FileFormat::Toml,
             Some("yaml" | "yml") => FileFormat::Yaml,
             Some("json") => FileFormat::Json,
             _ => {
-                return Err(report
-                    .at("", "unknown kind of file")
-                    .expected("one of: .toml, .yaml, .yml, .json")
-                    .clone());
+                let mut mistake = report.at("", "unknown kind of file");
+                mistake.expected("one of: .toml, .yaml, .yml, .json");
+                return Err(Box::new(mistake));
             }
         };
-        let text = std::fs::read_to_string(path).map_err(|error| report.at("", format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Box::new(report.at("", format!("cannot be read: {error}"))))?;
         let values = format.parse(None, &text).map_err(|error| {
             let (line, message) = syntax(error.as_ref(), &text);
-            Mistake {
-                line,
-                ..report.at("", message)
-            }
+            let mistake = report.at("", message);
+            Box::new(Mistake { line, ..mistake })
         })?;
         Ok(Self {
             path: path.to_owned(),
