@@ -164,6 +164,7 @@ impl JsonSchema for Period {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should say so by a panic")]
 mod tests {
     use super::*;
 

@@ -84,14 +84,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(mut self, table: Map<String, Value>) -> Actor {
-        let before = self.report.mistakes.len();
         let (info, config) = match self.role {
             Role::Spill => (None, self.spill(table)),
             Role::Source => self.plugin::<SourceHost>(table, HostConfig::Source),
             Role::Processor => self.plugin::<ProcessorHost>(table, HostConfig::Processor),
             Role::Sink => self.plugin::<SinkHost>(table, HostConfig::Sink),
         };
-        let config = config.filter(|_| self.report.mistakes.len() == before);
+        let config = config.filter(|_| self.report.clean(&self.key));
         Actor {
             name: self.name,
             role: self.role,
@@ -182,7 +181,6 @@ impl Reader<'_> {
 
     /// The plugin's own keys, with absolute paths.
     fn settings(&mut self, table: Map<String, Value>, info: &PluginInfo, beside: &[&str]) -> Value {
-        let before = self.report.mistakes.len();
         let mut settings = Value::Object(table);
         check(&mut settings, &info.schema, beside, &self.key, self.report);
         for name in &info.paths {
@@ -190,7 +188,7 @@ impl Reader<'_> {
                 *path = resolve(self.folder, Path::new(path.as_str())).display().to_string();
             }
         }
-        if self.report.mistakes.len() == before
+        if self.report.clean(&self.key)
             && let Err(message) = self.catalog.accepts(self.role, &info.name, &settings)
         {
             self.report.add(&self.key, message);

@@ -41,7 +41,7 @@ fn unbuffered(sink: &Actor, actors: &[Actor], edges: &[Edge], report: &Report) -
         .collect();
     let source = *sources(actors, &stored, &sink.name).first().filter(|_| waits)?;
     let message = format!(
-        "no spill store stands between {} and this sink: the source is not read while its client is away",
+        "no spill store stands between `{}` and this sink: the source is not read while its client is away",
         source.name
     );
     Some(report.at(&sink.key, message))
@@ -55,7 +55,7 @@ fn blocking(spill: &Actor, actors: &[Actor], edges: &[Edge], report: &Report) ->
         .filter(hurries)
         .find(|source| reach(edges, &source.name).contains(spill.name.as_str()))?;
     let message = format!(
-        "when it is full, {} is not read any more and its peer closes the connection",
+        "when it is full, `{}` is not read any more and its peer closes the connection",
         source.name
     );
     let mut warning = report.at(&join(&spill.key, "when_full"), message);

@@ -1,6 +1,5 @@
-//! What only one actor of the process may have: an address it listens on, a path it writes.
+//! What may be had only once in a process: a pipeline's name, an address to listen on, a path to write.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,7 +10,7 @@ use super::host::HostConfig;
 use super::mistake::Mistake;
 use super::report::{Report, join};
 
-/// Something an actor wants for itself, and the mistake it is when somebody else has it.
+/// Something wanted for oneself, and the mistake it is when somebody else has it.
 #[derive(Debug)]
 pub(super) struct Claim {
     thing: Thing,
@@ -20,22 +19,17 @@ pub(super) struct Claim {
 
 #[derive(Debug, PartialEq)]
 enum Thing {
+    Name(String),
     Address(String),
     Path(PathBuf),
 }
 
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => f.write_str(address),
-            Self::Path(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-/// The claims of a pipeline's actors.
-pub(super) fn of(actors: &[Actor], report: &Report) -> Vec<Claim> {
-    let mut claims = Vec::new();
+/// The claims of a pipeline and its actors.
+pub(super) fn of(name: &str, actors: &[Actor], report: &Report) -> Vec<Claim> {
+    let mut claims = vec![Claim {
+        thing: Thing::Name(name.to_owned()),
+        mistake: report.at("name", ""),
+    }];
     for actor in actors {
         let Some(config) = &actor.config else { continue };
         let mut claim = |name: &str, thing: Thing| {
@@ -68,18 +62,19 @@ pub(super) fn conflicts(claims: &[Claim]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (index, claim) in claims.iter().enumerate() {
         if let Some(first) = claims[..index].iter().find(|first| first.thing.excludes(&claim.thing)) {
-            let message = match &claim.thing {
-                Thing::Address(address) => format!("{address} is listened on by"),
-                Thing::Path(_) => "the same path is used by".to_owned(),
-            };
             let owner = &first.mistake;
             let elsewhere = if owner.file == claim.mistake.file {
                 String::new()
             } else {
                 format!(" in {}", owner.file)
             };
+            let message = match &claim.thing {
+                Thing::Name(name) => format!("`{name}` is already the name of the pipeline{elsewhere}"),
+                Thing::Address(address) => format!("{address} is already listened on by {}{elsewhere}", owner.key),
+                Thing::Path(_) => format!("the same path is used by {}{elsewhere}", owner.key),
+            };
             mistakes.push(Mistake {
-                message: format!("{message} {}{elsewhere}", owner.key),
+                message,
                 ..claim.mistake.clone()
             });
         }

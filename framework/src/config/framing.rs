@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::framing::LONGEST_DELIMITER_BYTES;
 use crate::units::ByteSize;
 
 /// The framing of a source or sink. Its frames always have a finite maximum size.
@@ -11,7 +12,7 @@ use crate::units::ByteSize;
 pub enum FramingConfig {
     /// Frames end with a byte sequence.
     Delimited {
-        /// At least one byte.
+        /// 1 to [`LONGEST_DELIMITER_BYTES`] bytes.
         delimiter: Vec<u8>,
         /// Whether the delimiter stays at the end of the frame.
         keep: bool,
@@ -188,20 +189,28 @@ impl FramingKeys {
 }
 
 fn delimiter_bytes(text: Option<String>, hex: Option<String>) -> Result<Vec<u8>, (&'static str, String)> {
-    match (text, hex) {
-        (Some(_), Some(_)) => Err(("delimiter_hex", "is given besides delimiter".into())),
-        (Some(text), None) if text.is_empty() => Err(("delimiter", "is empty".into())),
-        (Some(text), None) => Ok(text.into_bytes()),
+    let (key, bytes) = match (text, hex) {
+        (Some(_), Some(_)) => return Err(("delimiter_hex", "is given besides delimiter".into())),
+        (Some(text), None) => ("delimiter", text.into_bytes()),
         (None, Some(hex)) => {
-            from_hex(&hex).ok_or_else(|| ("delimiter_hex", format!("`{hex}` is not pairs of hex digits")))
+            let bytes =
+                from_hex(&hex).ok_or_else(|| ("delimiter_hex", format!("`{hex}` is not pairs of hex digits")))?;
+            ("delimiter_hex", bytes)
         }
-        (None, None) => Ok(b"\n".to_vec()),
+        (None, None) => ("delimiter", b"\n".to_vec()),
+    };
+    match bytes.len() {
+        0 => Err((key, "is empty".into())),
+        length if length > LONGEST_DELIMITER_BYTES => {
+            Err((key, format!("has {length} bytes, more than {LONGEST_DELIMITER_BYTES}")))
+        }
+        _ => Ok(bytes),
     }
 }
 
-/// At least one byte, two digits each.
+/// Bytes of two digits each.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    let digits = digits.filter(|digits| !digits.is_empty() && digits.len() % 2 == 0)?;
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

@@ -12,26 +12,31 @@ const REJECTED: &str = "rejected";
 
 /// Checks the edges, and gives those that are right, each once.
 pub(super) fn check(actors: &[Actor], edges: Vec<Edge>, report: &mut Report) -> Vec<Edge> {
+    let before = report.mistakes.len();
     let mut known: Vec<Edge> = Vec::new();
-    for edge in edges {
+    for edge in &edges {
         if known.iter().any(|other| other.edge == edge.edge) {
             report.add(&edge.key, format!("`{}` is given twice", edge.edge));
-        } else if ends(actors, &edge, report) {
-            known.push(edge);
+        } else if ends(actors, edge, report) {
+            known.push(edge.clone());
         }
     }
-    connected(actors, &known, report);
+    // A name that is probably meant by a wrong one is not reported as left out.
+    let meant: Vec<String> = report.mistakes[before..]
+        .iter()
+        .filter_map(|mistake| mistake.nearest.clone())
+        .collect();
+    let left: Vec<&Actor> = actors.iter().filter(|actor| !meant.contains(&actor.name)).collect();
+    connected(&left, &edges, report);
     if let Some((key, path)) = cycle(&known) {
-        report
-            .add(&key, format!("the flow goes round in a circle: {}", path.join(" -> ")))
-            .expected("no actor before itself");
-    } else {
+        report.add(&key, format!("the flow goes round in a circle: {}", path.join(" -> ")));
+    } else if known.len() == edges.len() {
         ways(actors, &known, report);
     }
     known
 }
 
-/// The names of all sources from which frames can get to `sink`.
+/// All sources from which frames can get to `sink`.
 pub(super) fn sources<'a>(actors: &'a [Actor], edges: &[Edge], sink: &str) -> Vec<&'a Actor> {
     let all = actors.iter().filter(|actor| actor.role == Role::Source);
     all.filter(|source| reach(edges, &source.name).contains(sink)).collect()
@@ -105,7 +110,7 @@ fn output(from: &Actor, edge: &Edge, report: &mut Report) {
 }
 
 /// Checks that every actor is in the flow, and that something sends to it.
-fn connected(actors: &[Actor], edges: &[Edge], report: &mut Report) {
+fn connected(actors: &[&Actor], edges: &[Edge], report: &mut Report) {
     for actor in actors {
         let fed = edges.iter().any(|edge| edge.edge.to == actor.name);
         let feeds = edges.iter().any(|edge| edge.edge.from == actor.name);
@@ -129,9 +134,7 @@ fn ways(actors: &[Actor], edges: &[Edge], report: &mut Report) {
         .filter(|actor| matches!(actor.role, Role::Source | Role::Spill))
     {
         let ways = reach(edges, &actor.name);
-        let feeds = !ways.is_empty();
-        let fed = edges.iter().any(|edge| edge.edge.to == actor.name);
-        let in_flow = feeds || fed;
+        let in_flow = !ways.is_empty() || edges.iter().any(|edge| edge.edge.to == actor.name);
         if in_flow && !ways.into_iter().any(is_sink) {
             report.add(&actor.key, "has no way to a sink");
         }

@@ -42,7 +42,7 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         part.tree = tree::build(sheet.layers, &variables, &mut part.report);
         let process = part.pipeline_file(alone);
         let pipeline = part.pipeline();
-        claims.extend(claims::of(&part.actors, &part.report));
+        claims.extend(claims::of(&part.name(), &part.actors, &part.report));
         loaded.warnings.extend(part.warnings);
         loaded.pipelines.extend(pipeline);
         loaded.process = process.unwrap_or(loaded.process);
@@ -57,7 +57,6 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         mistakes.extend(part.report.finish());
     }
     mistakes.extend(claims::conflicts(&claims));
-    mistakes.extend(same_names(&loaded.pipelines));
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 
@@ -117,6 +116,14 @@ impl<'a> Part<'a> {
         Some(process)
     }
 
+    fn name(&self) -> String {
+        self.tree
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or(&self.stem)
+            .to_owned()
+    }
+
     /// The pipeline, when there is no mistake in it.
     fn pipeline(&mut self) -> Option<PipelineConfig> {
         let name = self
@@ -133,9 +140,8 @@ impl<'a> Part<'a> {
         }
         self.actors = actors::read(&mut self.tree, &self.folder, self.catalog, &mut self.report);
         let flow_value = self.tree.get("flow").cloned().unwrap_or_default();
-        let before = self.report.mistakes.len();
         let edges = flow::read(&flow_value, &mut self.report);
-        if self.report.mistakes.len() > before || flow_value.is_null() {
+        if !self.report.clean("flow") {
             return None;
         }
         let edges = graph::check(&self.actors, edges, &mut self.report);
@@ -205,20 +211,4 @@ fn file_schema() -> Value {
     }
     schema["required"] = json!(["flow"]);
     schema
-}
-
-/// A mistake for every pipeline named like an earlier one.
-fn same_names(pipelines: &[PipelineConfig]) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
-    for (index, pipeline) in pipelines.iter().enumerate() {
-        if let Some(first) = pipelines[..index].iter().find(|first| first.name == pipeline.name) {
-            let message = format!(
-                "`{}` is the name of the pipeline in {}",
-                pipeline.name,
-                first.file.display()
-            );
-            mistakes.push(Report::new(pipeline.file.display().to_string()).at("name", message));
-        }
-    }
-    mistakes
 }

@@ -4,7 +4,7 @@
 //!
 //! The way of a file: `load` is the whole way; `routes` deals out what is laid over which file; `tree` reads, lays over,
 //! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
-//! table between the framework and its plugin and checks both against their schemas (`schema`); `flow` and `graph` read
+//! table between the framework and its plugin and checks both against their schemas (`schema`, `words`); `flow` and `graph` read
 //! and check the edges; `claims` finds two actors on one address or path; `advice` warns. What comes out is
 //! `pipeline`, `host`, `framing` and `process`; what must be known of plugins is `catalog`.
 
@@ -28,6 +28,7 @@ mod schema;
 mod tests;
 mod tree;
 mod variables;
+mod words;
 
 pub use catalog::{Catalog, PluginInfo};
 pub use framing::{Endian, FramingConfig, Oversize};

@@ -53,7 +53,7 @@ impl Places {
     }
 
     /// True when the value came, as text, from a variable.
-    pub(super) fn from_variable(&self, key: &str) -> bool {
+    pub(super) fn is_from_variable(&self, key: &str) -> bool {
         self.at(key).is_some_and(|place| place.kind == PlaceKind::Variable)
     }
 }
@@ -95,6 +95,15 @@ impl Report {
             expected: None,
             nearest: None,
         }
+    }
+
+    /// True when there is no mistake at `key` or inside it.
+    pub(super) fn clean(&self, key: &str) -> bool {
+        let inside = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        !self
+            .mistakes
+            .iter()
+            .any(|mistake| mistake.key.strip_prefix(key).is_some_and(inside))
     }
 
     /// All mistakes, in the order of the lines.

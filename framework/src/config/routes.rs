@@ -55,24 +55,21 @@ impl Plan {
             let (pipeline, path) = prefix(overlay);
             match (self.target(pipeline, "", "--overlay"), File::read(Path::new(path))) {
                 (Ok(sheet), Ok(file)) => sheet.layers.files.push(file),
-                (target, file) => mistakes.extend(target.err().into_iter().chain(file.err())),
+                (target, file) => mistakes.extend(target.err().into_iter().chain(file.err()).map(|mistake| *mistake)),
             }
         }
         for (variable, value) in &options.variables {
             let Some(key) = key_of(variable) else { continue };
             match self.target(None, &key, &format!("variable {variable}")) {
                 Ok(sheet) => sheet.layers.variables.push((variable.clone(), value.clone())),
-                Err(mistake) => mistakes.push(mistake),
+                Err(mistake) => mistakes.push(*mistake),
             }
         }
         for setting in &options.settings {
             let Some((key, value)) = setting.split_once('=') else {
-                mistakes.push(
-                    Report::new("--set")
-                        .at("", format!("`{setting}` has no `=`"))
-                        .expected("key=value")
-                        .clone(),
-                );
+                let mut mistake = Report::new("--set").at("", format!("`{setting}` has no `=`"));
+                mistake.expected("key=value");
+                mistakes.push(mistake);
                 continue;
             };
             let (pipeline, key) = prefix(key);
@@ -81,13 +78,13 @@ impl Plan {
                     key: key.trim().into(),
                     value: value.trim().into(),
                 }),
-                Err(mistake) => mistakes.push(mistake),
+                Err(mistake) => mistakes.push(*mistake),
             }
         }
     }
 
     /// The sheet that `key` belongs to.
-    fn target(&mut self, pipeline: Option<&str>, key: &str, file: &str) -> Result<&mut Sheet, Mistake> {
+    fn target(&mut self, pipeline: Option<&str>, key: &str, file: &str) -> Result<&mut Sheet, Box<Mistake>> {
         let names: Vec<String> = self.pipelines.iter().map(|sheet| sheet.name.clone()).collect();
         let names = names.iter().map(String::as_str);
         let report = Report::new(file);
@@ -97,14 +94,16 @@ impl Plan {
             (None, _, [only]) => Ok(only),
             (None, _, _) => {
                 let mut mistake = report.at(key, "does not say which of the pipelines it is for");
-                Err(mistake.one_of(names, "").clone())
+                mistake.one_of(names, "");
+                Err(Box::new(mistake))
             }
             (Some(name), _, pipelines) => match pipelines.iter_mut().find(|sheet| sheet.name == name) {
                 Some(sheet) => Ok(sheet),
-                None => Err(report
-                    .at(key, format!("no pipeline is called `{name}`"))
-                    .one_of(names, name)
-                    .clone()),
+                None => {
+                    let mut mistake = report.at(key, format!("no pipeline is called `{name}`"));
+                    mistake.one_of(names, name);
+                    Err(Box::new(mistake))
+                }
             },
         }
     }
@@ -133,7 +132,7 @@ fn sheet(path: &Path, mistakes: &mut Vec<Mistake>) -> Option<Sheet> {
             })
         }
         Err(mistake) => {
-            mistakes.push(mistake);
+            mistakes.push(*mistake);
             None
         }
     }

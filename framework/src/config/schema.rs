@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 
 use super::report::{Report, join};
 use super::tree::literal;
+use super::words::{Words, alternatives, is, kind, tag};
 use crate::units::{ByteSize, Period};
 
 /// Checks the values of one schema.
 pub(super) struct Checker<'s, 'r> {
-    root: &'s Value,
+    words: Words<'s>,
+    /// The key of the whole value.
+    top: &'s str,
     /// Keys beside the schema's, taken by somebody else; named when a key is unknown.
     beside: &'s [&'s str],
     report: &'r mut Report,
@@ -29,9 +32,16 @@ struct Shape<'s> {
 }
 
 /// Checks `value`, which stands at `key`, against `schema`. Text that came from a variable becomes what the schema wants.
-pub(super) fn check(value: &mut Value, schema: &Value, beside: &[&str], key: &str, report: &mut Report) {
+pub(super) fn check<'s>(
+    value: &mut Value,
+    schema: &'s Value,
+    beside: &'s [&'s str],
+    key: &'s str,
+    report: &mut Report,
+) {
     Checker {
-        root: schema,
+        words: Words(schema),
+        top: key,
         beside,
         report,
     }
@@ -40,20 +50,23 @@ pub(super) fn check(value: &mut Value, schema: &Value, beside: &[&str], key: &st
 
 impl<'s> Checker<'s, '_> {
     fn check(&mut self, value: &mut Value, schema: &'s Value, key: &str) {
-        let schema = self.resolve(schema);
-        let types = self.types(schema);
-        if value.is_string() && !types.is_empty() && !types.contains(&"string") && self.report.places.from_variable(key)
+        let schema = self.words.resolve(schema);
+        let types = self.words.types(schema);
+        if value.is_string()
+            && !types.is_empty()
+            && !types.contains(&"string")
+            && self.report.places.is_from_variable(key)
         {
             retype(value);
         }
         if !types.is_empty() && !types.iter().any(|name| is(value, name)) {
-            let expected = self.describe(schema);
+            let expected = self.words.describe(schema);
             self.report
                 .add(key, format!("wrong type: {}", kind(value)))
                 .expected(expected);
             return;
         }
-        let names = self.names(schema);
+        let names = self.words.names(schema);
         if let (false, Some(text)) = (names.is_empty(), value.as_str()) {
             if !names.contains(&text) {
                 self.report
@@ -64,7 +77,7 @@ impl<'s> Checker<'s, '_> {
         }
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
             if !allowed.contains(value) {
-                let expected = self.describe(schema);
+                let expected = self.words.describe(schema);
                 self.report
                     .add(key, format!("{value} is not possible"))
                     .expected(expected);
@@ -116,7 +129,7 @@ impl<'s> Checker<'s, '_> {
             Ok(Some(bytes)) => self.number(bytes, schema, key),
             Ok(None) => {}
             Err(_) => {
-                let expected = self.describe(schema);
+                let expected = self.words.describe(schema);
                 self.report
                     .add(key, format!("`{text}` cannot be read"))
                     .expected(expected);
@@ -125,14 +138,12 @@ impl<'s> Checker<'s, '_> {
     }
 
     fn number(&mut self, number: f64, schema: &'s Value, key: &str) {
-        let unit = if schema.get("format").and_then(Value::as_str) == Some(ByteSize::FORMAT) {
-            "bytes"
-        } else {
-            ""
-        };
+        let in_bytes = schema.get("format").and_then(Value::as_str) == Some(ByteSize::FORMAT);
+        let unit = if in_bytes { "bytes" } else { "" };
         self.bounds(number, schema, ["minimum", "maximum"], unit, key);
     }
 
+    /// Checks a number, or a number of `unit`s, against the two keywords of those names.
     fn bounds(&mut self, number: f64, schema: &'s Value, names: [&str; 2], unit: &str, key: &str) {
         let widest = match schema.get("format").and_then(Value::as_str) {
             Some("uint32") => Some(f64::from(u32::MAX)),
@@ -141,18 +152,22 @@ impl<'s> Checker<'s, '_> {
         };
         let [low, high] = names.map(|name| schema.get(name).and_then(Value::as_f64));
         let high = high.or(widest);
-        if low.is_some_and(|low| number < low) || high.is_some_and(|high| number > high) {
-            let range = match (low, high) {
-                (Some(low), Some(high)) => format!("{low} to {high}"),
-                (Some(low), None) => format!("at least {low}"),
-                (None, high) => format!("at most {}", high.unwrap_or_default()),
-            };
-            let space = if unit.is_empty() { "" } else { " " };
-            let expected = format!("{range}{space}{unit}");
-            self.report
-                .add(key, format!("out of range: {number}{space}{unit}"))
-                .expected(expected);
+        if low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high) {
+            return;
         }
+        let say = |number: f64| match unit {
+            "" => number.to_string(),
+            "bytes" if number >= 0.0 => ByteSize(number as u64).to_string(),
+            unit => format!("{number} {unit}"),
+        };
+        let expected = match (low, high) {
+            (Some(low), Some(high)) => format!("{} to {}", say(low), say(high)),
+            (Some(low), None) => format!("at least {}", say(low)),
+            (None, high) => format!("at most {}", say(high.unwrap_or_default())),
+        };
+        self.report
+            .add(key, format!("out of range: {}", say(number)))
+            .expected(expected);
     }
 
     fn table(&mut self, table: &mut Map<String, Value>, schema: &'s Value, key: &str) {
@@ -160,19 +175,21 @@ impl<'s> Checker<'s, '_> {
         if !self.gather(schema, table, key, &mut shape) {
             return;
         }
+        let at_top = key == self.top;
         for (name, value) in table.iter_mut() {
             let key = join(key, name);
             match (shape.properties.get(name.as_str()).copied(), shape.others) {
                 (Some(schema), _) | (None, Some(schema)) => self.check(value, schema, &key),
                 (None, None) if shape.closed => {
-                    let names = shape.properties.keys().chain(self.beside).copied();
+                    let beside = if at_top { self.beside } else { &[] };
+                    let names = shape.properties.keys().chain(beside).copied();
                     self.report.add(&key, "unknown key").one_of(names, name);
                 }
                 (None, None) => {}
             }
         }
         for name in shape.required.into_iter().filter(|name| !table.contains_key(*name)) {
-            let expected = shape.properties.get(name).map(|schema| self.describe(schema));
+            let expected = shape.properties.get(name).map(|schema| self.words.describe(schema));
             self.report.add(&join(key, name), "missing").expected = expected.filter(|text| !text.is_empty());
         }
     }
@@ -180,7 +197,7 @@ impl<'s> Checker<'s, '_> {
     /// Gathers the keys of a table into `shape`; false when the table's tag is wrong, which has been reported then.
     fn gather(&mut self, schema: &'s Value, table: &Map<String, Value>, key: &str, shape: &mut Shape<'s>) -> bool {
         if schema.get("$ref").is_some() {
-            let target = self.resolve_once(schema);
+            let target = self.words.resolve_once(schema);
             if !self.gather(target, table, key, shape) {
                 return false;
             }
@@ -237,7 +254,7 @@ impl<'s> Checker<'s, '_> {
     /// Checks a value that may have one of several forms: that of its type, or else any that fits.
     fn any(&mut self, value: &mut Value, forms: &[&'s Value], key: &str) {
         let fits = |form: &&&'s Value| {
-            let types = self.types(form);
+            let types = self.words.types(form);
             types.is_empty() || types.iter().any(|name| is(value, name))
         };
         let fitting: Vec<&'s Value> = forms.iter().filter(fits).copied().collect();
@@ -254,110 +271,12 @@ impl<'s> Checker<'s, '_> {
             }
         }
         if fitting.len() > 1 {
-            let forms: Vec<String> = fitting.iter().map(|form| self.describe(form)).collect();
+            let forms: Vec<String> = fitting.iter().map(|form| self.words.describe(form)).collect();
             self.report
                 .add(key, "has none of its possible forms")
                 .expected(forms.join(", or "));
         }
     }
-
-    /// Follows `$ref`, unless keys stand beside it.
-    fn resolve(&self, schema: &'s Value) -> &'s Value {
-        let mut schema = schema;
-        while schema.get("$ref").is_some() && schema.get("properties").is_none() {
-            schema = self.resolve_once(schema);
-        }
-        schema
-    }
-
-    fn resolve_once(&self, schema: &'s Value) -> &'s Value {
-        let pointer = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
-        pointer
-            .and_then(|pointer| self.root.pointer(pointer))
-            .unwrap_or(&Value::Null)
-    }
-
-    /// The types a value may have; empty when any.
-    fn types(&self, schema: &'s Value) -> Vec<&'s str> {
-        let schema = self.resolve(schema);
-        match (schema.get("type"), alternatives(schema)) {
-            (Some(Value::String(name)), _) => vec![name],
-            (Some(Value::Array(names)), _) => names.iter().filter_map(Value::as_str).collect(),
-            (_, Some(forms)) => {
-                let each: Vec<_> = forms.iter().map(|form| self.types(form)).collect();
-                if each.iter().any(Vec::is_empty) {
-                    Vec::new()
-                } else {
-                    each.concat()
-                }
-            }
-            _ if schema.get("properties").is_some() => vec!["object"],
-            _ if schema.get("const").is_some_and(Value::is_string) => vec!["string"],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The texts a value may be, when it is an enum of texts; empty otherwise.
-    fn names(&self, schema: &'s Value) -> Vec<&'s str> {
-        let schema = self.resolve(schema);
-        if let Some(name) = schema.get("const").and_then(Value::as_str) {
-            return vec![name];
-        }
-        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-            return values.iter().filter_map(Value::as_str).collect();
-        }
-        let Some(forms) = alternatives(schema) else {
-            return Vec::new();
-        };
-        let forms = forms.iter().filter(|form| self.types(form) != ["null"]);
-        let each: Vec<_> = forms.map(|form| self.names(form)).collect();
-        if each.iter().any(Vec::is_empty) {
-            Vec::new()
-        } else {
-            each.concat()
-        }
-    }
-
-    /// What a value may be, in words.
-    fn describe(&self, schema: &'s Value) -> String {
-        let schema = self.resolve(schema);
-        let names = self.names(schema);
-        if !names.is_empty() {
-            return format!("one of: {}", names.join(", "));
-        }
-        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-            let values: Vec<String> = values.iter().map(Value::to_string).collect();
-            return format!("one of: {}", values.join(", "));
-        }
-        match schema.get("format").and_then(Value::as_str) {
-            Some(ByteSize::FORMAT) => return "a size such as \"8 MiB\", or a number of bytes".into(),
-            Some(Period::FORMAT) => return "a time such as \"500ms\" or \"2 h\"".into(),
-            _ => {}
-        }
-        let mut types: Vec<&str> = self
-            .types(schema)
-            .into_iter()
-            .filter(|name| *name != "null")
-            .map(in_words)
-            .collect();
-        types.dedup();
-        types.join(" or ")
-    }
-}
-
-fn alternatives(schema: &Value) -> Option<&[Value]> {
-    let forms = schema.get("oneOf").or_else(|| schema.get("anyOf"))?;
-    forms.as_array().map(Vec::as_slice)
-}
-
-/// The key by whose constant text the forms differ.
-fn tag(forms: &[Value]) -> Option<&str> {
-    let constant = |form: &Value, name: &str| form["properties"][name]["const"].is_string();
-    let first = forms.first()?.get("properties")?.as_object()?;
-    first
-        .keys()
-        .map(String::as_str)
-        .find(|name| forms.iter().all(|form| constant(form, name)))
 }
 
 /// Reads text as TOML would, when that gives anything but text.
@@ -368,41 +287,5 @@ fn retype(value: &mut Value) {
         .and_then(|parsed| parsed.try_deserialize::<Value>().ok());
     if let Some(parsed) = parsed.filter(|parsed| !parsed.is_string()) {
         *value = parsed;
-    }
-}
-
-fn is(value: &Value, name: &str) -> bool {
-    match name {
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => value.is_null(),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => in_words("boolean"),
-        Value::Number(number) if number.is_f64() => in_words("number"),
-        Value::Number(_) => in_words("integer"),
-        Value::String(_) => in_words("string"),
-        Value::Array(_) => in_words("array"),
-        Value::Object(_) => in_words("object"),
-    }
-}
-
-fn in_words(name: &str) -> &'static str {
-    match name {
-        "boolean" => "true or false",
-        "integer" => "an integer",
-        "number" => "a number",
-        "string" => "text",
-        "array" => "a list",
-        "object" => "a table",
-        _ => "nothing",
     }
 }

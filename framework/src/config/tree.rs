@@ -28,26 +28,24 @@ impl File {
     ///
     /// # Errors
     /// It cannot be read, has an unknown extension, or does not parse.
-    pub(super) fn read(path: &Path) -> Result<Self, Mistake> {
+    pub(super) fn read(path: &Path) -> Result<Self, Box<Mistake>> {
         let report = Report::new(path.display().to_string());
         let format = match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => FileFormat::Toml,
             Some("yaml" | "yml") => FileFormat::Yaml,
             Some("json") => FileFormat::Json,
             _ => {
-                return Err(report
-                    .at("", "unknown kind of file")
-                    .expected("one of: .toml, .yaml, .yml, .json")
-                    .clone());
+                let mut mistake = report.at("", "unknown kind of file");
+                mistake.expected("one of: .toml, .yaml, .yml, .json");
+                return Err(Box::new(mistake));
             }
         };
-        let text = std::fs::read_to_string(path).map_err(|error| report.at("", format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Box::new(report.at("", format!("cannot be read: {error}"))))?;
         let values = format.parse(None, &text).map_err(|error| {
             let (line, message) = syntax(error.as_ref(), &text);
-            Mistake {
-                line,
-                ..report.at("", message)
-            }
+            let mistake = report.at("", message);
+            Box::new(Mistake { line, ..mistake })
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -72,10 +70,12 @@ fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -
         let line = error.span().map(|span| line_at(text, span.start));
         return (line, format!("not valid TOML: {}", error.message()));
     }
-    if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        return (Some(error.line()), format!("not valid JSON: {error}"));
-    }
-    (None, format!("cannot be understood: {error}"))
+    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the line only in their text.
+    let error = error.to_string();
+    let line = error
+        .split_once(" line ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    (line, format!("cannot be understood: {}", error.trim()))
 }
 
 /// One `key=value` of the command line.

@@ -39,7 +39,7 @@ fn name(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c| !valid(c)).unwrap_or(text.len());
     let (name, behind) = text.split_at(end);
     let starts = name.starts_with(|c: char| !c.is_ascii_digit());
-    let ends = behind.is_empty() || behind.starts_with('}') || behind.starts_with(':');
+    let ends = !behind.starts_with(char::is_alphanumeric);
     (starts && ends).then_some((name, behind))
 }
 
