@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use aqueduct_sys::scan::positions;
 use memchr::memmem::Finder;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -144,11 +145,6 @@ impl Framing for Delimited {
     fn rest_is_frame(&self) -> bool {
         true
     }
-}
-
-/// Appends `base + i + 1` for every `i` with `haystack[i] == byte`.
-fn positions(byte: u8, haystack: &[u8], base: u32, ends: &mut Vec<u32>) {
-    ends.extend(memchr::memchr_iter(byte, haystack).map(|at| base + at as u32 + 1));
 }
 
 fn from_hex(hex: &str) -> Result<Vec<u8>> {
