@@ -67,9 +67,9 @@ pub struct Window {
 
 impl Window {
     /// A closed window of `size` bytes: nothing is granted until [`Window::open`].
-    pub fn new(size: usize, epoch: u32) -> Self {
+    pub fn new(size: u64, epoch: u32) -> Self {
         Self {
-            size: size.max(1) as u64,
+            size: size.max(1),
             epoch,
             received: 0,
             released: 0,
@@ -90,8 +90,8 @@ impl Window {
     }
 
     /// Changes the size, for fan-in, where the window moves to the edges that use it.
-    pub fn resize(&mut self, size: usize) {
-        self.size = size.max(1) as u64;
+    pub fn resize(&mut self, size: u64) {
+        self.size = size.max(1);
     }
 
     /// Notes a batch that arrived.
@@ -116,6 +116,11 @@ impl Window {
         self.received - self.released
     }
 
+    /// Bytes granted and not let go of again: what the upstream actor may have sent or may still send.
+    pub fn outstanding(&self) -> u64 {
+        self.granted.max(self.received) - self.released
+    }
+
     fn renew(&mut self) -> Option<Grant> {
         let total = self.released + self.size;
         if !self.open || total <= self.granted {
@@ -126,5 +131,53 @@ impl Window {
             epoch: self.epoch,
             total,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_or_late_grant_changes_nothing() {
+        let mut ledger = DemandLedger::default();
+        ledger.grant(Grant { epoch: 1, total: 100 });
+        ledger.spend(60);
+        ledger.grant(Grant { epoch: 1, total: 100 });
+        ledger.grant(Grant { epoch: 1, total: 50 });
+        assert_eq!(ledger.available(), 40);
+    }
+
+    #[test]
+    fn the_ledger_overdraws_by_one_batch_and_no_more() {
+        let mut ledger = DemandLedger::default();
+        ledger.grant(Grant { epoch: 1, total: 10 });
+        assert!(ledger.may_send());
+        ledger.spend(1_000);
+        assert!(!ledger.may_send());
+        ledger.grant(Grant { epoch: 1, total: 1_000 });
+        assert!(!ledger.may_send(), "the overdraft is paid back first");
+    }
+
+    #[test]
+    fn grants_are_coalesced_until_a_quarter_is_let_go_of_and_restored_when_idle() {
+        let mut window = Window::new(400, 1);
+        assert_eq!(window.open(), Some(Grant { epoch: 1, total: 400 }));
+        window.receive(150);
+        assert_eq!(window.release(50), None);
+        assert_eq!(window.release(50), Some(Grant { epoch: 1, total: 500 }));
+        assert_eq!(window.release(50), None);
+        assert_eq!(window.idle(), Some(Grant { epoch: 1, total: 550 }));
+        assert_eq!(window.idle(), None);
+    }
+
+    #[test]
+    fn a_closed_window_grants_nothing_and_reopens_with_what_was_let_go_of() {
+        let mut window = Window::new(100, 1);
+        window.open();
+        window.receive(100);
+        window.close();
+        assert_eq!(window.release(100), None);
+        assert_eq!(window.open(), Some(Grant { epoch: 1, total: 200 }));
     }
 }

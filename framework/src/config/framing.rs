@@ -1,10 +1,10 @@
 //! How a byte stream is cut into frames, as a table such as `framing = { type = "delimited" }`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::framing::LONGEST_DELIMITER_BYTES;
+use crate::framing::{Endian, LONGEST_DELIMITER_BYTES, OnOversize};
 use crate::units::ByteSize;
 
 /// The framing of a source or sink. Its frames always have a finite maximum size.
@@ -19,7 +19,7 @@ pub enum FramingConfig {
         /// Bytes of the largest frame, the delimiter not counted.
         max_frame_bytes: u64,
         /// What happens past it.
-        on_oversize: Oversize,
+        on_oversize: OnOversize,
     },
     /// Frames of the same number of bytes each, at least 1.
     Fixed {
@@ -37,7 +37,7 @@ pub enum FramingConfig {
         /// Bytes of the largest frame, the header not counted.
         max_frame_bytes: u64,
         /// What happens past it.
-        on_oversize: Oversize,
+        on_oversize: OnOversize,
     },
     /// Whatever one read gave is one frame.
     None,
@@ -50,7 +50,7 @@ pub enum FramingConfig {
         /// Bytes of the largest frame.
         max_frame_bytes: u64,
         /// What happens past it.
-        on_oversize: Oversize,
+        on_oversize: OnOversize,
     },
 }
 
@@ -61,31 +61,9 @@ impl Default for FramingConfig {
             delimiter: b"\n".to_vec(),
             keep: false,
             max_frame_bytes: MAX_FRAME.bytes(),
-            on_oversize: Oversize::default(),
+            on_oversize: OnOversize::default(),
         }
     }
-}
-
-/// What happens with a frame that is larger than `max_frame_bytes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Oversize {
-    /// It is dropped and counted, and reading goes on behind it.
-    #[default]
-    Discard,
-    /// The connection is closed, and the close counted.
-    Close,
-}
-
-/// The order of the bytes of a length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Endian {
-    /// The most significant byte first: network order.
-    #[default]
-    Big,
-    /// The least significant byte first.
-    Little,
 }
 
 const MAX_FRAME: ByteSize = ByteSize::mib(1);
@@ -106,7 +84,7 @@ pub(super) enum FramingKeys {
         #[schemars(range(min = 1, max = 1_073_741_824))]
         max_frame_bytes: ByteSize,
         #[serde(default)]
-        on_oversize: Oversize,
+        on_oversize: OnOversize,
     },
     Fixed {
         #[schemars(range(min = 1, max = 1_073_741_824))]
@@ -123,7 +101,7 @@ pub(super) enum FramingKeys {
         #[schemars(range(min = 1, max = 1_073_741_824))]
         max_frame_bytes: ByteSize,
         #[serde(default)]
-        on_oversize: Oversize,
+        on_oversize: OnOversize,
     },
     None {},
 }
@@ -134,14 +112,14 @@ pub(super) enum FramingKeys {
 pub(super) struct OversizeKeys {
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub(super) max_frame_bytes: ByteSize,
-    pub(super) on_oversize: Oversize,
+    pub(super) on_oversize: OnOversize,
 }
 
 impl Default for OversizeKeys {
     fn default() -> Self {
         Self {
             max_frame_bytes: MAX_FRAME,
-            on_oversize: Oversize::default(),
+            on_oversize: OnOversize::default(),
         }
     }
 }

@@ -31,7 +31,7 @@ mod variables;
 mod words;
 
 pub use catalog::{Catalog, PluginInfo};
-pub use framing::{Endian, FramingConfig, Oversize};
+pub use framing::FramingConfig;
 pub use host::{HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull};
 pub use load::load;
 pub use mistake::Mistake;

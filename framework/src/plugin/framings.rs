@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::config::{Endian, FramingConfig, Oversize};
+use crate::config::FramingConfig;
 use crate::error::Result;
-use crate::framing::{self, DynFraming, Limits, MOST_FRAME_BYTES, OnOversize};
+use crate::framing::{
+    self, Delimited, DynFraming, Framing, LengthDelimited, LengthDelimitedConfig, Limits, MOST_FRAME_BYTES, OnOversize,
+};
 
 /// Builds as many framings of one configuration as there are connections.
 #[derive(Clone)]
@@ -43,25 +45,21 @@ impl fmt::Debug for FramingSpec {
     }
 }
 
-/// The options of a built-in framing, as the framing itself reads them.
+/// Builds a framing that no plugin brings.
 pub(super) fn built_in(config: &FramingConfig) -> Result<Box<dyn DynFraming>> {
     match config {
-        FramingConfig::Delimited { delimiter, keep, .. } => {
-            let hex: String = delimiter.iter().map(|byte| format!("{byte:02x}")).collect();
-            framing::build("delimited", json!({ "delimiter_hex": hex, "keep": keep }))
-        }
+        FramingConfig::Delimited { delimiter, keep, .. } => Ok(Box::new(Delimited::with(delimiter, *keep)?)),
         FramingConfig::Fixed { bytes } => framing::build("fixed", json!({ "bytes": bytes })),
         FramingConfig::LengthDelimited {
             header_bytes,
             endian,
             header_included,
             ..
-        } => {
-            let endian = if *endian == Endian::Big { "big" } else { "little" };
-            let settings =
-                json!({ "header_bytes": header_bytes, "endian": endian, "header_included": header_included });
-            framing::build("length_delimited", settings)
-        }
+        } => Ok(Box::new(LengthDelimited::new(LengthDelimitedConfig {
+            header_bytes: *header_bytes,
+            endian: *endian,
+            header_included: *header_included,
+        })?)),
         FramingConfig::None => framing::build("none", Value::Null),
         FramingConfig::Custom { name, settings, .. } => framing::build(name, settings.clone()),
     }
@@ -85,16 +83,12 @@ pub(super) fn limits(config: &FramingConfig) -> Limits {
             on_oversize,
             ..
         } => (*max_frame_bytes, *on_oversize),
-        FramingConfig::Fixed { bytes } => (*bytes, Oversize::Close),
+        FramingConfig::Fixed { bytes } => (*bytes, OnOversize::Close),
         // One read is one frame, and no read is longer than the buffer.
-        FramingConfig::None => (super::feed::READ_BYTES as u64, Oversize::Close),
+        FramingConfig::None => (super::feed::READ_BYTES as u64, OnOversize::Close),
     };
     Limits {
         max_frame_bytes: max_frame_bytes.clamp(1, MOST_FRAME_BYTES),
-        on_oversize: if on_oversize == Oversize::Close {
-            OnOversize::Close
-        } else {
-            OnOversize::Discard
-        },
+        on_oversize,
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::files::{FEED, Files, feed, spill};
-use crate::config::{FramingConfig, HostConfig, LoadOptions, Oversize, Persist, Role, SpillConfig, WhenFull};
+use crate::config::{FramingConfig, HostConfig, LoadOptions, Persist, Role, SpillConfig, WhenFull};
+use crate::framing::OnOversize;
 use crate::units::{ByteSize, Period};
 
 #[test]
@@ -72,7 +73,7 @@ fn sinks_inherit_the_framing_of_their_sources() {
         delimiter: vec![0],
         keep: false,
         max_frame_bytes: 65_536,
-        on_oversize: Oversize::Close,
+        on_oversize: OnOversize::Close,
     };
     for name in ["c_server", "network", "dead_letters"] {
         assert_eq!(feed.actor(name).unwrap().framing.as_ref(), Some(&framing), "{name}");
@@ -109,7 +110,7 @@ fn framings_come_as_hex_and_from_plugins() {
         name: "legacy".into(),
         settings: serde_json::json!({ "magic": 7 }),
         max_frame_bytes: 99,
-        on_oversize: Oversize::Discard,
+        on_oversize: OnOversize::Discard,
     };
     assert_eq!(feed.actor("d").unwrap().framing, Some(custom));
 }

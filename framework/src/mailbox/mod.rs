@@ -1,0 +1,71 @@
+//! Edges between actors: an [`Outlet`] sends batches under demand, an [`Inbox`] holds what arrived and grants more.
+//!
+//! An actix mailbox's capacity bounds nothing by itself (`do_send` ignores it, every sender clone adds a slot), so demand is
+//! the bound: batches travel by `try_send` under demand, and since a batch costs at least [`LEAST_COST_BYTES`], the mailbox
+//! holds at most `window / 4 KiB` batches plus control messages. A full mailbox is therefore a bug, and is reported as one.
+
+mod inbox;
+mod outlet;
+#[cfg(test)]
+mod tests;
+
+use actix::prelude::*;
+
+pub use inbox::{Held, Inbox};
+pub use outlet::Outlet;
+
+use crate::batch::{Batch, LEAST_COST_BYTES};
+use crate::demand::Grant;
+use crate::telemetry::{Counter, Gauge};
+
+/// Room in a mailbox for messages that are not batches: grants, joins, stops, settlements.
+pub const CONTROL_SLOTS: usize = 256;
+
+/// Names an edge within its pipeline.
+pub type EdgeId = u32;
+
+/// What travels down an edge.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Arrival {
+    /// The upstream actor is there and takes grants at this address. The first message on an edge.
+    Joined(EdgeId, Recipient<Granted>),
+    /// A batch, sent under demand.
+    Batch(EdgeId, Batch),
+    /// Nothing more will come on this edge.
+    Finished(EdgeId),
+}
+
+/// What travels up an edge: demand.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Granted(pub EdgeId, pub Grant);
+
+/// The number of slots a mailbox needs for a window of `window_bytes`.
+pub fn slots(window_bytes: usize) -> usize {
+    window_bytes / LEAST_COST_BYTES + CONTROL_SLOTS
+}
+
+/// An edge as its upstream actor is given it.
+#[derive(Clone)]
+pub struct Edge {
+    /// Its name.
+    pub id: EdgeId,
+    /// The downstream actor.
+    pub to: Recipient<Arrival>,
+    /// What is counted on it.
+    pub meters: EdgeMeters,
+}
+
+/// What is counted on an edge, read by `status` from any thread.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeMeters {
+    /// Frames sent along it.
+    pub frames: Counter,
+    /// Bytes of their payloads, framing included.
+    pub bytes: Counter,
+    /// Since when the upstream actor has been waiting for demand, in nanoseconds since 1970; 0 while it is not.
+    pub waiting_since_ns: Gauge,
+    /// All such waits together, in nanoseconds.
+    pub waited_ns: Counter,
+}
