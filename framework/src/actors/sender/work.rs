@@ -169,6 +169,8 @@ impl Work {
         }
         while !delivery.is_done() {
             let Err(error) = self.sink.write(&mut delivery).await else {
+                // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
+                delivery.advance(0);
                 continue;
             };
             match error.reaction() {
