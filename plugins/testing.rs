@@ -27,14 +27,17 @@ pub(crate) struct Running {
 impl Running {
     /// Runs a pipeline file with this text, in a folder of its own.
     pub(crate) fn start(toml: &str) -> Self {
+        Self::start_with(toml, registry())
+    }
+
+    /// The same with other plugins.
+    pub(crate) fn start_with(toml: &str, registry: Registry) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let config = load(toml, folder.path()).expect("a pipeline without mistakes");
+        let config = load(toml, folder.path(), &registry).expect("a pipeline without mistakes");
         let (started_to, started) = mpsc::channel();
         let (ended_to, ended) = mpsc::channel();
         thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let mut registry = Registry::default();
-                crate::register(&mut registry);
                 let pipeline = Pipeline::start(&config, &registry, &RunOptions::default()).expect("it starts");
                 started_to
                     .send((pipeline.view(), pipeline.control()))
@@ -81,7 +84,7 @@ impl Running {
     }
 
     /// Waits until something is so.
-    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !is_so() {
             let all = || {
@@ -138,16 +141,20 @@ impl Drop for Running {
 /// What is wrong with a pipeline, as its user is told.
 pub(crate) fn mistakes(toml: &str) -> String {
     let folder = TempDir::new().expect("a temporary folder");
-    let mistakes = load(toml, folder.path()).expect_err("a mistake");
+    let mistakes = load(toml, folder.path(), &registry()).expect_err("a mistake");
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn load(toml: &str, folder: &Path) -> Result<PipelineConfig, Vec<config::Mistake>> {
-    let file = folder.join("trial.toml");
-    std::fs::write(&file, toml).expect("a file");
+fn registry() -> Registry {
     let mut registry = Registry::default();
     crate::register(&mut registry);
-    let mut loaded = config::load(&[file], &LoadOptions::default(), &registry)?;
+    registry
+}
+
+fn load(toml: &str, folder: &Path, registry: &Registry) -> Result<PipelineConfig, Vec<config::Mistake>> {
+    let file = folder.join("trial.toml");
+    std::fs::write(&file, toml).expect("a file");
+    let mut loaded = config::load(&[file], &LoadOptions::default(), registry)?;
     Ok(loaded.pipelines.remove(0))
 }
 

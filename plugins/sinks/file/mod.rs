@@ -10,6 +10,7 @@ mod tests;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -54,8 +55,8 @@ pub(super) struct FileSink {
     rotation: Rotation,
     sync: Sync,
     open: Option<Open>,
-    /// The length to cut back to, when a failed write could not be undone at once.
-    cut_to: Option<u64>,
+    /// What is left to cut off, when a failed write could not be undone at once.
+    torn: Option<Torn>,
     context: Context,
 }
 
@@ -63,6 +64,14 @@ struct Open {
     file: File,
     bytes: u64,
     begun: SystemTime,
+}
+
+/// A file with a part of a delivery at its end.
+struct Torn {
+    /// Device and inode.
+    file: (u64, u64),
+    /// Its length without that part.
+    bytes: u64,
 }
 
 impl Sink for FileSink {
@@ -87,7 +96,7 @@ impl Sink for FileSink {
             path,
             sync: config.sync,
             open: None,
-            cut_to: None,
+            torn: None,
             context: context.clone(),
         })
     }
@@ -124,11 +133,16 @@ impl FileSink {
             fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
-        if let Some(bytes) = self.cut_to {
-            file.set_len(bytes)?;
-            self.cut_to = None;
+        let mut about = file.metadata()?;
+        // Somebody may have put another file there meanwhile, which is whole.
+        if let Some(torn) = &self.torn
+            && torn.file == (about.dev(), about.ino())
+            && torn.bytes < about.len()
+        {
+            file.set_len(torn.bytes)?;
+            about = file.metadata()?;
         }
-        let about = file.metadata()?;
+        self.torn = None;
         if self.sync == Sync::Batch {
             rotation::sync_folder_of(&self.path)?;
         }
@@ -171,7 +185,12 @@ impl FileSink {
         match written {
             Ok(()) => open.bytes += wire.len() as u64,
             Err(_) if open.file.set_len(open.bytes).is_ok() => {}
-            Err(_) => self.cut_to = Some(open.bytes),
+            Err(_) => {
+                self.torn = open.file.metadata().ok().map(|about| Torn {
+                    file: (about.dev(), about.ino()),
+                    bytes: open.bytes,
+                });
+            }
         }
         written.map(|()| wire.len())
     }
