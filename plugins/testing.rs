@@ -118,7 +118,9 @@ impl Running {
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(self) -> Ending {
         self.control.shut_down();
-        self.ending()
+        let ending = self.ending();
+        assert!(!ending.forced, "it was cut short at the shutdown deadline");
+        ending
     }
 
     /// Waits until it has ended by itself.
