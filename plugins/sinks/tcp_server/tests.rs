@@ -79,7 +79,9 @@ fn an_address_in_use_is_told_with_what_to_do() {
         listen = "{address}"
         "#
     ));
-    let (actor, reason) = running.ending().failure.expect("a failure");
+    let ending = running.ending();
+    assert!(!ending.forced, "the others ended without being cut short");
+    let (actor, reason) = ending.failure.expect("a failure");
     assert_eq!(actor, "output");
     assert!(
         reason.contains(&address.to_string()) && reason.contains("another program uses this address"),
