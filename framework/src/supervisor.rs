@@ -33,6 +33,8 @@ pub struct Ending {
 pub struct Supervisor {
     pipeline: String,
     orders: BTreeMap<String, Recipient<Order>>,
+    /// Orders for actors that have not said yet where they take them: another may fail before all have started.
+    waiting: BTreeMap<String, Order>,
     shutdown: Shutdown,
     deadline: Duration,
     ending: Ending,
@@ -55,6 +57,7 @@ impl Supervisor {
         Self {
             pipeline: pipeline.to_owned(),
             orders: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             shutdown: Shutdown::new(actors),
             deadline,
             ending: Ending {
@@ -88,8 +91,9 @@ impl Supervisor {
     fn give(&mut self, action: Option<Action>, ctx: &mut Context<Self>) {
         let Some(Action { actors, order }) = action else { return };
         for actor in actors {
-            if let Some(orders) = self.orders.get(&actor) {
-                orders.do_send(order);
+            match self.orders.get(&actor) {
+                Some(orders) => orders.do_send(order),
+                None => drop(self.waiting.insert(actor.clone(), order)),
             }
             // A terminated actor does not report; stores do, once everything is persisted.
             if order == Order::Terminate {
@@ -119,6 +123,9 @@ impl Handler<Started> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, started: Started, _: &mut Self::Context) {
+        if let Some(order) = self.waiting.remove(&started.actor) {
+            started.orders.do_send(order);
+        }
         self.orders.insert(started.actor, started.orders);
     }
 }

@@ -38,6 +38,16 @@ impl Delivery {
         &self.wire[self.written..]
     }
 
+    /// The unwritten wire bytes of the first frames that fit into `bytes` together, but of one frame at least: for sinks that must not
+    /// part a frame.
+    pub fn whole_frames(&self, bytes: usize) -> &[u8] {
+        let ends = &self.ends[self.frame.min(self.ends.len())..];
+        let most = self.written.saturating_add(bytes);
+        let fitting = ends.partition_point(|end| *end as usize <= most).max(1);
+        let end = ends.get(fitting - 1).map_or(self.wire.len(), |end| *end as usize);
+        &self.wire[self.written..end]
+    }
+
     /// Notes that the first `bytes` of [`Delivery::wire`] were written.
     pub fn advance(&mut self, bytes: usize) {
         self.written = (self.written + bytes).min(self.wire.len());

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::framings::FramingSpec;
 use super::intake::{FrameIntake, Intake};
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     next_number: Cell<u64>,
     framing: FramingSpec,
     pub(super) outlet: Rc<Outlet>,
+    /// Who waits for demand waits in line: the outlet takes one waiter at a time, and connections must not starve each other.
+    line: Semaphore,
     pub(super) pool: Pool,
     pub(super) buffer: RefCell<Option<PooledBuffer>>,
     pub(super) partial_bytes: Cell<usize>,
@@ -72,6 +74,7 @@ impl Feed {
                 next_number: Cell::new(0),
                 framing: parts.framing,
                 outlet: parts.outlet,
+                line: Semaphore::new(1),
                 pool: Pool::new(READ_BYTES, SPARE_BUFFERS),
                 buffer: RefCell::default(),
                 partial_bytes: Cell::new(0),
@@ -133,6 +136,13 @@ impl Feed {
 }
 
 impl Shared {
+    /// Waits for demand, in the order of asking. Cancel-safe, but a cancelled wait loses its place.
+    pub(super) async fn permit(&self) {
+        // It is never closed, so the only outcome is a place at the head of the line.
+        let _head = self.line.acquire().await;
+        self.outlet.permit().await;
+    }
+
     /// Numbers for `count` more frames.
     pub(super) fn numbers(&self, count: usize) -> Numbers {
         let first = self.next_number.get();

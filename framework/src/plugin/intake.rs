@@ -51,9 +51,9 @@ impl Intake {
         }
     }
 
-    /// Waits until the actor downstream takes more. Cancel-safe. Nothing may be read before.
+    /// Waits until the actor downstream takes more, in the order of asking among the streams of a feed. Cancel-safe. Nothing may be read before.
     pub async fn ready(&self) {
-        self.shared.outlet.permit().await;
+        self.shared.permit().await;
     }
 
     /// True while the actor downstream takes more.
@@ -193,7 +193,7 @@ impl FrameIntake {
 
     /// Waits until the actor downstream takes more. Cancel-safe.
     pub async fn ready(&self) {
-        self.shared.outlet.permit().await;
+        self.shared.permit().await;
     }
 
     /// True while the actor downstream takes more.

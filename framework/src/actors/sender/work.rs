@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Drain, SenderParts};
 use crate::actors::{Outcome, build};
@@ -27,6 +28,7 @@ pub(super) async fn work(parts: SenderParts, inbox: Rc<Inbox>, rejected: Rc<Outl
         backoff: Backoff::new(parts.retry.clone()),
         retries: parts.context.counter("retries"),
         opened: parts.context.counter("opened"),
+        opened_at: Instant::now(),
         parts,
         sink,
         framing,
@@ -50,6 +52,7 @@ struct Work {
     backoff: Backoff,
     retries: Counter,
     opened: Counter,
+    opened_at: Instant,
 }
 
 enum Next {
@@ -112,7 +115,7 @@ impl Work {
             match opened {
                 Ok(()) => {
                     self.opened.add(1);
-                    self.backoff.reset();
+                    self.opened_at = Instant::now();
                     self.inbox.open();
                     return Ok(true);
                 }
@@ -133,9 +136,20 @@ impl Work {
     async fn reopen(&mut self, error: Error) -> Result<bool> {
         self.inbox.close();
         self.parts.context.counter("disconnects").add(1);
+        // What stood for so long was back, even if nothing was there to deliver.
+        if self.opened_at.elapsed() >= self.parts.retry.max.0 {
+            self.backoff.reset();
+        }
         self.say_unavailable(&error);
-        // Counted as a failure, so that `open` does not say the same again; the first attempt follows at once all the same.
-        let _ = self.backoff.next(fastrand::f64());
+        let first = self.backoff.attempts() == 0;
+        let wait = self.backoff.next(fastrand::f64());
+        // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
+        if !first {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+            }
+        }
         self.open().await
     }
 
@@ -169,6 +183,8 @@ impl Work {
         }
         while !delivery.is_done() {
             let Err(error) = self.sink.write(&mut delivery).await else {
+                // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
+                delivery.advance(0);
                 continue;
             };
             match error.reaction() {
@@ -193,6 +209,7 @@ impl Work {
             .frames_out
             .add(frames - refused_frames.min(frames));
         self.parts.context.meters.bytes_out.add(bytes);
+        self.backoff.reset();
         let fate = if refused_frames > 0 && !self.rejected.is_connected() {
             Fate::Rejected
         } else {

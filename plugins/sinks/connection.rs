@@ -1,0 +1,180 @@
+//! One TCP connection that is written: what the sinks `tcp_client` and `tcp_server` do with a connection once they have it.
+//!
+//! What the peer sends is read and thrown away, or its sends would fill up, and closing with bytes unread would be an RST that
+//! destroys what it has not read yet.
+
+use std::io;
+use std::time::Duration;
+
+use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::plugin::{Context, Delivery};
+use aqueduct_framework::telemetry::Counter;
+use aqueduct_sys::socket;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+
+use crate::net::advice;
+
+/// A write up to this is handed over whole; a longer one is cut into pieces of it, because a send of 65,536 bytes is about three times
+/// slower than one of 65,000 on loopback.
+const PIECE_BYTES: usize = 64_000;
+
+/// From here on a write is worth handing over whole again.
+const WHOLE_BYTES: usize = 1024 * 1024;
+
+/// Reads of the peer's bytes in one go: 256 KiB, so that a talking peer cannot hold up the writing.
+const DISCARD_READS: usize = 16;
+
+/// The pause between two looks at what the peer's kernel has not acknowledged at the close.
+const CLOSE_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a FIN of the peer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnPeerFin {
+    /// The peer has gone: connect again. Noticed before a write, so that nothing is written to nobody.
+    #[default]
+    Reconnect,
+    /// The peer only sends nothing more, and still reads.
+    Continue,
+}
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: String,
+    on_fin: OnPeerFin,
+    /// The peer's FIN was read.
+    finished: bool,
+    scratch: Vec<u8>,
+    ignored: Counter,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: String, on_fin: OnPeerFin, context: &Context) -> Self {
+        Self {
+            stream,
+            peer,
+            on_fin,
+            finished: false,
+            scratch: vec![0; 16 * 1024],
+            ignored: context.counter("reply_bytes_ignored"),
+        }
+    }
+
+    /// Whether the peer is still there, as far as our kernel knows.
+    ///
+    /// # Errors
+    /// `unavailable` when it has gone.
+    pub(super) fn check(&mut self) -> Result<()> {
+        match socket::peer_closed(&self.stream) {
+            Ok(false) => Ok(()),
+            // What it sent before must be read, or our close would be an RST.
+            Ok(true) => self.discard(),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+
+    /// Writes what the socket takes now. True when everything was written.
+    ///
+    /// # Errors
+    /// `unavailable` when the peer has gone.
+    pub(super) fn push(&mut self, delivery: &mut Delivery) -> Result<bool> {
+        while !delivery.wire().is_empty() {
+            let wire = delivery.wire();
+            let bytes = if wire.len() >= WHOLE_BYTES {
+                wire.len()
+            } else {
+                wire.len().min(PIECE_BYTES)
+            };
+            match self.stream.try_write(&wire[..bytes]) {
+                Ok(written) => delivery.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until more may be taken. Cancel-safe.
+    ///
+    /// # Errors
+    /// `unavailable` when the peer has gone.
+    pub(super) async fn writable(&mut self) -> Result<()> {
+        let interest = if self.finished {
+            Interest::WRITABLE
+        } else {
+            Interest::WRITABLE | Interest::READABLE
+        };
+        match self.stream.ready(interest).await {
+            Ok(ready) if ready.is_readable() && !self.finished => self.discard(),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+
+    /// Resolves when the peer goes away. Cancel-safe.
+    pub(super) async fn watch(&mut self) -> Error {
+        while !self.finished {
+            let readable = self.stream.readable().await;
+            let read = readable.map_err(|error| self.lost(error)).and_then(|()| self.discard());
+            if let Err(error) = read {
+                return error;
+            }
+            tokio::task::yield_now().await;
+        }
+        std::future::pending().await
+    }
+
+    /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.
+    ///
+    /// # Errors
+    /// When it has not, with the number of bytes.
+    pub(super) async fn close(&mut self, linger: Duration) -> Result<()> {
+        let said = tokio::time::timeout(linger, async {
+            self.stream.shutdown().await.map_err(|error| self.lost(error))?;
+            while !self.finished && socket::unsent_bytes(&self.stream).map_err(|error| self.lost(error))? > 0 {
+                // A FIN is the peer's consent here.
+                let _ = self.discard();
+                tokio::time::sleep(CLOSE_PAUSE).await;
+            }
+            Ok(())
+        });
+        said.await.unwrap_or_else(|_| {
+            let bytes = socket::unsent_bytes(&self.stream).unwrap_or(0);
+            Err(Error::unavailable(format!(
+                "{} had not taken the last {bytes} bytes after {}; raise `linger` if it needs longer",
+                self.peer,
+                humantime::format_duration(linger)
+            )))
+        })
+    }
+
+    fn discard(&mut self) -> Result<()> {
+        for _ in 0..DISCARD_READS {
+            match self.stream.try_read(&mut self.scratch) {
+                Ok(0) => return self.peer_finished(),
+                Ok(bytes) => self.ignored.add(bytes as u64),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn peer_finished(&mut self) -> Result<()> {
+        self.finished = true;
+        match self.on_fin {
+            OnPeerFin::Continue => Ok(()),
+            OnPeerFin::Reconnect => Err(Error::unavailable(format!("{} has closed the connection", self.peer))),
+        }
+    }
+
+    fn lost(&self, error: io::Error) -> Error {
+        let advice = advice(&error);
+        Error::unavailable(format!("the connection with {} is lost: {advice}", self.peer)).because(error)
+    }
+}

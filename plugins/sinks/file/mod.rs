@@ -1,0 +1,208 @@
+//! The sink `file`: appends to a file, and sets it aside under a number when it is large or old enough.
+//!
+//! A delivery is all or nothing: when a write or a sync fails, the file is cut back to where the delivery began, so that the next attempt
+//! neither repeats a frame nor begins inside one.
+
+mod rotation;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::plugin::{Context, Delivery, Placement, Sink};
+use aqueduct_framework::units::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use rotation::Rotation;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The file, relative to the pipeline file. It is appended to; folders that are missing are made.
+    path: PathBuf,
+    /// Bytes after which the file is set aside and a new one begun. A larger frame still gets a file. Unset: never.
+    #[schemars(range(min = 1))]
+    rotate_bytes: Option<ByteSize>,
+    /// Age after which it is set aside, looked at when something is written. Unset: never.
+    rotate_every: Option<Period>,
+    /// How many files set aside are kept. Unset: all.
+    keep: Option<NonZeroUsize>,
+    /// When frames must have reached the disk.
+    #[serde(default)]
+    sync: Sync,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sync {
+    /// The kernel writes them when it likes; a power cut may lose the last seconds.
+    #[default]
+    Never,
+    /// Before a batch counts as delivered (fdatasync(2)).
+    Batch,
+}
+
+/// The plugin.
+pub(super) struct FileSink {
+    path: PathBuf,
+    rotation: Rotation,
+    sync: Sync,
+    open: Option<Open>,
+    /// What is left to cut off, when a failed write could not be undone at once.
+    torn: Option<Torn>,
+    context: Context,
+}
+
+struct Open {
+    file: File,
+    bytes: u64,
+    begun: SystemTime,
+}
+
+/// A file with a part of a delivery at its end.
+struct Torn {
+    /// Device and inode.
+    file: (u64, u64),
+    /// Its length without that part.
+    bytes: u64,
+}
+
+impl Sink for FileSink {
+    type Config = Config;
+    const NAME: &'static str = "file";
+    const SAMPLE: &'static str = include_str!("sample.toml");
+    // Disks block.
+    const PLACEMENT: Placement = Placement::Own;
+    const PATHS: &'static [&'static str] = &["path"];
+
+    fn new(config: Config, context: &Context) -> Result<Self> {
+        let path = context.path(&config.path);
+        if path.file_name().is_none() {
+            return Err(Error::fatal(format!("`path` = {} names no file", path.display())));
+        }
+        Ok(Self {
+            rotation: Rotation {
+                bytes: config.rotate_bytes.map(ByteSize::bytes),
+                every: config.rotate_every.map(Period::duration),
+                keep: config.keep.map(NonZeroUsize::get),
+            },
+            path,
+            sync: config.sync,
+            open: None,
+            torn: None,
+            context: context.clone(),
+        })
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        self.open = None;
+        let open = self.open_file().map_err(|error| self.failed("open", error))?;
+        self.open = Some(open);
+        self.context.say("state", format!("writing {}", self.path.display()));
+        Ok(())
+    }
+
+    async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
+        while !delivery.is_done() {
+            self.rotate_if_due(delivery.whole_frames(0).len())
+                .map_err(|error| self.failed("rotate", error))?;
+            let bytes = self.append(delivery).map_err(|error| self.failed("write", error))?;
+            delivery.advance(bytes);
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        match &self.open {
+            Some(open) if self.sync == Sync::Batch => open.file.sync_all().map_err(|error| self.failed("sync", error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FileSink {
+    fn open_file(&mut self) -> io::Result<Open> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let mut about = file.metadata()?;
+        // Somebody may have put another file there meanwhile, which is whole.
+        if let Some(torn) = &self.torn
+            && torn.file == (about.dev(), about.ino())
+            && torn.bytes < about.len()
+        {
+            file.set_len(torn.bytes)?;
+            about = file.metadata()?;
+        }
+        self.torn = None;
+        if self.sync == Sync::Batch {
+            rotation::sync_folder_of(&self.path)?;
+        }
+        let begun = if about.len() == 0 { None } else { about.created().ok() };
+        Ok(Open {
+            bytes: about.len(),
+            begun: begun.unwrap_or_else(SystemTime::now),
+            file,
+        })
+    }
+
+    fn rotate_if_due(&mut self, next_bytes: usize) -> io::Result<()> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let age = open.begun.elapsed().unwrap_or_default();
+        if !self.rotation.is_due(open.bytes, age, next_bytes as u64) {
+            return Ok(());
+        }
+        if self.sync == Sync::Batch {
+            open.file.sync_all()?;
+        }
+        let removed = self.rotation.set_aside(&self.path)?;
+        self.context.counter("rotations").add(1);
+        self.context.counter("files_removed").add(removed);
+        self.open = Some(self.open_file()?);
+        Ok(())
+    }
+
+    /// Appends as many frames as the rotation lets into this file, and returns their bytes.
+    fn append(&mut self, delivery: &Delivery) -> io::Result<usize> {
+        let open = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let room = self
+            .rotation
+            .bytes
+            .map_or(u64::MAX, |most| most.saturating_sub(open.bytes));
+        let wire = delivery.whole_frames(usize::try_from(room).unwrap_or(usize::MAX));
+        let written = open.file.write_all(wire).and_then(|()| match self.sync {
+            Sync::Never => Ok(()),
+            Sync::Batch => open.file.sync_data(),
+        });
+        match written {
+            Ok(()) => open.bytes += wire.len() as u64,
+            Err(_) if open.file.set_len(open.bytes).is_ok() => {}
+            Err(_) => {
+                self.torn = open.file.metadata().ok().map(|about| Torn {
+                    file: (about.dev(), about.ino()),
+                    bytes: open.bytes,
+                });
+            }
+        }
+        written.map(|()| wire.len())
+    }
+
+    fn failed(&self, what: &str, error: io::Error) -> Error {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
+            io::ErrorKind::PermissionDenied => "give this user the right to write there",
+            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "correct `path`",
+            io::ErrorKind::FileTooLarge => "set `rotate_bytes`, or raise the file size limit",
+            _ => "see the system's error",
+        };
+        Error::unavailable(format!("cannot {what} {}: {advice}", self.path.display())).because(error)
+    }
+}

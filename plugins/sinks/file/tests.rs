@@ -1,0 +1,137 @@
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::rotation::Rotation;
+use crate::testing::{Running, lines, send};
+
+fn writing(options: &str) -> Running {
+    Running::start(&format!(
+        r#"
+        flow = "input -> out"
+        [sources.input]
+        type = "tcp_server"
+        listen = "127.0.0.1:0"
+        [sinks.out]
+        type = "file"
+        path = "made/out.txt"
+        {options}
+        "#
+    ))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the folder");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("a name").file_name().into_string().expect("text"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn frames_are_appended_to_what_is_there() {
+    let running = writing("sync = \"batch\"");
+    let path = running.folder().join("made/out.txt");
+    running.wait("out", "opened", 1);
+    fs::write(&path, "before\n").expect("a file");
+    send(&mut running.connect("input"), &lines(0..3));
+    running.wait("out", "frames_out", 3);
+    assert_eq!(
+        fs::read_to_string(path).expect("the file"),
+        format!("before\n{}", lines(0..3))
+    );
+    assert_eq!(running.stop().failure, None);
+}
+
+#[test]
+fn a_full_file_is_set_aside_between_two_frames_and_the_oldest_are_removed() {
+    // Each line has 7 bytes, so three fit.
+    let running = writing("rotate_bytes = 25\nkeep = 2");
+    let folder = running.folder().join("made");
+    send(&mut running.connect("input"), &lines(0..10));
+    running.wait("out", "frames_out", 10);
+    assert_eq!(names(&folder), ["out.txt", "out.txt.000002", "out.txt.000003"]);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("the file");
+    assert_eq!(read("out.txt.000002"), lines(3..6));
+    assert_eq!(read("out.txt.000003"), lines(6..9));
+    assert_eq!(read("out.txt"), lines(9..10));
+    assert_eq!(running.number("out", "files_removed"), 1);
+}
+
+#[test]
+fn a_frame_larger_than_a_file_gets_one_of_its_own() {
+    let running = writing("rotate_bytes = 10");
+    let folder = running.folder().join("made");
+    let long = "x".repeat(50);
+    send(&mut running.connect("input"), &format!("a\n{long}\nb\n"));
+    running.wait("out", "frames_out", 3);
+    assert_eq!(names(&folder).len(), 3);
+    assert_eq!(
+        fs::read_to_string(folder.join("out.txt.000002")).expect("the file"),
+        format!("{long}\n")
+    );
+}
+
+#[test]
+fn a_full_disk_is_waited_out_and_nothing_is_lost() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("out.txt");
+    // A device on which the disk is always full.
+    std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
+    let running = Running::start(&format!(
+        r#"
+        flow = "input -> out"
+        [sources.input]
+        type = "tcp_server"
+        listen = "127.0.0.1:0"
+        [sinks.out]
+        type = "file"
+        path = "{}"
+        retry = {{ first = "10ms", max = "20ms" }}
+        "#,
+        path.display()
+    ));
+    send(&mut running.connect("input"), &lines(0..100));
+    running.wait("out", "disconnects", 3);
+    running.until("the reason is shown", || {
+        running.text("out", "state").contains("make room on the disk")
+    });
+    fs::remove_file(&path).expect("the link goes");
+    running.wait("out", "frames_out", 100);
+    assert_eq!(fs::read_to_string(&path).expect("the file"), lines(0..100));
+    assert_eq!(running.stop().failure, None);
+}
+
+#[test]
+fn only_a_file_with_something_in_it_is_due() {
+    let rules = Rotation {
+        bytes: Some(100),
+        every: Some(Duration::from_secs(60)),
+        keep: None,
+    };
+    let (young, old) = (Duration::from_secs(1), Duration::from_secs(60));
+    assert!(!rules.is_due(90, young, 10));
+    assert!(rules.is_due(91, young, 10));
+    assert!(rules.is_due(1, old, 1));
+    assert!(!rules.is_due(0, old, 1000));
+}
+
+#[test]
+fn numbers_go_on_behind_the_highest() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("log");
+    for name in ["log", "log.000009", "log.1000000", "log.old", "log.12", "other.999999"] {
+        fs::write(folder.path().join(name), name).expect("a file");
+    }
+    let rules = Rotation {
+        bytes: None,
+        every: None,
+        keep: Some(2),
+    };
+    assert_eq!(rules.set_aside(&path).expect("it is renamed"), 1);
+    assert_eq!(
+        names(folder.path()),
+        ["log.1000000", "log.1000001", "log.12", "log.old", "other.999999"]
+    );
+}

@@ -1,0 +1,20 @@
+//! Sinks: where frames go.
+
+mod blackhole;
+mod connection;
+mod file;
+mod stdout;
+mod tcp_client;
+mod tcp_server;
+
+use aqueduct_framework::plugin::Registry;
+
+/// Adds every sink.
+pub fn register(registry: &mut Registry) {
+    registry
+        .sink::<blackhole::Blackhole>()
+        .sink::<file::FileSink>()
+        .sink::<stdout::Stdout>()
+        .sink::<tcp_client::TcpClient>()
+        .sink::<tcp_server::TcpServer>();
+}

@@ -1,0 +1,112 @@
+//! The sink `tcp_client`: connects, writes, and connects again when the peer has gone.
+
+#[cfg(test)]
+mod tests;
+
+use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::plugin::{Context, Delivery, Sink};
+use aqueduct_framework::units::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::connection::{Connection, OnPeerFin};
+use crate::net::{Buffers, Dial};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Where to connect to, as host:port. The name is looked up at every attempt.
+    address: String,
+    /// How long an attempt to connect may take.
+    #[serde(default = "connect_timeout")]
+    connect_timeout: Period,
+    /// What it means when the peer finishes sending.
+    #[serde(default)]
+    on_peer_fin: OnPeerFin,
+    /// At the end: how long to wait until the peer's kernel has everything.
+    #[serde(default = "linger")]
+    linger: Period,
+    /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
+    receive_buffer_bytes: Option<ByteSize>,
+    /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    send_buffer_bytes: Option<ByteSize>,
+}
+
+const fn connect_timeout() -> Period {
+    Period::seconds(5)
+}
+
+const fn linger() -> Period {
+    Period::seconds(2)
+}
+
+/// The plugin.
+pub(super) struct TcpClient {
+    dial: Dial,
+    on_peer_fin: OnPeerFin,
+    linger: Period,
+    connection: Option<Connection>,
+    context: Context,
+}
+
+impl Sink for TcpClient {
+    type Config = Config;
+    const NAME: &'static str = "tcp_client";
+    const SAMPLE: &'static str = include_str!("sample.toml");
+
+    fn new(config: Config, context: &Context) -> Result<Self> {
+        Ok(Self {
+            dial: Dial {
+                address: config.address,
+                timeout: config.connect_timeout.0,
+                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
+            },
+            on_peer_fin: config.on_peer_fin,
+            linger: config.linger,
+            connection: None,
+            context: context.clone(),
+        })
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        self.connection = None;
+        let stream = self.dial.connect(&self.context).await?;
+        let address = &self.dial.address;
+        self.context.say("state", format!("connected to {address}"));
+        tracing::info!(actor = %self.context.actor, "connected to {address}");
+        self.connection = Some(Connection::new(
+            stream,
+            address.clone(),
+            self.on_peer_fin,
+            &self.context,
+        ));
+        Ok(())
+    }
+
+    async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
+        let connection = self.connection.as_mut().ok_or_else(not_open)?;
+        connection.check()?;
+        while !connection.push(delivery)? {
+            connection.writable().await?;
+        }
+        Ok(())
+    }
+
+    async fn watch(&mut self) -> Error {
+        match &mut self.connection {
+            Some(connection) => connection.watch().await,
+            None => not_open(),
+        }
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        match &mut self.connection {
+            Some(connection) => connection.close(self.linger.0).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn not_open() -> Error {
+    Error::unavailable("not connected yet")
+}

@@ -1,0 +1,62 @@
+use crate::testing::{Running, mistakes};
+
+fn generate(options: &str) -> Running {
+    Running::start(&format!(
+        r#"
+        flow = "numbers -> out"
+        [sources.numbers]
+        type = "generate"
+        {options}
+        [sinks.out]
+        type = "file"
+        path = "out.txt"
+        "#
+    ))
+}
+
+#[test]
+fn it_ends_the_pipeline_behind_the_last_frame() {
+    let running = generate("bytes = 30\nfrom = 7\ncount = 3\nprefix = \"p \"");
+    let file = running.folder().join("out.txt");
+    running.wait("out", "frames_out", 3);
+    let text = std::fs::read_to_string(file).expect("the file");
+    let expected = [7, 8, 9].map(|number| format!("p {number:020} xyzabcd\n"));
+    assert_eq!(text, expected.concat());
+    assert_eq!(running.ending().failure, None);
+}
+
+#[test]
+fn frames_are_numbered_without_gaps_at_full_speed() {
+    let running = generate("bytes = 21\ncount = 100000");
+    let file = running.folder().join("out.txt");
+    running.wait("out", "frames_out", 100_000);
+    let text = std::fs::read_to_string(file).expect("the file");
+    let numbers: Vec<u64> = text
+        .lines()
+        .map(|line| line.trim().parse().expect("a number"))
+        .collect();
+    assert!(numbers.into_iter().eq(0..100_000));
+}
+
+#[test]
+fn a_rate_makes_frames_until_it_is_stopped() {
+    let running = generate("rate = 5000");
+    running.wait("out", "frames_out", 100);
+    assert_eq!(running.stop().failure, None);
+}
+
+#[test]
+fn frames_too_short_for_their_number_are_a_mistake() {
+    let text = mistakes(
+        r#"
+        flow = "numbers -> nowhere"
+        [sources.numbers]
+        type = "generate"
+        bytes = 21
+        prefix = "long "
+        [sinks.nowhere]
+        type = "blackhole"
+        "#,
+    );
+    assert!(text.contains("take 25"), "{text}");
+}

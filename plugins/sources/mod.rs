@@ -1,0 +1,18 @@
+//! Sources: where frames come from.
+
+mod connection;
+mod generate;
+mod stdin;
+mod tcp_client;
+mod tcp_server;
+
+use aqueduct_framework::plugin::Registry;
+
+/// Adds every source.
+pub fn register(registry: &mut Registry) {
+    registry
+        .source::<generate::Generate>()
+        .source::<stdin::Stdin>()
+        .source::<tcp_client::TcpClient>()
+        .source::<tcp_server::TcpServer>();
+}

@@ -1,0 +1,144 @@
+//! The source `tcp_server`: listens, and reads all its connections side by side.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::rc::Rc;
+
+use aqueduct_framework::error::Result;
+use aqueduct_framework::plugin::{Context, Feed, Source};
+use aqueduct_framework::units::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::task::{JoinError, JoinSet};
+
+use super::connection::{Connection, ReplyConfig, Settings};
+use crate::net::{Buffers, Listen, pause_after};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
+    listen: String,
+    /// Connections at the same time. Past it new ones are accepted and closed at once, and counted in `connections_refused`.
+    #[serde(default = "max_connections")]
+    max_connections: NonZeroUsize,
+    /// A connection that sends nothing for this long is closed. Unset: never.
+    idle_timeout: Option<Period>,
+    /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
+    reply: Option<ReplyConfig>,
+    /// Bytes read from one connection in one go before the others get a turn.
+    #[serde(default = "turn_bytes")]
+    #[schemars(range(min = 4096))]
+    turn_bytes: ByteSize,
+    /// The kernel's receive buffer of each connection (`SO_RCVBUF`). Unset: the kernel tunes it, which is nearly always better.
+    receive_buffer_bytes: Option<ByteSize>,
+    /// The kernel's send buffer of each connection (`SO_SNDBUF`). Unset: the kernel tunes it.
+    send_buffer_bytes: Option<ByteSize>,
+}
+
+fn max_connections() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(1023)
+}
+
+const fn turn_bytes() -> ByteSize {
+    ByteSize::mib(1)
+}
+
+/// The plugin.
+pub(super) struct TcpServer {
+    listen: Listen,
+    max_connections: usize,
+    settings: Rc<Settings>,
+    context: Context,
+}
+
+impl Source for TcpServer {
+    type Config = Config;
+    const NAME: &'static str = "tcp_server";
+    const SAMPLE: &'static str = include_str!("sample.toml");
+    const LISTENS: &'static [&'static str] = &["listen"];
+    const WILL_NOT_WAIT: bool = true;
+
+    fn new(config: Config, context: &Context) -> Result<Self> {
+        for name in ["connects", "disconnects", "resets", "connections_refused"] {
+            context.counter(name);
+        }
+        let idle_timeout = config.idle_timeout.map(Period::duration);
+        Ok(Self {
+            listen: Listen {
+                address: config.listen,
+                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
+            },
+            max_connections: config.max_connections.get(),
+            settings: Settings::new(context, config.turn_bytes.bytes(), idle_timeout, config.reply.as_ref())?,
+            context: context.clone(),
+        })
+    }
+
+    async fn run(&mut self, feed: &Feed) -> Result<()> {
+        let listener = self.listen.bind(&self.context).await?;
+        let mut stopping = pin!(feed.stopping());
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = &mut stopping => break,
+                Some(ended) = connections.join_next() => self.note_end(ended, connections.len()),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.admit(stream, peer, feed, &mut connections)?,
+                    Err(error) => {
+                        self.context.counter("accept_errors").add(1);
+                        tracing::warn!(actor = %self.context.actor, "cannot accept a connection: {error}");
+                        tokio::time::sleep(pause_after(&error)).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        while let Some(ended) = connections.join_next().await {
+            self.note_end(ended, connections.len());
+        }
+        Ok(())
+    }
+}
+
+impl TcpServer {
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, feed: &Feed, connections: &mut JoinSet<()>) -> Result<()> {
+        if connections.len() >= self.max_connections {
+            let refused = self.context.counter("connections_refused");
+            refused.add(1);
+            if refused.get().is_power_of_two() {
+                tracing::warn!(actor = %self.context.actor, total = refused.get(),
+                    "{peer} is refused: max_connections = {} are open; raise it if they are all wanted", self.max_connections);
+            }
+            return Ok(());
+        }
+        self.context.counter("connects").add(1);
+        let connection = Connection::new(stream, feed, &self.settings)?;
+        let (feed, actor) = (feed.clone(), self.context.actor.clone());
+        connections.spawn_local(async move {
+            let (end, bytes) = connection.run(&feed).await;
+            if end.is_trouble() {
+                tracing::warn!(%actor, bytes, "{peer}: {end}");
+            } else {
+                tracing::info!(%actor, bytes, "{peer}: {end}");
+            }
+        });
+        self.context.gauge("connections").set(connections.len() as u64);
+        Ok(())
+    }
+
+    /// A panic in a connection is one of the source: the actor that hosts it decides.
+    fn note_end(&self, ended: Result<(), JoinError>, left: usize) {
+        self.context.gauge("connections").set(left as u64);
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
