@@ -7,8 +7,10 @@ mod context;
 mod delivery;
 mod erased;
 mod feed;
+mod frames;
 mod framings;
 mod intake;
+mod lane;
 mod output;
 mod registry;
 
@@ -23,9 +25,10 @@ pub use delivery::Delivery;
 pub use erased::{DynProcessor, DynSink, DynSource};
 pub(crate) use feed::frame_bytes;
 pub use feed::{Feed, FeedParts};
+pub use frames::Frames;
 pub use framings::FramingSpec;
 pub use intake::{Filled, FrameIntake, Intake};
-pub use output::{Emitted, Frames, Output, REJECTED};
+pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use registry::{About, Blueprint, Registry};
 
 use crate::batch::Frame;
@@ -102,7 +105,8 @@ pub trait Processor: Sized + 'static {
     /// `rejected`: dead letter. `fatal`: the pipeline fails.
     fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()>;
 
-    /// Handles a batch: for speed, or to await something. Frames must be taken from `frames` in order, each finished before the next.
+    /// Handles a batch: for speed, or to await something. Frames must be taken from `frames` in order, each finished before the next, and
+    /// all of them before it returns `Ok`; what is emitted leaves when the whole batch is done.
     /// Not cancelled except at the shutdown deadline; then the whole batch counts as dropped.
     ///
     /// # Errors
