@@ -15,4 +15,5 @@ pub mod shutdown;
 pub mod spill;
 pub mod supervisor;
 pub mod telemetry;
+pub mod testing;
 pub mod units;

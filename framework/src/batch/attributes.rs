@@ -38,9 +38,9 @@ impl Attributes {
 
     /// The value for a frame: its own first, then the batch's.
     pub fn get(&self, frame: usize, key: &str) -> Option<&str> {
-        self.frame_attributes()
+        self.range(frame, frame + 1)
             .iter()
-            .find(|own| own.frame as usize == frame && own.key == key)
+            .find(|own| own.key == key)
             .map(|own| own.value.as_str())
             .or_else(|| self.batch.as_ref()?.get(key).map(String::as_str))
     }
@@ -58,6 +58,14 @@ impl Attributes {
         self.frames.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    /// Those of the frames `from .. to`, in frame order.
+    pub fn range(&self, from: usize, to: usize) -> &[FrameAttribute] {
+        let all = self.frame_attributes();
+        let start = all.partition_point(|own| (own.frame as usize) < from);
+        let count = all[start..].partition_point(|own| (own.frame as usize) < to);
+        &all[start..start + count]
+    }
+
     /// Sets one for every frame.
     pub fn set_batch(&mut self, key: &str, value: impl Into<String>) {
         let map = Arc::make_mut(self.batch.get_or_insert_default());
@@ -67,6 +75,33 @@ impl Attributes {
     /// Adds one of a single frame. Frames are added in ascending order.
     pub fn push_frame(&mut self, attribute: FrameAttribute) {
         Arc::make_mut(self.frames.get_or_insert_default()).push(attribute);
+    }
+
+    /// Adds attributes of single frames, in ascending order, over those of the same frame and key that are there.
+    pub fn merge_frames(&mut self, newer: Vec<FrameAttribute>) {
+        if newer.is_empty() {
+            return;
+        }
+        let all = Arc::make_mut(self.frames.get_or_insert_default());
+        let mut newer = newer.into_iter().peekable();
+        let mut merged = Vec::with_capacity(all.len() + newer.len());
+        let mut older = std::mem::take(all).into_iter().peekable();
+        while let Some(frame) = [older.peek(), newer.peek()]
+            .into_iter()
+            .flatten()
+            .map(|own| own.frame)
+            .min()
+        {
+            let first = merged.len();
+            merged.extend(std::iter::from_fn(|| older.next_if(|own| own.frame == frame)));
+            while let Some(own) = newer.next_if(|own| own.frame == frame) {
+                match merged[first..].iter_mut().find(|known| known.key == own.key) {
+                    Some(known) => *known = own,
+                    None => merged.push(own),
+                }
+            }
+        }
+        *all = merged;
     }
 
     /// The batch's attributes, with none of single frames.
@@ -80,13 +115,11 @@ impl Attributes {
 
     /// Copies the own attributes of frame `from` of `other` to frame `to` of this one.
     pub fn copy_frame(&mut self, other: &Attributes, from: usize, to: usize) {
-        for own in other.frame_attributes() {
-            if own.frame as usize == from {
-                self.push_frame(FrameAttribute {
-                    frame: to as u32,
-                    ..own.clone()
-                });
-            }
+        for own in other.range(from, from + 1) {
+            self.push_frame(FrameAttribute {
+                frame: to as u32,
+                ..own.clone()
+            });
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Attributes, Batch, Frame, FrameAttribute, Layout, Numbers};
+use super::{Attributes, Batch, Frame, FrameAttribute, Layout, Numbers, NumbersCursor};
 use crate::receipt::Receipt;
 use crate::telemetry::TraceContext;
 
@@ -60,6 +60,12 @@ impl BatchBuilder {
         self.payload.len().saturating_add(bytes) <= u32::MAX as usize
     }
 
+    /// Makes room for that many more frames and payload bytes: what is made in one piece pins no spare memory.
+    pub fn reserve(&mut self, frames: usize, bytes: usize) {
+        self.ends.reserve_exact(frames);
+        self.payload.reserve_exact(bytes);
+    }
+
     /// Appends a frame with the framing bytes this builder's layout asks for already around it.
     pub fn push_span(&mut self, span: &[u8], number: u64) {
         self.payload.extend_from_slice(span);
@@ -69,6 +75,12 @@ impl BatchBuilder {
 
     /// Appends frames `from .. to` of `batch`, spans, numbers and own attributes, when the layouts agree.
     pub fn push_range(&mut self, batch: &Batch, from: usize, to: usize) {
+        self.push_range_by(batch, from, to, &mut batch.numbers.cursor());
+    }
+
+    /// [`BatchBuilder::push_range`] for many ranges of one batch: with one cursor over its numbers, ranges taken in order cost
+    /// what they hold, not what lies before them.
+    pub fn push_range_by(&mut self, batch: &Batch, from: usize, to: usize, numbers: &mut NumbersCursor<'_>) {
         if from >= to {
             return;
         }
@@ -78,14 +90,12 @@ impl BatchBuilder {
         self.payload.extend_from_slice(&batch.payload[start..end]);
         self.ends
             .extend(batch.ends[from..to].iter().map(|at| at - start as u32 + shift));
-        batch.numbers.copy_range(from, to, &mut self.numbers);
-        for own in batch.attributes.frame_attributes() {
-            if (from..to).contains(&(own.frame as usize)) {
-                self.attributes.push_frame(FrameAttribute {
-                    frame: own.frame - from as u32 + first as u32,
-                    ..own.clone()
-                });
-            }
+        numbers.copy_range(from, to, &mut self.numbers);
+        for own in batch.attributes.range(from, to) {
+            self.attributes.push_frame(FrameAttribute {
+                frame: own.frame - from as u32 + first as u32,
+                ..own.clone()
+            });
         }
     }
 

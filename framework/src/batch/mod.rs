@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 pub use attributes::{Attributes, FrameAttribute};
 pub use builder::BatchBuilder;
-pub use numbers::{Numbers, Run};
+pub use numbers::{Numbers, NumbersCursor, Run};
 pub use pool::{Pool, PooledBuffer};
 
 use crate::receipt::Receipt;

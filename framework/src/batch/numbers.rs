@@ -100,19 +100,12 @@ impl Numbers {
         None
     }
 
-    /// Appends to `into` the numbers of the frames `from .. to`.
-    pub fn copy_range(&self, from: usize, to: usize, into: &mut Numbers) {
-        let mut at = 0;
-        for run in &self.runs {
-            let end = at + run.count as usize;
-            let (low, high) = (from.max(at), to.min(end));
-            if low < high {
-                into.push_run(Run {
-                    first: run.first + (low - at) as u64,
-                    count: (high - low) as u32,
-                });
-            }
-            at = end;
+    /// A place in the numbers that remembers where it was, for reading them in ascending order.
+    pub fn cursor(&self) -> NumbersCursor<'_> {
+        NumbersCursor {
+            runs: &self.runs,
+            run: 0,
+            start: 0,
         }
     }
 
@@ -121,5 +114,52 @@ impl Numbers {
         let first = self.runs.first()?;
         let last = self.runs.last()?;
         Some((first.first, last.first + u64::from(last.count) - 1))
+    }
+}
+
+/// Reads [`Numbers`] by frame index. Any order works; ascending order costs one step per run, however many runs there are.
+#[derive(Debug, Clone)]
+pub struct NumbersCursor<'a> {
+    runs: &'a [Run],
+    run: usize,
+    /// Index of the current run's first frame.
+    start: usize,
+}
+
+impl NumbersCursor<'_> {
+    /// The number of the frame at `index`, from 0.
+    pub fn get(&mut self, index: usize) -> Option<u64> {
+        let run = self.seek(index)?;
+        Some(run.first + (index - self.start) as u64)
+    }
+
+    /// Appends to `into` the numbers of the frames `from .. to`.
+    pub fn copy_range(&mut self, mut from: usize, to: usize, into: &mut Numbers) {
+        while from < to {
+            let Some(run) = self.seek(from) else { return };
+            let skip = from - self.start;
+            let count = (run.count as usize - skip).min(to - from);
+            into.push_run(Run {
+                first: run.first + skip as u64,
+                count: count as u32,
+            });
+            from += count;
+        }
+    }
+
+    /// The run that holds the frame at `index`.
+    fn seek(&mut self, index: usize) -> Option<Run> {
+        while index < self.start {
+            self.run -= 1;
+            self.start -= self.runs[self.run].count as usize;
+        }
+        loop {
+            let run = *self.runs.get(self.run)?;
+            if index - self.start < run.count as usize {
+                return Some(run);
+            }
+            self.start += run.count as usize;
+            self.run += 1;
+        }
     }
 }

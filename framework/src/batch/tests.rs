@@ -54,3 +54,59 @@ fn a_buffer_returns_to_its_pool_when_the_last_share_is_gone() {
         "one spare only: the fresh one came back first"
     );
 }
+
+#[test]
+fn numbers_with_gaps_are_read_forward_backward_and_past_the_end() {
+    let runs = [
+        Run { first: 10, count: 2 },
+        Run { first: 20, count: 1 },
+        Run { first: 5, count: 2 },
+    ];
+    let numbers = Numbers::from_runs("s".into(), 1, &runs);
+    let mut cursor = numbers.cursor();
+    let read: Vec<_> = [0, 1, 2, 3, 4, 5, 0, 4, 2].map(|index| cursor.get(index)).to_vec();
+    let expected = [
+        Some(10),
+        Some(11),
+        Some(20),
+        Some(5),
+        Some(6),
+        None,
+        Some(10),
+        Some(6),
+        Some(20),
+    ];
+    assert_eq!(read, expected);
+    let mut copied = numbers.empty();
+    cursor.copy_range(1, 4, &mut copied);
+    assert_eq!(
+        copied.runs(),
+        [
+            Run { first: 11, count: 1 },
+            Run { first: 20, count: 1 },
+            Run { first: 5, count: 1 }
+        ]
+    );
+}
+
+#[test]
+fn a_newer_attribute_replaces_an_older_one_and_frame_order_stays() {
+    let of = |frame, key: &str, value: &str| FrameAttribute {
+        frame,
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    let mut attributes = Attributes::default();
+    attributes.push_frame(of(0, "id", "old"));
+    attributes.push_frame(of(2, "peer", "p"));
+    attributes.merge_frames(vec![of(0, "id", "new"), of(1, "id", "one"), of(2, "id", "two")]);
+    let expected = [
+        of(0, "id", "new"),
+        of(1, "id", "one"),
+        of(2, "peer", "p"),
+        of(2, "id", "two"),
+    ];
+    assert_eq!(attributes.frame_attributes(), expected);
+    assert_eq!(attributes.get(0, "id"), Some("new"));
+    assert_eq!(attributes.range(1, 3).len(), 3);
+}

@@ -2,13 +2,74 @@
 //!
 //! A plugin is built on the thread it runs on and never leaves it, so it need not be `Send`. It keeps no reference to the pipeline: what it may
 //! ask or tell goes through the [`Context`], the [`Feed`], the [`Output`] and the [`Delivery`] it is given.
+//!
+//! A whole processor, with its test: frames whose id was seen before leave by an output of their own.
+//!
+//! ```
+//! use std::collections::VecDeque;
+//! use std::num::NonZeroUsize;
+//!
+//! use aqueduct_framework::batch::Frame;
+//! use aqueduct_framework::error::{Error, Result};
+//! use aqueduct_framework::plugin::{Context, Output, Processor};
+//! use aqueduct_framework::testing;
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     /// The column of the id, from 0.
+//!     column: usize,
+//!     /// How many ids to remember.
+//!     remember: NonZeroUsize,
+//! }
+//!
+//! struct Dedup {
+//!     config: Config,
+//!     seen: VecDeque<Vec<u8>>,
+//! }
+//!
+//! impl Processor for Dedup {
+//!     type Config = Config;
+//!     const NAME: &'static str = "dedup";
+//!     const OUTPUTS: &'static [&'static str] = &["repeat"];
+//!
+//!     fn new(config: Config, _: &Context) -> Result<Self> {
+//!         Ok(Self { config, seen: VecDeque::new() })
+//!     }
+//!
+//!     fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()> {
+//!         let id = frame.field(b',', self.config.column).ok_or(Error::rejected("no such column"))?;
+//!         out.attribute("id", id);
+//!         if self.seen.iter().any(|seen| seen == id) {
+//!             out.send("repeat", frame);
+//!             return Ok(());
+//!         }
+//!         self.seen.push_back(id.to_vec());
+//!         if self.seen.len() > self.config.remember.get() {
+//!             self.seen.pop_front();
+//!         }
+//!         out.keep(frame);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let run = testing::processor::<Dedup>("column = 0\nremember = 9").frames(["a,1", "b,1", "a,2"]);
+//! assert_eq!(run.output(""), ["a,1", "b,1"]);
+//! assert_eq!(run.output("repeat"), ["a,2"]);
+//! assert_eq!(run.attributes("repeat", 0)["id"], "a");
+//!
+//! let run = testing::processor::<Dedup>("column = 1\nremember = 9").frames(["a"]);
+//! assert_eq!(run.rejected()[0].reason, "no such column");
+//! ```
 
 mod context;
 mod delivery;
 mod erased;
 mod feed;
+mod frames;
 mod framings;
 mod intake;
+mod lane;
 mod output;
 mod registry;
 
@@ -23,9 +84,10 @@ pub use delivery::Delivery;
 pub use erased::{DynProcessor, DynSink, DynSource};
 pub(crate) use feed::frame_bytes;
 pub use feed::{Feed, FeedParts};
+pub use frames::Frames;
 pub use framings::FramingSpec;
 pub use intake::{Filled, FrameIntake, Intake};
-pub use output::{Emitted, Frames, Output, REJECTED};
+pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use registry::{About, Blueprint, Registry};
 
 use crate::batch::Frame;
@@ -102,7 +164,8 @@ pub trait Processor: Sized + 'static {
     /// `rejected`: dead letter. `fatal`: the pipeline fails.
     fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()>;
 
-    /// Handles a batch: for speed, or to await something. Frames must be taken from `frames` in order, each finished before the next.
+    /// Handles a batch: for speed, or to await something. Frames must be taken from `frames` in order, each finished before the next, and
+    /// all of them before it returns `Ok`; what is emitted leaves when the whole batch is done.
     /// Not cancelled except at the shutdown deadline; then the whole batch counts as dropped.
     ///
     /// # Errors

@@ -1,70 +1,19 @@
 //! What a processor emits, frame by frame, with rollback of the frame in hand.
 
-use crate::batch::{Batch, BatchBuilder, Frame, FrameAttribute, Numbers};
+use std::ops::Range;
+
+use super::lane::Lane;
+use crate::batch::{Batch, Frame};
 use crate::error::Error;
-use crate::receipt::Receipt;
 
-/// The frames of a batch, handed to a processor one after the other.
-pub struct Frames<'a> {
-    batch: &'a Batch,
-    next: usize,
-    end: usize,
-}
+/// Bytes of new frames that one output takes for one batch; a plugin that emits more fails there. Offsets in a payload are 32 bits wide.
+pub const NEW_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-impl<'a> Frames<'a> {
-    /// All frames of `batch`.
-    pub fn new(batch: &'a Batch) -> Self {
-        Self::between(batch, 0, batch.len())
-    }
+/// The name of the built-in output for dead letters.
+pub const REJECTED: &str = "rejected";
 
-    /// The frames `from .. to` of `batch`.
-    pub(crate) fn between(batch: &'a Batch, from: usize, to: usize) -> Self {
-        Self {
-            batch,
-            next: from,
-            end: to.min(batch.len()),
-        }
-    }
-
-    /// The next frame. What is emitted until the next call belongs to it, and is taken back when it fails.
-    pub fn next(&mut self, out: &mut Output) -> Option<Frame<'a>> {
-        let frame = (self.next < self.end).then(|| self.batch.frame(self.next))?;
-        out.begin(self.next);
-        self.next += 1;
-        Some(frame)
-    }
-
-    /// Index of the frame taken last; 0 before the first.
-    pub fn current(&self) -> usize {
-        self.next.saturating_sub(1)
-    }
-
-    /// The batch they come from.
-    pub fn batch(&self) -> &'a Batch {
-        self.batch
-    }
-
-    /// Frames not taken yet.
-    pub fn left(&self) -> usize {
-        self.end - self.next
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Piece {
-    /// Input frames as they are.
-    Kept { from: u32, to: u32 },
-    /// New bytes in the lane's scratch, in place of an input frame.
-    New { start: u32, end: u32, input: u32 },
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    pieces: Vec<Piece>,
-    scratch: Vec<u8>,
-    frames: u32,
-    attributes: Vec<FrameAttribute>,
-}
+/// The batches one input batch became: index into the output names, and the batch.
+pub type Emitted = Vec<(usize, Batch)>;
 
 /// Collects what a processor emits for one batch: lane 0 is the main output, then the declared ones, then `rejected`.
 #[derive(Debug)]
@@ -73,14 +22,8 @@ pub struct Output {
     lanes: Vec<Lane>,
     current: u32,
     pending: Vec<(String, String)>,
-    unknown: Option<String>,
+    misuse: Option<String>,
 }
-
-/// The batches one input batch became: index into the output names, and the batch.
-pub type Emitted = Vec<(usize, Batch)>;
-
-/// The name of the built-in output for dead letters.
-pub const REJECTED: &str = "rejected";
 
 impl Output {
     /// An empty output with the declared names.
@@ -94,7 +37,7 @@ impl Output {
             names,
             current: 0,
             pending: Vec::new(),
-            unknown: None,
+            misuse: None,
         }
     }
 
@@ -103,12 +46,14 @@ impl Output {
         &self.names
     }
 
-    /// Emits the frame as it is on the main output.
+    /// Emits the frame in hand as it is on the main output. Any other frame is a mistake of the plugin, which stops it.
+    #[inline]
     pub fn keep(&mut self, frame: Frame<'_>) {
         self.keep_on(0, frame.index());
     }
 
-    /// Emits the frame as it is on a declared output. An undeclared name is reported as an error of this frame.
+    /// Emits the frame in hand as it is on a declared output. An undeclared name is a mistake of the plugin, which stops it.
+    #[inline]
     pub fn send(&mut self, output: &str, frame: Frame<'_>) {
         if let Some(lane) = self.lane(output) {
             self.keep_on(lane, frame.index());
@@ -120,22 +65,25 @@ impl Output {
         self.push_on(0, bytes);
     }
 
-    /// Emits new bytes on a declared output.
+    /// Emits new bytes on a declared output, in place of the frame in hand. At most [`NEW_BYTES_MAX`] for one batch.
     pub fn push_to(&mut self, output: &str, bytes: &[u8]) {
         if let Some(lane) = self.lane(output) {
             self.push_on(lane, bytes);
         }
     }
 
-    /// Sets an attribute of what the frame in hand emits next.
+    /// Sets an attribute of what the frame in hand emits next, over one of the same key that it already had.
     pub fn attribute(&mut self, key: &str, value: impl AsRef<[u8]>) {
         let value = String::from_utf8_lossy(value.as_ref()).into_owned();
-        self.pending.push((key.to_owned(), value));
+        match self.pending.iter_mut().find(|(known, _)| known == key) {
+            Some((_, old)) => *old = value,
+            None => self.pending.push((key.to_owned(), value)),
+        }
     }
 
     /// Frames emitted on the main output so far.
     pub fn len(&self) -> usize {
-        self.lanes[0].frames as usize
+        self.lanes[0].frames()
     }
 
     /// True when nothing was emitted on the main output.
@@ -143,13 +91,9 @@ impl Output {
         self.len() == 0
     }
 
-    /// The error of having named an output that the plugin does not declare, once.
+    /// A mistake of the plugin, once: an output it does not declare, a frame not in hand, more bytes than one batch takes.
     pub(crate) fn take_misuse(&mut self) -> Option<Error> {
-        let name = self.unknown.take()?;
-        let known = self.names[1..].join(", ");
-        Some(Error::fatal(format!(
-            "the plugin sent to the output {name:?}, which it does not declare in OUTPUTS (it declares: {known})"
-        )))
+        self.misuse.take().map(Error::fatal)
     }
 
     /// Takes back what the frame at `index` (and later ones) emitted.
@@ -158,7 +102,7 @@ impl Output {
             lane.roll_back(index as u32);
         }
         self.pending.clear();
-        self.unknown = None;
+        self.misuse = None;
     }
 
     /// Emits the frame at `index` on `rejected`, with the reason.
@@ -172,132 +116,72 @@ impl Output {
     /// Turns what was emitted into batches, and empties the output. Each carries a child of the input's receipt.
     pub(crate) fn emit(&mut self, batch: &Batch) -> Emitted {
         let lanes = self.lanes.iter_mut().enumerate();
-        let emitted = lanes.filter_map(|(index, lane)| Some((index, lane.emit(batch, batch.receipt.child())?)));
+        let emitted = lanes.filter_map(|(index, lane)| Some((index, lane.emit(batch)?)));
         let emitted = emitted.collect();
         self.pending.clear();
         emitted
     }
 
-    fn begin(&mut self, index: usize) {
+    /// Forgets everything: the batch in hand is given up.
+    pub(crate) fn clear(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::clear);
+        self.pending.clear();
+        self.misuse = None;
+    }
+
+    #[inline]
+    pub(super) fn begin(&mut self, index: usize) {
         self.current = index as u32;
         self.pending.clear();
+    }
+
+    pub(super) fn keep_all(&mut self, frames: Range<usize>) {
+        if !frames.is_empty() {
+            self.lanes[0].keep(frames, &[]);
+        }
+    }
+
+    pub(super) fn send_all(&mut self, output: &str, frames: Range<usize>) {
+        if let Some(lane) = self.lane(output).filter(|_| !frames.is_empty()) {
+            self.lanes[lane].keep(frames, &[]);
+        }
     }
 
     fn lane(&mut self, output: &str) -> Option<usize> {
         let lane = self.names.iter().position(|name| *name == output);
         if lane.is_none() {
-            self.unknown = Some(output.to_owned());
+            let known = self.names[1..].join(", ");
+            self.blame(format!(
+                "the plugin sent to the output {output:?}, which it does not declare in OUTPUTS (it declares: {known})"
+            ));
         }
         lane
     }
 
+    #[inline]
     fn keep_on(&mut self, lane: usize, index: usize) {
-        let lane = &mut self.lanes[lane];
-        let index = index as u32;
-        match lane.pieces.last_mut() {
-            Some(Piece::Kept { to, .. }) if *to == index => *to = index + 1,
-            _ => lane.pieces.push(Piece::Kept {
-                from: index,
-                to: index + 1,
-            }),
+        if index as u32 == self.current {
+            self.lanes[lane].keep(index..index + 1, &self.pending);
+        } else {
+            self.blame(
+                "the plugin emitted a frame other than the one in hand; finish each before taking the next".into(),
+            );
         }
-        lane.finish_frame(&self.pending);
     }
 
     fn push_on(&mut self, lane: usize, bytes: &[u8]) {
-        let lane = &mut self.lanes[lane];
-        let start = lane.scratch.len() as u32;
-        lane.scratch.extend_from_slice(bytes);
-        lane.pieces.push(Piece::New {
-            start,
-            end: lane.scratch.len() as u32,
-            input: self.current,
-        });
-        lane.finish_frame(&self.pending);
-    }
-}
-
-impl Lane {
-    fn finish_frame(&mut self, pending: &[(String, String)]) {
-        for (key, value) in pending {
-            self.attributes.push(FrameAttribute {
-                frame: self.frames,
-                key: key.clone(),
-                value: value.clone(),
-            });
-        }
-        self.frames += 1;
-    }
-
-    fn roll_back(&mut self, index: u32) {
-        while let Some(last) = self.pieces.last_mut() {
-            match last {
-                Piece::Kept { from, to } if *to > index => {
-                    let keep = index.max(*from);
-                    self.frames -= *to - keep;
-                    *to = keep;
-                    if from == to {
-                        self.pieces.pop();
-                    } else {
-                        break;
-                    }
-                }
-                Piece::New { start, input, .. } if *input >= index => {
-                    self.scratch.truncate(*start as usize);
-                    self.frames -= 1;
-                    self.pieces.pop();
-                }
-                _ => break,
-            }
-        }
-        self.attributes.retain(|attribute| attribute.frame < self.frames);
-    }
-
-    fn emit(&mut self, batch: &Batch, receipt: Receipt) -> Option<Batch> {
-        let lane = std::mem::take(self);
-        let mut emitted = match lane.pieces.as_slice() {
-            [] => {
-                receipt.settle(crate::receipt::Fate::Delivered);
-                return None;
-            }
-            [Piece::Kept { from: 0, to }] if *to as usize == batch.len() => batch.share(receipt),
-            pieces => lane.assemble(pieces, batch, receipt),
-        };
-        for attribute in lane.attributes {
-            emitted.attributes.push_frame(attribute);
-        }
-        Some(emitted)
-    }
-
-    fn assemble(&self, pieces: &[Piece], batch: &Batch, receipt: Receipt) -> Batch {
-        let whole = pieces.iter().all(|piece| matches!(piece, Piece::Kept { .. }));
-        let mut builder = if whole {
-            BatchBuilder::with_layout(&batch.numbers, batch.layout.clone())
+        if self.lanes[lane].new_bytes().saturating_add(bytes.len()) > NEW_BYTES_MAX {
+            let name = self.names[lane];
+            self.blame(format!(
+                "the plugin made more than {NEW_BYTES_MAX} new bytes for its output {name:?} out of one batch; let it emit less per frame"
+            ));
         } else {
-            BatchBuilder::new(&batch.numbers)
-        };
-        builder.batch_attributes(batch.attributes.batch_only());
-        for piece in pieces {
-            match *piece {
-                Piece::Kept { from, to } if whole => builder.push_range(batch, from as usize, to as usize),
-                Piece::Kept { from, to } => (from..to).for_each(|index| push_bare(&mut builder, batch, index)),
-                Piece::New { start, end, input } => {
-                    let bytes = &self.scratch[start as usize..end as usize];
-                    builder.push_span(bytes, number(&batch.numbers, input));
-                    builder.inherit(&batch.frame(input as usize));
-                }
-            }
+            self.lanes[lane].push(bytes, self.current, &self.pending);
         }
-        builder.finish(batch.received_ns, batch.trace, receipt)
     }
-}
 
-fn push_bare(builder: &mut BatchBuilder, batch: &Batch, index: u32) {
-    let frame = batch.frame(index as usize);
-    builder.push_span(frame.bytes(), frame.number());
-    builder.inherit(&frame);
-}
-
-fn number(numbers: &Numbers, index: u32) -> u64 {
-    numbers.get(index as usize).unwrap_or_default()
+    #[cold]
+    fn blame(&mut self, mistake: String) {
+        self.misuse.get_or_insert(mistake);
+    }
 }

@@ -7,13 +7,14 @@ use super::ProcessorParts;
 use super::outputs::Outputs;
 use super::runner::Runner;
 use crate::actors::Outcome;
-use crate::mailbox::Inbox;
+use crate::error::Result;
+use crate::mailbox::{Held, Inbox};
 
 /// Bytes handled before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Outputs>) -> Outcome {
-    let mut runner = match Runner::new(&parts) {
+    let mut runner = match Runner::new(&parts.plugin, &parts.context, &parts.tracer) {
         Ok(runner) => runner,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
@@ -22,7 +23,10 @@ pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Ou
     loop {
         let next = match runner.tick_every() {
             None => inbox.next().await,
-            Some(period) => next_or_tick(&inbox, &mut runner, period).await,
+            Some(period) => match next_or_tick(&inbox, &mut runner, period).await {
+                Ok(next) => next,
+                Err(error) => return Outcome::Failed(error.to_string()),
+            },
         };
         let Some(mut held) = next else { return Outcome::Finished };
         outputs.permit().await;
@@ -46,14 +50,12 @@ pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Ou
     }
 }
 
-async fn next_or_tick(inbox: &Rc<Inbox>, runner: &mut Runner, period: Duration) -> Option<crate::mailbox::Held> {
+async fn next_or_tick(inbox: &Rc<Inbox>, runner: &mut Runner, period: Duration) -> Result<Option<Held>> {
     loop {
-        match tokio::time::timeout(period, inbox.next()).await {
-            Ok(next) => {
-                runner.tick_if_due();
-                return next;
-            }
-            Err(_) => runner.tick_if_due(),
+        let next = tokio::time::timeout(period, inbox.next()).await;
+        runner.tick_if_due()?;
+        if let Ok(next) = next {
+            return Ok(next);
         }
     }
 }

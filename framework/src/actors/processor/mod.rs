@@ -3,7 +3,9 @@
 mod inline;
 mod outputs;
 mod reorder;
-mod runner;
+pub(crate) mod runner;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::rc::Rc;

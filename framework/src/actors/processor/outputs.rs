@@ -71,10 +71,14 @@ impl Outputs {
     pub(super) fn send(&self, emitted: Emitted, frames_in: usize) {
         let mut frames = 0;
         for (output, batch) in emitted {
-            frames += batch.len();
             if output + 1 == self.outlets.len() {
+                frames += batch.len();
                 self.reject(batch);
+            } else if !self.outlets[output].is_connected() {
+                // The flow has no use for this output: its frames are filtered out.
+                batch.receipt.settle(Fate::Delivered);
             } else {
+                frames += batch.len();
                 self.meters.frames_out.add(batch.len() as u64);
                 self.meters.bytes_out.add(frame_bytes(&batch));
                 self.outlets[output].send(batch);

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
-use super::ProcessorParts;
 use crate::actors::{build, panic_text};
 use crate::backoff::Backoff;
 use crate::batch::Batch;
@@ -19,7 +18,7 @@ use crate::telemetry::{Counter, Gauge, Tracer, now_ns};
 const PANICS_IN_A_ROW: u32 = 1_000;
 
 /// A plugin instance and what is needed to build it anew.
-pub(super) struct Runner {
+pub(crate) struct Runner {
     plan: Blueprint<dyn DynProcessor>,
     context: Context,
     plugin: Box<dyn DynProcessor>,
@@ -35,13 +34,17 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(parts: &ProcessorParts) -> Result<Self> {
-        let context = parts.context.clone();
+    /// Builds the plugin, on the thread it will run on.
+    ///
+    /// # Errors
+    /// What its `new` returns.
+    pub(crate) fn new(plan: &Blueprint<dyn DynProcessor>, context: &Context, tracer: &Tracer) -> Result<Self> {
+        let context = context.clone();
         Ok(Self {
-            plugin: build(&parts.plugin, &context)?,
-            output: Output::new(parts.plugin.about.outputs),
-            plan: parts.plugin.clone(),
-            tracer: parts.tracer.clone(),
+            plugin: build(plan, &context)?,
+            output: Output::new(plan.about.outputs),
+            plan: plan.clone(),
+            tracer: tracer.clone(),
             backoff: Backoff::new(RetryConfig::default()),
             panics_in_a_row: 0,
             panics: context.counter("panics"),
@@ -52,28 +55,48 @@ impl Runner {
         })
     }
 
-    pub(super) fn tick_every(&self) -> Option<Duration> {
+    pub(crate) fn tick_every(&self) -> Option<Duration> {
         self.plugin.tick_every()
     }
 
-    /// Lets the plugin do what it does between batches.
-    pub(super) fn tick_if_due(&mut self) {
+    /// Lets the plugin do what it does between batches, when it is time.
+    ///
+    /// # Errors
+    /// When it panicked and cannot be built anew.
+    pub(crate) fn tick_if_due(&mut self) -> Result<()> {
         if self.tick_every().is_some_and(|period| self.ticked.elapsed() >= period) {
             self.ticked = Instant::now();
-            self.plugin.tick();
+            self.tick()?;
         }
+        Ok(())
+    }
+
+    /// Lets the plugin do what it does between batches, now.
+    ///
+    /// # Errors
+    /// When it panicked and cannot be built anew.
+    pub(crate) fn tick(&mut self) -> Result<()> {
+        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| self.plugin.tick())) {
+            let text = panic_text(&*panic);
+            tracing::error!(actor = %self.context.actor, "the plugin panicked between batches and is built anew: {text}");
+            self.rebuild(&text)?;
+        }
+        Ok(())
     }
 
     /// Runs a batch to its end. What it emits carries children of the batch's receipt; its own part is settled.
     ///
     /// # Errors
-    /// When the plugin cannot go on: the batch counts as dropped.
-    pub(super) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
+    /// When the plugin cannot go on: the batch counts as dropped, with all that it emitted.
+    pub(crate) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
         let span = self.tracer.span("process", "internal", &mut batch);
         self.busy_since_ns.set(now_ns());
         let outcome = self.frames(&batch).await;
         self.busy_since_ns.set(0);
-        outcome?;
+        if let Err(error) = outcome {
+            self.output.clear();
+            return Err(error);
+        }
         let emitted = self.output.emit(&batch);
         batch.receipt.settle(Fate::Delivered);
         drop(span);
@@ -103,19 +126,27 @@ impl Runner {
     async fn stretch(&mut self, batch: &Batch, mut from: usize, to: usize) -> Result<Stretch> {
         while from < to {
             let mut frames = Frames::between(batch, from, to);
-            let ended = AssertUnwindSafe(self.plugin.batch(&mut frames, &mut self.output))
-                .catch_unwind()
-                .await;
+            // The call stands inside too: a `batch` that is no `async fn` may panic before it returns its future.
+            let call = async { self.plugin.batch(&mut frames, &mut self.output).await };
+            let ended = AssertUnwindSafe(call).catch_unwind().await;
+            let (failed, left) = (frames.current(), frames.left());
             let error = match ended {
-                Ok(Ok(())) => match self.output.take_misuse() {
-                    None => return Ok(Stretch::Done),
-                    Some(misuse) => misuse,
+                Err(panic) => {
+                    let text = panic_text(&*panic);
+                    self.rebuild(&text)?;
+                    return Ok(Stretch::Panicked { text });
+                }
+                Ok(returned) => match (self.output.take_misuse(), returned) {
+                    (Some(misuse), _) => misuse,
+                    (None, Err(error)) => error,
+                    (None, Ok(())) if left > 0 => not_taken(left),
+                    (None, Ok(())) => break,
                 },
-                Ok(Err(error)) => error,
-                Err(panic) => return self.rebuild(panic_text(&*panic)),
             };
-            let failed = frames.current();
             self.output.roll_back(failed);
+            if failed > from {
+                self.backoff.reset();
+            }
             from = self.react(error, failed).await?;
         }
         self.backoff.reset();
@@ -141,7 +172,7 @@ impl Runner {
         }
     }
 
-    fn rebuild(&mut self, text: String) -> Result<Stretch> {
+    fn rebuild(&mut self, text: &str) -> Result<()> {
         self.panics.add(1);
         self.panics_in_a_row += 1;
         if self.panics_in_a_row > PANICS_IN_A_ROW {
@@ -150,11 +181,17 @@ impl Runner {
             )));
         }
         self.plugin = build(&self.plan, &self.context)?;
-        Ok(Stretch::Panicked { text })
+        Ok(())
     }
 }
 
 enum Stretch {
     Done,
     Panicked { text: String },
+}
+
+fn not_taken(left: usize) -> Error {
+    Error::fatal(format!(
+        "the plugin ended a batch with {left} frames not taken; take every frame, and emit nothing for those to be filtered out"
+    ))
 }

@@ -191,19 +191,26 @@ impl Actor for Worker {
                     result,
                 });
             };
-            let mut runner = match Runner::new(&parts) {
+            let mut runner = match Runner::new(&parts.plugin, &parts.context, &parts.tracer) {
                 Ok(runner) => runner,
                 Err(error) => return done(0, 0, Err(error)),
             };
             loop {
-                runner.tick_if_due();
+                if let Err(error) = runner.tick_if_due() {
+                    return done(0, 0, Err(error));
+                }
                 let next = queue.borrow_mut().pop_front();
                 let Some(Work { ticket, batch }) = next else {
                     wait(&came, runner.tick_every()).await;
                     continue;
                 };
                 let frames = batch.len();
-                done(ticket, frames, runner.run(batch).await);
+                let result = runner.run(batch).await;
+                let failed = result.is_err();
+                done(ticket, frames, result);
+                if failed {
+                    return;
+                }
             }
         };
         ctx.spawn(work.into_actor(self));
