@@ -5,4 +5,5 @@ pub mod demand;
 pub mod error;
 pub mod framing;
 pub mod receipt;
+pub mod spill;
 pub mod telemetry;

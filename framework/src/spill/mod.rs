@@ -1,0 +1,31 @@
+//! The spill store: a durable FIFO of frames, memory first, disk when it overflows.
+//!
+//! ```text
+//!             Fifo (pure: decides)          SpillThread (blocking: does)
+//!  append --> [ head .. on disk only ][ memory copies .. tail ]
+//!                |  Read                 |  Write
+//!                v                       v
+//!             Storage: 00000000000000000000.redb  00000000000000812345.redb (open for writing)
+//! ```
+//! A **position** counts frames since the store was created. The directory of a store holds
+//!
+//! | file | content |
+//! |---|---|
+//! | `format` | the format's version, as text; a newer one is refused untouched |
+//! | `lock` | locked while in use, holds the user's process id |
+//! | `main.cursor` | the position up to which all is settled; may lag, never leads |
+//! | `%020d.redb` | a segment, named by the position of its first frame |
+//! | `%020d.redb.new` | a segment whose first commit has not happened; removed at the next start |
+//! | `quarantine/` | what could not be read, each with a text file that says what and how many frames |
+//!
+//! What is deliberately absent: writing to a segment that an earlier process left (a start always begins a new
+//! one), deleting records (whole segments go when they are settled), and any trust in a page that redb returns (each record is
+//! checked by its own CRC).
+
+pub mod fifo;
+mod options;
+mod storage;
+pub mod thread;
+
+pub use options::{Persist, SpillOptions, WhenFull};
+pub use storage::{Recovered, SpillError, Storage, Usage};
