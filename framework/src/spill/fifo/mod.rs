@@ -9,7 +9,7 @@ pub use effect::{Dropped, Effect, Mode, State};
 
 use crate::batch::Batch;
 use crate::receipt::Settled;
-use crate::spill::{Recovered, SpillOptions, Usage};
+use crate::spill::{Found, Recovered, SpillOptions, Usage};
 
 /// The state machine of one spill store.
 #[derive(Debug)]
@@ -47,9 +47,8 @@ impl Fifo {
         todo!()
     }
 
-    /// The batches of a read, which covered everything from where it was asked to `next`. What lies between them and is not settled was
-    /// unreadable: it is set aside, and counted here.
-    pub fn read_done(&mut self, _batches: Vec<(u64, Batch)>, _next: u64) {
+    /// What a read found. Positions it covered without a batch count as settled; the unreadable ones are counted.
+    pub fn read_done(&mut self, _found: Found) {
         todo!()
     }
 
