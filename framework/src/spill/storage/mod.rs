@@ -18,6 +18,9 @@ use super::segment::{Reader, Writer};
 use super::{SpillError, SpillOptions};
 use crate::batch::Batch;
 
+/// A store that is full must be able to give space back by whole segments: it has at least this many.
+const SEGMENTS_AT_LEAST: u64 = 4;
+
 /// What an opened store found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -78,7 +81,7 @@ impl Storage {
         let mut storage = Self {
             closed: closed.collect(),
             quarantine: Quarantine::of(folder.path()),
-            segment_bytes: options.segment_bytes,
+            segment_bytes: options.segment_bytes.min(options.max_bytes / SEGMENTS_AT_LEAST),
             commit_bytes: options.commit_bytes,
             reader: None,
             writer: None,
