@@ -15,8 +15,8 @@ pub(super) struct Entry {
     pub(super) receipt: Option<Receipt>,
     /// None once it is settled.
     pub(super) batch: Option<Batch>,
-    /// Its payload's bytes while the writer has it.
-    pub(super) writing_bytes: u64,
+    /// Its payload's bytes while they may still be written: it is not durable, and not settled or with the writer already.
+    pub(super) volatile_bytes: u64,
 }
 
 /// Entries by position, and their cost.
@@ -25,7 +25,7 @@ pub(super) struct Memory {
     entries: VecDeque<Entry>,
     tail: u64,
     bytes: u64,
-    writing_bytes: u64,
+    volatile_bytes: u64,
 }
 
 impl Memory {
@@ -34,7 +34,7 @@ impl Memory {
             entries: VecDeque::new(),
             tail,
             bytes: 0,
-            writing_bytes: 0,
+            volatile_bytes: 0,
         }
     }
 
@@ -53,22 +53,24 @@ impl Memory {
         self.bytes
     }
 
-    /// Payload bytes the writer has and has not committed.
-    pub(super) fn writing_bytes(&self) -> u64 {
-        self.writing_bytes
+    /// Payload bytes that may still be written: the disk must have room for them.
+    pub(super) fn volatile_bytes(&self) -> u64 {
+        self.volatile_bytes
     }
 
     pub(super) fn push(&mut self, mut batch: Batch, now_ns: u64) {
         let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
         let end = self.tail + batch.len() as u64;
+        let volatile_bytes = batch.payload.len() as u64;
         self.bytes += batch.cost() as u64;
+        self.volatile_bytes += volatile_bytes;
         self.entries.push_back(Entry {
             position: self.tail,
             end,
             arrived_ns: now_ns,
             receipt: Some(receipt),
             batch: Some(batch),
-            writing_bytes: 0,
+            volatile_bytes,
         });
         self.tail = end;
     }
@@ -89,17 +91,11 @@ impl Memory {
     }
 
     /// Shares of the unsettled batches from `position` on, for the writer.
-    pub(super) fn to_write(&mut self, position: u64) -> Vec<(u64, Batch)> {
-        let index = self.index(position);
-        let mut batches = Vec::new();
-        for entry in self.entries.range_mut(index..) {
-            if let Some(batch) = &entry.batch {
-                entry.writing_bytes = batch.payload.len() as u64;
-                self.writing_bytes += entry.writing_bytes;
-                batches.push((entry.position, batch.share(Receipt::none())));
-            }
-        }
-        batches
+    pub(super) fn to_write(&self, position: u64) -> Vec<(u64, Batch)> {
+        let entries = self.entries.range(self.index(position)..);
+        entries
+            .filter_map(|entry| Some((entry.position, entry.batch.as_ref()?.share(Receipt::none()))))
+            .collect()
     }
 
     /// The writer has committed the entries from `from` on that end at `to` or before; returns their receipts.
@@ -110,22 +106,15 @@ impl Memory {
             if entry.end > to {
                 break;
             }
-            self.writing_bytes -= std::mem::take(&mut entry.writing_bytes);
+            self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
             receipts.extend(entry.receipt.take());
         }
+        self.pop_settled();
         receipts
     }
 
-    /// The writer has nothing any more.
-    pub(super) fn nothing_written(&mut self) {
-        self.writing_bytes = 0;
-        for entry in &mut self.entries {
-            entry.writing_bytes = 0;
-        }
-    }
-
-    /// Lets go of the batches in a settled range; returns their receipts.
-    pub(super) fn settled(&mut self, from: u64, to: u64) -> Vec<Receipt> {
+    /// Lets go of the batches in a settled range; returns their receipts. What is below `queued` is with the writer.
+    pub(super) fn settled(&mut self, from: u64, to: u64, queued: u64) -> Vec<Receipt> {
         let index = self.index(from);
         let mut receipts = Vec::new();
         for entry in self.entries.range_mut(index..) {
@@ -133,12 +122,21 @@ impl Memory {
                 break;
             }
             self.bytes -= entry.batch.take().map_or(0, |batch| batch.cost() as u64);
+            if entry.position >= queued {
+                self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
+            }
             receipts.extend(entry.receipt.take());
         }
-        while self.entries.front().is_some_and(|entry| entry.batch.is_none()) {
-            self.pop_front();
-        }
+        self.pop_settled();
         receipts
+    }
+
+    /// The writer has nothing any more: what settled meanwhile will not be written.
+    pub(super) fn write_failed(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.batch.is_none()) {
+            self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
+        }
+        self.pop_settled();
     }
 
     /// Forgets the oldest batches that are durable until no more than `most_bytes` are left.
@@ -164,14 +162,21 @@ impl Memory {
             }
             receipts.extend(entry.receipt);
         }
-        (self.bytes, self.writing_bytes) = (0, 0);
+        (self.bytes, self.volatile_bytes) = (0, 0);
         (receipts, frames)
+    }
+
+    fn pop_settled(&mut self) {
+        let done = |entry: &Entry| entry.batch.is_none() && entry.volatile_bytes == 0;
+        while self.entries.front().is_some_and(done) {
+            self.pop_front();
+        }
     }
 
     fn pop_front(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= entry.batch.map_or(0, |batch| batch.cost() as u64);
-            self.writing_bytes -= entry.writing_bytes;
+            self.volatile_bytes -= entry.volatile_bytes;
         }
     }
 

@@ -173,7 +173,7 @@ impl Fifo {
     /// The writer failed: nothing since the last commit is durable. It is written again after a pause.
     pub fn write_failed(&mut self, now_ns: u64) {
         self.generation += 1;
-        self.memory.nothing_written();
+        self.memory.write_failed();
         self.queued = self.committed;
         self.write_retry_ns = Some(now_ns + RETRY_NS);
     }
@@ -219,13 +219,14 @@ impl Fifo {
         if let Some(range) = range {
             self.dropping = Dropping::Idle;
             self.dropped.oldest += self.flight.mark(range);
+            self.ahead.clear();
         }
     }
 
     /// A batch that was handed down has settled.
     pub fn settled(&mut self, settled: Settled) {
         if let Some(range) = self.flight.settle(settled) {
-            for receipt in self.memory.settled(range.start, range.end) {
+            for receipt in self.memory.settled(range.start, range.end, self.queued) {
                 self.upstream.push_back((receipt, settled.fate));
             }
         }
@@ -318,12 +319,11 @@ impl Fifo {
         self.spilling || self.options.persist == Persist::Always
     }
 
-    /// No room on disk for what would have to be written; or nothing can be written and memory is full.
+    /// No room on disk for what may have to be written; or nothing can be written and memory is full.
     fn is_full(&self) -> bool {
-        let disk_bytes = self.usage.bytes + self.memory.writing_bytes();
+        let disk_bytes = self.usage.bytes + self.memory.volatile_bytes();
         let failing = self.write_retry_ns.is_some();
-        (self.is_writing() && disk_bytes >= self.options.max_bytes)
-            || (failing && self.memory.bytes() >= self.most_memory_bytes())
+        disk_bytes >= self.options.max_bytes || (failing && self.memory.bytes() >= self.most_memory_bytes())
     }
 
     fn most_memory_bytes(&self) -> u64 {
