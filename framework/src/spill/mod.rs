@@ -22,10 +22,20 @@
 //! one), deleting records (whole segments go when they are settled), and any trust in a page that redb returns (each record is
 //! checked by its own CRC).
 
+mod cursor;
+mod error;
 pub mod fifo;
+mod folder;
 mod options;
+mod quarantine;
+pub mod record;
+mod segment;
 mod storage;
+#[cfg(test)]
+mod testing;
 pub mod thread;
 
+pub use error::SpillError;
+pub use folder::FORMAT;
 pub use options::{Persist, SpillOptions, WhenFull};
-pub use storage::{Recovered, SpillError, Storage, Usage};
+pub use storage::{Found, Recovered, Storage, Usage};

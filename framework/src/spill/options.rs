@@ -63,7 +63,7 @@ impl SpillOptions {
             persist: Persist::default(),
             segment_bytes: 256 * MIB,
             commit_bytes: 16 * MIB,
-            in_flight_bytes: 8 * MIB,
+            in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
         }
     }

@@ -1,11 +1,11 @@
 //! The thread that owns a store's files: redb blocks, and nothing that blocks runs on a data Arbiter.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use crate::batch::Batch;
-use crate::spill::{Recovered, SpillError, SpillOptions, Storage, Usage};
+use crate::spill::{Found, Recovered, SpillError, SpillOptions, Storage, Usage};
 
 /// What the thread is asked to do, in order.
 #[derive(Debug)]
@@ -54,10 +54,8 @@ pub enum StorageEvent {
     },
     /// The answer to a read.
     ReadDone {
-        /// Batches with their positions; their payload shares the record's bytes, their receipt is none.
-        batches: Vec<(u64, Batch)>,
-        /// Everything from where the read began up to here is covered.
-        next: u64,
+        /// The batches, and what had to be passed over.
+        found: Found,
         /// What the store takes now.
         usage: Usage,
     },
@@ -82,8 +80,11 @@ pub enum StorageEvent {
         /// Why.
         error: SpillError,
     },
-    /// The files are closed; the last event.
-    Closed,
+    /// The files are closed; the last event. What was committed is safe even with an error.
+    Closed {
+        /// Why the newest segment could not be closed in order.
+        error: Option<SpillError>,
+    },
 }
 
 /// Which kind of command failed.
@@ -95,6 +96,8 @@ pub enum Failure {
     Read,
     /// The cursor could not be made durable: it lags, and is tried again later.
     Cursor,
+    /// A segment could not be deleted: call `Fifo::oldest_dropped(None, ..)`.
+    Drop,
 }
 
 /// The handle on the thread `spill-NAME`.
@@ -114,12 +117,23 @@ impl SpillThread {
         options: &SpillOptions,
         report: impl Fn(StorageEvent) + Send + 'static,
     ) -> Result<(Self, Recovered), SpillError> {
-        let (_storage, recovered) = Storage::open(options)?;
+        let (storage, recovered) = Storage::open(options)?;
+        let mut worker = Worker {
+            storage,
+            report,
+            commit_bytes: options.commit_bytes,
+            gathered: 0,
+            generation: 0,
+            failed: None,
+        };
         let (commands, inbox) = channel();
         let handle = std::thread::Builder::new()
             .name(format!("spill-{name}"))
-            .spawn(move || run(&inbox, &report))
-            .map_err(|_| todo!())?;
+            .spawn(move || {
+                worker.run(&inbox);
+                worker.close();
+            })
+            .map_err(|error| SpillError::io("start a thread for", &options.directory, error))?;
         Ok((Self { commands, handle }, recovered))
     }
 
@@ -135,6 +149,129 @@ impl SpillThread {
     }
 }
 
-fn run(_inbox: &Receiver<StorageCommand>, report: &dyn Fn(StorageEvent)) {
-    report(StorageEvent::Closed);
+struct Worker<R> {
+    storage: Storage,
+    report: R,
+    commit_bytes: u64,
+    /// Payload bytes appended since the last commit.
+    gathered: u64,
+    generation: u64,
+    /// The generation whose appends are ignored.
+    failed: Option<u64>,
+}
+
+impl<R: Fn(StorageEvent)> Worker<R> {
+    /// Until told to close, or until nobody can tell any more: commits when nothing else is queued, or enough has gathered.
+    fn run(&mut self, inbox: &Receiver<StorageCommand>) {
+        loop {
+            let command = match inbox.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Disconnected) => return self.commit(),
+                Err(TryRecvError::Empty) => {
+                    self.commit();
+                    match inbox.recv() {
+                        Ok(command) => command,
+                        Err(_) => return,
+                    }
+                }
+            };
+            if !self.carry_out(command) {
+                return self.commit();
+            }
+            if self.gathered >= self.commit_bytes {
+                self.commit();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: StorageCommand) -> bool {
+        match command {
+            StorageCommand::Append { generation, batches } => self.append(generation, &batches),
+            StorageCommand::Read { from, to, bytes } => {
+                let event = match self.storage.read(from, to, bytes) {
+                    Ok(found) => StorageEvent::ReadDone {
+                        found,
+                        usage: self.storage.usage(),
+                    },
+                    Err(error) => failed(Failure::Read, error),
+                };
+                (self.report)(event);
+            }
+            StorageCommand::Settle { position } => {
+                let event = match self.storage.settle(position) {
+                    Ok(()) => StorageEvent::Settled {
+                        position,
+                        usage: self.storage.usage(),
+                    },
+                    Err(error) => failed(Failure::Cursor, error),
+                };
+                (self.report)(event);
+            }
+            StorageCommand::DropOldest { from, to } => {
+                let event = match self.storage.drop_oldest_segment(from..to) {
+                    Ok(range) => StorageEvent::OldestDropped {
+                        range,
+                        usage: self.storage.usage(),
+                    },
+                    Err(error) => failed(Failure::Drop, error),
+                };
+                (self.report)(event);
+            }
+            StorageCommand::Close => return false,
+        }
+        true
+    }
+
+    fn append(&mut self, generation: u64, batches: &[(u64, Batch)]) {
+        if self.failed == Some(generation) {
+            return;
+        }
+        self.generation = generation;
+        for (position, batch) in batches {
+            if let Err(error) = self.storage.append(*position, batch) {
+                return self.fail(error);
+            }
+            self.gathered += batch.payload.len() as u64;
+            if self.gathered >= self.commit_bytes {
+                self.commit();
+                if self.failed == Some(generation) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        if self.gathered == 0 {
+            return;
+        }
+        match self.storage.commit() {
+            Ok(tail) => {
+                self.gathered = 0;
+                (self.report)(StorageEvent::Committed {
+                    tail,
+                    usage: self.storage.usage(),
+                });
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: SpillError) {
+        self.gathered = 0;
+        self.failed = Some(self.generation);
+        (self.report)(failed(Failure::Write, error));
+    }
+
+    fn close(self) {
+        let event = match self.storage.close() {
+            Ok(()) => StorageEvent::Closed { error: None },
+            Err(error) => StorageEvent::Closed { error: Some(error) },
+        };
+        (self.report)(event);
+    }
+}
+
+fn failed(what: Failure, error: SpillError) -> StorageEvent {
+    StorageEvent::Failed { what, error }
 }

@@ -1,105 +1,351 @@
 //! The machine that decides everything about a spill store. Pure: time is an argument, effects are returned.
 //!
-//! The actor tells it what happened (`append`, `committed`, `read`, `settled`, `tick` …), and after each of
-//! these carries out `next` until it returns nothing.
+//! The actor tells it what happened (`append`, `committed`, `read_done`, `settled`, `tick` ...), and after each of
+//! these carries out [`Fifo::next`] until it returns nothing.
+//!
+//! ```text
+//!   settled        hand              committed   queued    tail        positions, ascending
+//!  ----|------------|--------------------|----------|--------|
+//!      | in flight  | to be handed down                      |
+//!                            [ memory copies: newest ... ----]
+//!      [ on disk ----------------------- ][ writer ]
+//! ```
+//! Invariants: what is unsettled and below `committed` is durable; memory has no gap up to the tail; whatever is below memory and unsettled is
+//! below `committed`; each upstream receipt leaves exactly once, at the commit (`persist = "always"`), or at the commit or its fate, whichever is
+//! first.
 
+mod ahead;
 mod effect;
+mod flight;
+mod memory;
+mod next;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::ops::Range;
 
 pub use effect::{Dropped, Effect, Mode, State};
 
+use self::ahead::ReadAhead;
+use self::flight::Flight;
+use self::memory::Memory;
 use crate::batch::Batch;
-use crate::receipt::Settled;
-use crate::spill::{Recovered, SpillOptions, Usage};
+use crate::receipt::{Fate, Receipt, Settled};
+use crate::spill::{Found, Persist, Recovered, SpillOptions, Usage, WhenFull};
+
+/// The pause after a failed write or read, in nanoseconds.
+const RETRY_NS: u64 = 1_000_000_000;
 
 /// The state machine of one spill store.
 #[derive(Debug)]
-pub struct Fifo {}
+pub struct Fifo {
+    options: SpillOptions,
+    memory: Memory,
+    ahead: ReadAhead,
+    flight: Flight,
+    /// The next position to hand down; what is settled is skipped.
+    hand: u64,
+    /// Everything unsettled below has been given to the writer.
+    queued: u64,
+    /// Everything unsettled below is durable.
+    committed: u64,
+    /// Every batch that arrives is written.
+    spilling: bool,
+    generation: u64,
+    write_retry_ns: Option<u64>,
+    read_retry_ns: Option<u64>,
+    cursor: CursorState,
+    dropping: Dropping,
+    ending: Ending,
+    usage: Usage,
+    dropped: Dropped,
+    peaks: Peaks,
+    upstream: VecDeque<(Receipt, Fate)>,
+}
+
+#[derive(Debug, Default)]
+struct CursorState {
+    persisted: u64,
+    due: bool,
+    under_way: bool,
+    failed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dropping {
+    Idle,
+    UnderWay,
+    /// Nothing could be dropped; tried again when something has changed.
+    Nothing,
+}
+
+#[derive(Debug, Default)]
+struct Ending {
+    stopped: bool,
+    persist: bool,
+    when_empty: bool,
+    finished: bool,
+}
+
+#[derive(Debug, Default)]
+struct Peaks {
+    frames: u64,
+    memory_bytes: u64,
+    disk_bytes: u64,
+}
 
 impl Fifo {
     /// A machine for a store that was opened with these findings.
-    pub fn new(_options: &SpillOptions, _recovered: Recovered) -> Self {
-        Self {}
+    pub fn new(options: &SpillOptions, recovered: Recovered) -> Self {
+        let usage = Usage {
+            bytes: recovered.bytes,
+            ..Usage::default()
+        };
+        let mut fifo = Self {
+            memory: Memory::new(recovered.tail),
+            ahead: ReadAhead::default(),
+            flight: Flight::new(recovered.settled),
+            hand: recovered.settled,
+            queued: recovered.tail,
+            committed: recovered.tail,
+            spilling: recovered.tail > recovered.settled,
+            generation: 1,
+            write_retry_ns: None,
+            read_retry_ns: None,
+            cursor: CursorState {
+                persisted: recovered.settled,
+                ..CursorState::default()
+            },
+            dropping: Dropping::Idle,
+            ending: Ending::default(),
+            usage,
+            dropped: Dropped::default(),
+            peaks: Peaks::default(),
+            upstream: VecDeque::new(),
+            options: options.clone(),
+        };
+        fifo.note_peaks();
+        fifo
     }
 
     /// Takes a batch at the end of the line. Its receipt stays here until its fate is known.
     /// Always takes it (or drops it, under `when_full = "drop_newest"`): the bound is what [`Fifo::may_accept`] lets the actor grant.
-    pub fn append(&mut self, _batch: Batch, _now_ns: u64) {
-        todo!()
+    pub fn append(&mut self, mut batch: Batch, now_ns: u64) {
+        if batch.is_empty() {
+            let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
+            return self.upstream.push_back((receipt, Fate::Delivered));
+        }
+        if self.options.when_full == WhenFull::DropNewest && self.is_full() {
+            self.dropped.newest += batch.len() as u64;
+            let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
+            return self.upstream.push_back((receipt, Fate::Rejected));
+        }
+        self.memory.push(batch, now_ns);
+        if self.memory.bytes() > self.options.memory_bytes {
+            self.spilling = true;
+        }
+        self.note_peaks();
     }
 
     /// True while upstream may be granted more: the actor releases the demand of what it received only then.
     pub fn may_accept(&self) -> bool {
-        todo!()
-    }
-
-    /// The next thing to do; call until none. `may_hand`: downstream demand is left.
-    pub fn next(&mut self, _may_hand: bool, _now_ns: u64) -> Option<Effect> {
-        todo!()
+        if self.ending.persist || self.ending.finished {
+            return false;
+        }
+        if self.is_full() {
+            return self.options.when_full == WhenFull::DropNewest;
+        }
+        self.memory.bytes() < self.most_memory_bytes()
     }
 
     /// The writer made everything up to `tail` durable.
-    pub fn committed(&mut self, _tail: u64, _usage: Usage) {
-        todo!()
+    pub fn committed(&mut self, tail: u64, usage: Usage) {
+        for receipt in self.memory.committed(self.committed, tail) {
+            self.upstream.push_back((receipt, Fate::Delivered));
+        }
+        self.committed = self.committed.max(tail);
+        self.write_retry_ns = None;
+        self.memory.evict(self.committed, self.options.memory_bytes);
+        self.note_usage(usage);
     }
 
     /// The writer failed: nothing since the last commit is durable. It is written again after a pause.
-    pub fn write_failed(&mut self, _now_ns: u64) {
-        todo!()
+    pub fn write_failed(&mut self, now_ns: u64) {
+        self.generation += 1;
+        self.memory.write_failed();
+        self.queued = self.committed;
+        self.write_retry_ns = Some(now_ns + RETRY_NS);
     }
 
-    /// The batches of a read, which covered everything from where it was asked to `next`. What lies between them and is not settled was
-    /// unreadable: it is set aside, and counted here.
-    pub fn read_done(&mut self, _batches: Vec<(u64, Batch)>, _next: u64) {
-        todo!()
+    /// What a read found. Positions it covered without a batch count as settled; the unreadable ones are counted.
+    pub fn read_done(&mut self, found: Found) {
+        self.dropped.unreadable += found.unreadable;
+        let Some(from) = self.ahead.end() else { return };
+        let mut covered = from;
+        for (position, batch) in &found.batches {
+            self.flight.mark(covered..*position);
+            covered = position + batch.len() as u64;
+        }
+        self.flight.mark(covered..found.next);
+        self.ahead.extend(found.batches, found.next);
+        self.note_peaks();
     }
 
     /// The read could not be carried out; it is tried again after a pause.
-    pub fn read_failed(&mut self, _now_ns: u64) {
-        todo!()
+    pub fn read_failed(&mut self, now_ns: u64) {
+        let _ = self.ahead.end();
+        self.read_retry_ns = Some(now_ns + RETRY_NS);
     }
 
     /// The cursor is durable, and segments below it are gone.
-    pub fn cursor_persisted(&mut self, _position: u64, _usage: Usage) {
-        todo!()
+    pub fn cursor_persisted(&mut self, position: u64, usage: Usage) {
+        self.cursor.under_way = false;
+        self.cursor.failed = false;
+        self.cursor.persisted = self.cursor.persisted.max(position);
+        self.note_usage(usage);
+    }
+
+    /// The cursor could not be made durable; it lags, and is tried again at the next tick.
+    pub fn cursor_failed(&mut self) {
+        self.cursor.under_way = false;
+        self.cursor.failed = true;
     }
 
     /// The answer to [`Effect::DropOldest`]: the frames of `range` are gone, or there was nothing to drop.
-    pub fn oldest_dropped(&mut self, _range: Option<std::ops::Range<u64>>, _usage: Usage) {
-        todo!()
+    pub fn oldest_dropped(&mut self, range: Option<Range<u64>>, usage: Usage) {
+        self.note_usage(usage);
+        self.dropping = Dropping::Nothing;
+        if let Some(range) = range {
+            self.dropping = Dropping::Idle;
+            self.dropped.oldest += self.flight.mark(range);
+            self.ahead.clear();
+        }
     }
 
     /// A batch that was handed down has settled.
-    pub fn settled(&mut self, _settled: Settled) {
-        todo!()
+    pub fn settled(&mut self, settled: Settled) {
+        if let Some(range) = self.flight.settle(settled) {
+            for receipt in self.memory.settled(range.start, range.end, self.queued) {
+                self.upstream.push_back((receipt, settled.fate));
+            }
+        }
+        if self.flight.renew() {
+            self.hand = self.flight.settled();
+            self.ahead.clear();
+        }
+        self.try_dropping_again();
     }
 
     /// Time passes: `memory_age`, retries, the cursor. Call about ten times a second.
-    pub fn tick(&mut self, _now_ns: u64) {
-        todo!()
+    pub fn tick(&mut self, now_ns: u64) {
+        let age_ns = u64::try_from(self.options.memory_age.as_nanos()).unwrap_or(u64::MAX);
+        let oldest_ns = self.memory.oldest_ns(self.queued);
+        if oldest_ns.is_some_and(|arrived| now_ns.saturating_sub(arrived) >= age_ns) {
+            self.spilling = true;
+        }
+        for retry in [&mut self.write_retry_ns, &mut self.read_retry_ns] {
+            // A write that failed stays noted, as 0, until one succeeds.
+            *retry = retry.map(|at| if now_ns >= at { 0 } else { at });
+        }
+        if self.read_retry_ns == Some(0) {
+            self.read_retry_ns = None;
+        }
+        self.cursor.due = true;
     }
 
     /// Shutdown, first step: hands nothing down any more. What is in flight still settles.
     pub fn stop_delivering(&mut self) {
-        todo!()
+        self.ending.stopped = true;
+        self.ahead.clear();
     }
 
     /// Shutdown, last step: everything unsettled goes to disk, then [`Effect::Finished`].
     pub fn persist_rest(&mut self) {
-        todo!()
+        self.ending.stopped = true;
+        self.ending.persist = true;
+        self.spilling = true;
+        self.cursor.due = true;
     }
 
     /// Upstream has ended: delivers everything, then [`Effect::Finished`].
     pub fn finish_when_empty(&mut self) {
-        todo!()
+        self.ending.when_empty = true;
+        self.cursor.due = true;
     }
 
     /// Gives up writing at shutdown: upstream is told `Dropped`, what was in memory only is counted as lost, then [`Effect::Finished`].
     pub fn abandon(&mut self) {
-        todo!()
+        self.persist_rest();
+        let (receipts, frames) = self.memory.clear(self.committed);
+        self.dropped.abandoned += frames;
+        self.upstream
+            .extend(receipts.into_iter().map(|receipt| (receipt, Fate::Dropped)));
     }
 
     /// What is observable.
     pub fn state(&self) -> State {
-        todo!()
+        State {
+            mode: self.mode(),
+            settled: self.flight.settled(),
+            tail: self.memory.tail(),
+            committed: self.committed,
+            waiting_frames: self.flight.unsettled(self.memory.tail()),
+            peak_frames: self.peaks.frames,
+            memory_bytes: self.memory.bytes() + self.ahead.bytes(),
+            peak_memory_bytes: self.peaks.memory_bytes,
+            disk_bytes: self.usage.bytes,
+            peak_disk_bytes: self.peaks.disk_bytes,
+            in_flight_bytes: self.flight.bytes(),
+            epoch: self.flight.epoch(),
+            dropped: self.dropped,
+            repeated: self.flight.repeated(),
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.ending.stopped {
+            Mode::Draining
+        } else if self.is_full() || !self.may_accept() {
+            Mode::Blocked
+        } else if self.is_writing() {
+            Mode::Spilling
+        } else {
+            Mode::Memory
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        self.spilling || self.options.persist == Persist::Always
+    }
+
+    /// No room on disk for what may have to be written; or nothing can be written and memory is full.
+    fn is_full(&self) -> bool {
+        let disk_bytes = self.usage.bytes + self.memory.volatile_bytes();
+        let failing = self.write_retry_ns.is_some();
+        disk_bytes >= self.options.max_bytes || (failing && self.memory.bytes() >= self.most_memory_bytes())
+    }
+
+    fn most_memory_bytes(&self) -> u64 {
+        self.options.memory_bytes + 2 * self.options.commit_bytes
+    }
+
+    fn note_usage(&mut self, usage: Usage) {
+        self.usage = usage;
+        self.try_dropping_again();
+        self.note_peaks();
+    }
+
+    fn try_dropping_again(&mut self) {
+        if self.dropping == Dropping::Nothing {
+            self.dropping = Dropping::Idle;
+        }
+    }
+
+    fn note_peaks(&mut self) {
+        let frames = self.flight.unsettled(self.memory.tail());
+        self.peaks.frames = self.peaks.frames.max(frames);
+        self.peaks.memory_bytes = self.peaks.memory_bytes.max(self.memory.bytes() + self.ahead.bytes());
+        self.peaks.disk_bytes = self.peaks.disk_bytes.max(self.usage.bytes);
     }
 }

@@ -1,0 +1,99 @@
+//! The cursor: the durable position up to which all is settled. It may lag, never lead.
+//!
+//! Two slots, a page apart, written in turn and synced: a torn write damages one of them at most, the other holds the position before.
+//! The file is written in place, so moving the cursor takes no space on a full disk.
+//!
+//! ```text
+//! | at 0:    magic "AQCU" | sequence u64 | position u64 | CRC32C u32 |   all little endian
+//! | at 4096: the same                                                |
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::SpillError;
+
+const MAGIC: [u8; 4] = *b"AQCU";
+const SLOT_BYTES: usize = 24;
+const SLOT_DISTANCE_BYTES: u64 = 4096;
+
+/// A cursor's file, open for writing.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    path: PathBuf,
+    file: File,
+    sequence: u64,
+    position: u64,
+}
+
+impl Cursor {
+    /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
+    pub(super) fn open(path: &Path) -> Result<Self, SpillError> {
+        let open = || -> io::Result<Self> {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?;
+            let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&file, slot)).max();
+            let (sequence, position) = newest.unwrap_or_default();
+            let mut cursor = Self {
+                path: path.to_owned(),
+                file,
+                sequence,
+                position,
+            };
+            if newest.is_none() {
+                cursor.write(0)?;
+                cursor.write(0)?;
+                cursor.file.sync_all()?;
+            }
+            Ok(cursor)
+        };
+        open().map_err(|error| SpillError::io("open", path, error))
+    }
+
+    /// The durable position.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Makes `position` durable; a lower one than before changes nothing.
+    pub(super) fn store(&mut self, position: u64) -> Result<(), SpillError> {
+        if position <= self.position {
+            return Ok(());
+        }
+        self.write(position)
+            .map_err(|error| SpillError::io("write", &self.path, error))
+    }
+
+    fn write(&mut self, position: u64) -> io::Result<()> {
+        let sequence = self.sequence + 1;
+        self.file
+            .write_all_at(&slot(sequence, position), (sequence % 2) * SLOT_DISTANCE_BYTES)?;
+        self.file.sync_data()?;
+        (self.sequence, self.position) = (sequence, position);
+        Ok(())
+    }
+}
+
+fn slot(sequence: u64, position: u64) -> [u8; SLOT_BYTES] {
+    let mut slot = [0; SLOT_BYTES];
+    slot[..4].copy_from_slice(&MAGIC);
+    slot[4..12].copy_from_slice(&sequence.to_le_bytes());
+    slot[12..20].copy_from_slice(&position.to_le_bytes());
+    let crc = crc32c::crc32c(&slot[..20]);
+    slot[20..].copy_from_slice(&crc.to_le_bytes());
+    slot
+}
+
+fn read_slot(file: &File, index: u64) -> Option<(u64, u64)> {
+    let mut found = [0; SLOT_BYTES];
+    file.read_exact_at(&mut found, index * SLOT_DISTANCE_BYTES).ok()?;
+    let number = |at: usize| Some(u64::from_le_bytes(found.get(at..at + 8)?.try_into().ok()?));
+    let (sequence, position) = (number(4)?, number(12)?);
+    (slot(sequence, position) == found).then_some((sequence, position))
+}

@@ -1,0 +1,121 @@
+//! What goes wrong in a store's directory, and the containment of panics in the storage engine.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::record::RecordError;
+
+/// An error of a store's files: what happened, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SpillError {
+    /// The operating system refused something.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// redb refused something, or found its file damaged.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Engine {
+        /// What was tried.
+        what: &'static str,
+        /// On which segment.
+        path: PathBuf,
+        /// Why not.
+        source: Box<redb::Error>,
+    },
+    /// redb panicked, as it does on some kinds of damage; the segment is not used any further.
+    #[error("cannot {what} {}: the storage engine panicked, so the file must be damaged", path.display())]
+    Panicked {
+        /// What was tried.
+        what: &'static str,
+        /// On which segment.
+        path: PathBuf,
+    },
+    /// A record is damaged.
+    #[error("the record at position {position} of {} cannot be used: {source}", path.display())]
+    Record {
+        /// The record's key.
+        position: u64,
+        /// The segment.
+        path: PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+    /// Another process uses the directory.
+    #[error("{} is in use by {holder}: stop that one, or give this pipeline a directory of its own", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Who says so, such as `process 4711`.
+        holder: String,
+    },
+    /// The directory was written by a newer version; nothing in it was touched.
+    #[error("{} has format {found}, this program knows up to {known}: run the version that wrote it, or use another directory", path.display())]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// What its `format` file says.
+        found: String,
+        /// The newest format known here.
+        known: u32,
+    },
+}
+
+impl SpillError {
+    pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            what,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// True when there is no room: the disk (ENOSPC), the quota (EDQUOT) or the file size limit (EFBIG).
+    pub fn is_full(&self) -> bool {
+        matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
+    }
+
+    /// True when trying again cannot help: the file is what is wrong, not the system around it.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self.errno(), None | Some(Errno::IO | Errno::NOENT))
+    }
+
+    fn errno(&self) -> Option<Errno> {
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::Engine { source, .. } => match &**source {
+                redb::Error::Io(source) => source,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        source.raw_os_error().map(Errno::from_raw_os_error)
+    }
+}
+
+/// Runs something on the storage engine; a panic in there becomes an error.
+pub(super) fn contain<T>(
+    what: &'static str,
+    path: &Path,
+    act: impl FnOnce() -> Result<T, redb::Error>,
+) -> Result<T, SpillError> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(result) => result.map_err(|source| SpillError::Engine {
+            what,
+            path: path.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(SpillError::Panicked {
+            what,
+            path: path.to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,140 @@
+//! What is handed down and not settled, and which positions have settled: ranges may settle out of order.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::receipt::{Fate, Settled};
+
+/// Tracks receipts by the position they were handed under.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// First position -> (end, cost) of what is in flight.
+    handed: BTreeMap<u64, (u64, u64)>,
+    bytes: u64,
+    /// Everything below is settled.
+    settled: u64,
+    /// First position -> end of what is settled above; disjoint, not touching.
+    ahead: BTreeMap<u64, u64>,
+    ahead_frames: u64,
+    epoch: u64,
+    broken: bool,
+    repeated: u64,
+}
+
+impl Flight {
+    pub(super) fn new(settled: u64) -> Self {
+        Self {
+            handed: BTreeMap::new(),
+            bytes: 0,
+            settled,
+            ahead: BTreeMap::new(),
+            ahead_frames: 0,
+            epoch: 1,
+            broken: false,
+            repeated: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.handed.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Frames that were dropped below, and so are handed down once more.
+    pub(super) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// True from the first drop of an epoch until everything of it has come back.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Everything below this position is settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// How many positions below `tail` are not settled.
+    pub(super) fn unsettled(&self, tail: u64) -> u64 {
+        tail - self.settled - self.ahead_frames
+    }
+
+    /// The first position from `from` on that is not settled.
+    pub(super) fn next_unsettled(&self, from: u64) -> u64 {
+        let from = from.max(self.settled);
+        match self.ahead.range(..=from).next_back() {
+            Some((_, end)) if *end > from => *end,
+            _ => from,
+        }
+    }
+
+    pub(super) fn hand(&mut self, range: Range<u64>, cost: u64) {
+        self.bytes += cost;
+        self.handed.insert(range.start, (range.end, cost));
+    }
+
+    /// Takes a settled receipt; the range that is settled for good now, if any. One of another epoch means nothing.
+    pub(super) fn settle(&mut self, told: Settled) -> Option<Range<u64>> {
+        if told.epoch != self.epoch {
+            return None;
+        }
+        let (end, cost) = self.handed.remove(&told.token)?;
+        self.bytes -= cost;
+        if told.fate == Fate::Dropped {
+            self.broken = true;
+            self.repeated += end - told.token;
+            return None;
+        }
+        self.mark(told.token..end);
+        Some(told.token..end)
+    }
+
+    /// When a broken epoch has come back as a whole, begins the next one: true.
+    pub(super) fn renew(&mut self) -> bool {
+        let renewed = self.broken && self.handed.is_empty();
+        if renewed {
+            self.epoch += 1;
+            self.broken = false;
+        }
+        renewed
+    }
+
+    /// Notes a range as settled; how many of its positions were not.
+    pub(super) fn mark(&mut self, range: Range<u64>) -> u64 {
+        let mut new = Range {
+            start: range.start.max(self.settled),
+            end: range.end,
+        };
+        if new.is_empty() {
+            return 0;
+        }
+        let mut known = 0;
+        let touching = self.ahead.range(..=new.end).rev();
+        let touching: Vec<_> = touching
+            .take_while(|(_, end)| **end >= new.start)
+            .map(|(start, end)| (*start, *end))
+            .collect();
+        let asked = new.clone();
+        for (start, end) in touching {
+            known += end.min(asked.end).saturating_sub(start.max(asked.start));
+            new = new.start.min(start)..new.end.max(end);
+            self.ahead.remove(&start);
+            self.ahead_frames -= end - start;
+        }
+        if new.start == self.settled {
+            self.settled = new.end;
+        } else {
+            self.ahead_frames += new.end - new.start;
+            self.ahead.insert(new.start, new.end);
+        }
+        asked.end - asked.start - known
+    }
+}

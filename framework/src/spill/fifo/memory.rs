@@ -1,0 +1,186 @@
+//! The newest batches, in memory: without a gap from [`Memory::first`] to the tail.
+
+use std::collections::VecDeque;
+
+use crate::batch::Batch;
+use crate::receipt::Receipt;
+
+/// A batch in memory.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) position: u64,
+    pub(super) end: u64,
+    pub(super) arrived_ns: u64,
+    /// The upstream receipt, until its fate is told.
+    pub(super) receipt: Option<Receipt>,
+    /// None once it is settled.
+    pub(super) batch: Option<Batch>,
+    /// Its payload's bytes while they may still be written: it is not durable, and not settled or with the writer already.
+    pub(super) volatile_bytes: u64,
+}
+
+/// Entries by position, and their cost.
+#[derive(Debug)]
+pub(super) struct Memory {
+    entries: VecDeque<Entry>,
+    tail: u64,
+    bytes: u64,
+    volatile_bytes: u64,
+}
+
+impl Memory {
+    pub(super) fn new(tail: u64) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            tail,
+            bytes: 0,
+            volatile_bytes: 0,
+        }
+    }
+
+    /// The position of the first batch in memory; the tail without any.
+    pub(super) fn first(&self) -> u64 {
+        self.entries.front().map_or(self.tail, |entry| entry.position)
+    }
+
+    /// The position behind the newest frame.
+    pub(super) fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    /// The cost of the batches, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Payload bytes that may still be written: the disk must have room for them.
+    pub(super) fn volatile_bytes(&self) -> u64 {
+        self.volatile_bytes
+    }
+
+    pub(super) fn push(&mut self, mut batch: Batch, now_ns: u64) {
+        let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
+        let end = self.tail + batch.len() as u64;
+        let volatile_bytes = batch.payload.len() as u64;
+        self.bytes += batch.cost() as u64;
+        self.volatile_bytes += volatile_bytes;
+        self.entries.push_back(Entry {
+            position: self.tail,
+            end,
+            arrived_ns: now_ns,
+            receipt: Some(receipt),
+            batch: Some(batch),
+            volatile_bytes,
+        });
+        self.tail = end;
+    }
+
+    /// The batch at exactly this position.
+    pub(super) fn get(&self, position: u64) -> Option<(u64, &Batch)> {
+        let entry = self.entries.get(self.index(position))?;
+        let batch = entry.batch.as_ref()?;
+        (entry.position == position).then_some((entry.end, batch))
+    }
+
+    /// When the oldest unsettled batch from `position` on arrived.
+    pub(super) fn oldest_ns(&self, position: u64) -> Option<u64> {
+        let mut entries = self.entries.range(self.index(position)..);
+        entries
+            .find(|entry| entry.batch.is_some())
+            .map(|entry| entry.arrived_ns)
+    }
+
+    /// Shares of the unsettled batches from `position` on, for the writer.
+    pub(super) fn to_write(&self, position: u64) -> Vec<(u64, Batch)> {
+        let entries = self.entries.range(self.index(position)..);
+        entries
+            .filter_map(|entry| Some((entry.position, entry.batch.as_ref()?.share(Receipt::none()))))
+            .collect()
+    }
+
+    /// The writer has committed the entries from `from` on that end at `to` or before; returns their receipts.
+    pub(super) fn committed(&mut self, from: u64, to: u64) -> Vec<Receipt> {
+        let index = self.index(from);
+        let mut receipts = Vec::new();
+        for entry in self.entries.range_mut(index..) {
+            if entry.end > to {
+                break;
+            }
+            self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
+            receipts.extend(entry.receipt.take());
+        }
+        self.pop_settled();
+        receipts
+    }
+
+    /// Lets go of the batches in a settled range; returns their receipts. What is below `queued` is with the writer.
+    pub(super) fn settled(&mut self, from: u64, to: u64, queued: u64) -> Vec<Receipt> {
+        let index = self.index(from);
+        let mut receipts = Vec::new();
+        for entry in self.entries.range_mut(index..) {
+            if entry.end > to {
+                break;
+            }
+            self.bytes -= entry.batch.take().map_or(0, |batch| batch.cost() as u64);
+            if entry.position >= queued {
+                self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
+            }
+            receipts.extend(entry.receipt.take());
+        }
+        self.pop_settled();
+        receipts
+    }
+
+    /// The writer has nothing any more: what settled meanwhile will not be written.
+    pub(super) fn write_failed(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.batch.is_none()) {
+            self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
+        }
+        self.pop_settled();
+    }
+
+    /// Forgets the oldest batches that are durable until no more than `most_bytes` are left.
+    pub(super) fn evict(&mut self, committed: u64, most_bytes: u64) {
+        while self.bytes > most_bytes && self.entries.front().is_some_and(|entry| entry.end <= committed) {
+            self.pop_front();
+        }
+    }
+
+    /// True when every unsettled batch ends at `committed` or before.
+    pub(super) fn is_durable(&self, committed: u64) -> bool {
+        let entries = self.entries.range(self.index(committed)..);
+        entries.into_iter().all(|entry| entry.batch.is_none())
+    }
+
+    /// Gives everything up: the receipts, and how many unsettled frames there were from `committed` on.
+    pub(super) fn clear(&mut self, committed: u64) -> (Vec<Receipt>, u64) {
+        let mut frames = 0;
+        let mut receipts = Vec::new();
+        for entry in self.entries.drain(..) {
+            if entry.batch.is_some() && entry.position >= committed {
+                frames += entry.end - entry.position;
+            }
+            receipts.extend(entry.receipt);
+        }
+        (self.bytes, self.volatile_bytes) = (0, 0);
+        (receipts, frames)
+    }
+
+    fn pop_settled(&mut self) {
+        let done = |entry: &Entry| entry.batch.is_none() && entry.volatile_bytes == 0;
+        while self.entries.front().is_some_and(done) {
+            self.pop_front();
+        }
+    }
+
+    fn pop_front(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.batch.map_or(0, |batch| batch.cost() as u64);
+            self.volatile_bytes -= entry.volatile_bytes;
+        }
+    }
+
+    fn index(&self, position: u64) -> usize {
+        self.entries.partition_point(|entry| entry.position < position)
+    }
+}

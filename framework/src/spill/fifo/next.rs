@@ -1,0 +1,135 @@
+//! What to do next, most urgent first.
+
+use super::{Dropping, Effect, Fifo};
+use crate::batch::Batch;
+use crate::receipt::Receipt;
+use crate::spill::{Persist, WhenFull};
+
+impl Fifo {
+    /// The next thing to do; call until none. `may_hand`: downstream demand is left. Order of hand-downs is order of arrival.
+    pub fn next(&mut self, may_hand: bool) -> Option<Effect> {
+        if let Some((receipt, fate)) = self.upstream.pop_front() {
+            return Some(Effect::SettleUpstream { receipt, fate });
+        }
+        self.write()
+            .or_else(|| self.persist_cursor())
+            .or_else(|| self.drop_oldest())
+            .or_else(|| self.hand(may_hand))
+            .or_else(|| self.read())
+            .or_else(|| self.finish())
+    }
+
+    fn write(&mut self) -> Option<Effect> {
+        let waits = self.write_retry_ns.is_some_and(|at| at > 0);
+        if !self.is_writing() || waits || self.queued == self.memory.tail() {
+            return None;
+        }
+        let batches = self.memory.to_write(self.queued);
+        self.queued = self.memory.tail();
+        (!batches.is_empty()).then_some(Effect::Write {
+            generation: self.generation,
+            batches,
+        })
+    }
+
+    /// A cursor is only needed for what is on disk.
+    fn persist_cursor(&mut self) -> Option<Effect> {
+        let lags = self.cursor.persisted < self.committed.min(self.flight.settled());
+        if !lags || !self.cursor.due || self.cursor.under_way {
+            return None;
+        }
+        self.cursor.due = false;
+        self.cursor.under_way = true;
+        Some(Effect::PersistCursor {
+            position: self.flight.settled(),
+        })
+    }
+
+    fn drop_oldest(&mut self) -> Option<Effect> {
+        let wanted = self.options.when_full == WhenFull::DropOldest && self.is_full();
+        if !wanted || self.dropping != Dropping::Idle || self.ending.stopped {
+            return None;
+        }
+        self.dropping = Dropping::UnderWay;
+        let nothing_in_flight = self.flight.is_empty();
+        Some(Effect::DropOldest {
+            from: if nothing_in_flight { 0 } else { self.hand },
+            to: self.memory.first().min(self.committed),
+        })
+    }
+
+    fn may_deliver(&self) -> bool {
+        !self.ending.stopped && !self.flight.is_broken() && self.dropping != Dropping::UnderWay
+    }
+
+    fn hand(&mut self, may_hand: bool) -> Option<Effect> {
+        self.hand = self.flight.next_unsettled(self.hand);
+        if !self.may_deliver() {
+            return None;
+        }
+        self.return_to_memory();
+        let from_disk = self.hand < self.memory.first();
+        let (end, cost) = if from_disk {
+            let (position, batch) = self.ahead.front(self.hand)?;
+            (position + batch.len() as u64, batch.cost() as u64)
+        } else {
+            let (end, batch) = self.memory.get(self.hand)?;
+            (end, batch.cost() as u64)
+        };
+        let durable = self.options.persist == Persist::Overflow || end <= self.committed;
+        let room = self.flight.is_empty() || self.flight.bytes() + cost <= self.options.in_flight_bytes;
+        if !may_hand || !durable || !room {
+            return None;
+        }
+        let (token, batch) = self.take(from_disk)?;
+        self.flight.hand(token..end, cost);
+        self.hand = end;
+        Some(Effect::Hand {
+            token,
+            epoch: self.flight.epoch(),
+            batch,
+            from_disk,
+        })
+    }
+
+    fn take(&mut self, from_disk: bool) -> Option<(u64, Batch)> {
+        if from_disk {
+            return self.ahead.pop();
+        }
+        let (_, batch) = self.memory.get(self.hand)?;
+        Some((self.hand, batch.share(Receipt::none())))
+    }
+
+    /// Everything has been handed down: what is on disk is drained, nothing more needs to be written.
+    fn return_to_memory(&mut self) {
+        if self.hand >= self.memory.tail() {
+            self.spilling = false;
+        }
+    }
+
+    fn read(&mut self) -> Option<Effect> {
+        let to = self.memory.first().min(self.committed);
+        let from = self.ahead.next(self.hand);
+        let held = self.ahead.bytes();
+        let wanted = from < to && held <= self.options.read_ahead_bytes / 2;
+        if !wanted || !self.may_deliver() || self.ahead.is_reading() || self.read_retry_ns.is_some() {
+            return None;
+        }
+        self.ahead.begin(from);
+        let bytes = self.options.read_ahead_bytes.saturating_sub(held).max(1);
+        Some(Effect::Read { from, to, bytes })
+    }
+
+    fn finish(&mut self) -> Option<Effect> {
+        let empty = self.flight.unsettled(self.memory.tail()) == 0;
+        let stored = self.ending.persist && self.memory.is_durable(self.committed);
+        let asked = (self.ending.when_empty && empty) || stored;
+        let lags = self.cursor.persisted < self.committed.min(self.flight.settled());
+        let cursor_done = !self.cursor.under_way && (!lags || self.cursor.failed);
+        if self.ending.finished || !asked || !self.flight.is_empty() || !cursor_done {
+            return None;
+        }
+        self.ending.finished = true;
+        Some(Effect::Finished)
+    }
+}

@@ -1,0 +1,243 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::spill::testing::{batch_of, text};
+
+fn options(path: &Path) -> SpillOptions {
+    SpillOptions {
+        segment_bytes: 300_000,
+        commit_bytes: 100_000,
+        ..SpillOptions::new(path)
+    }
+}
+
+fn line(number: u64) -> String {
+    format!("{number:099}")
+}
+
+fn append(storage: &mut Storage, range: Range<u64>) {
+    for first in range.clone().step_by(500) {
+        let lines: Vec<String> = (first..range.end.min(first + 500)).map(line).collect();
+        let batch = batch_of(first, lines.iter().map(String::as_str));
+        storage.append(first, &batch).unwrap();
+    }
+    assert_eq!(storage.commit().unwrap(), range.end);
+}
+
+fn read_all(storage: &mut Storage, mut from: u64) -> (Vec<String>, u64) {
+    let (mut lines, mut unreadable) = (Vec::new(), 0);
+    while from < storage.tail {
+        let found = storage.read(from, u64::MAX, 50_000).unwrap();
+        assert!(found.next > from);
+        from = found.next;
+        unreadable += found.unreadable;
+        lines.extend(found.batches.iter().flat_map(|(_, batch)| text(batch)));
+    }
+    (lines, unreadable)
+}
+
+fn segments(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "redb"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// What a kill at this moment leaves: the files as they are, without the lock.
+fn image(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, to.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    to
+}
+
+#[test]
+fn frames_come_back_in_order_across_segments_and_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+        assert_eq!((recovered.tail, recovered.frames), (round * 9_000, round * 9_000));
+        append(&mut storage, round * 9_000..round * 9_000 + 5_000);
+        append(&mut storage, round * 9_000 + 5_000..(round + 1) * 9_000);
+        assert!(storage.usage().segments > round);
+        storage.close().unwrap();
+    }
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    let (lines, unreadable) = read_all(&mut storage, 0);
+    assert_eq!(unreadable, 0);
+    assert_eq!(lines, (0..27_000).map(line).collect::<Vec<_>>());
+    assert_eq!(read_all(&mut storage, 777).0[0], line(777));
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    append(&mut storage, 0..1_000);
+    append(&mut storage, 1_000..2_000);
+    storage.append(2_000, &batch_of(2_000, ["not committed"])).unwrap();
+    let killed = image(folder.path());
+    let (mut storage, recovered) = Storage::open(&options(killed.path())).unwrap();
+    assert_eq!(recovered.tail, 2_000);
+    append(&mut storage, 2_000..2_500);
+    assert_eq!(read_all(&mut storage, 0).0, (0..2_500).map(line).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_kill_before_the_first_commit_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    storage.append(0, &batch_of(0, ["not committed"])).unwrap();
+    let killed = image(folder.path());
+    let (storage, recovered) = Storage::open(&options(killed.path())).unwrap();
+    assert_eq!((recovered, storage.usage()), (Recovered::default(), Usage::default()));
+    assert!(!killed.path().join("quarantine").exists());
+}
+
+#[test]
+fn settled_segments_are_deleted_and_the_cursor_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for round in 0..4 {
+        append(&mut storage, round * 5_000..(round + 1) * 5_000);
+    }
+    let before = storage.usage();
+    storage.settle(12_000).unwrap();
+    assert_eq!(storage.usage().segments, before.segments - 2);
+    assert!(storage.usage().bytes < before.bytes * 2 / 3);
+    storage.settle(11_000).unwrap();
+    storage.close().unwrap();
+    let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!((recovered.settled, recovered.frames), (12_000, 8_000));
+    assert_eq!(read_all(&mut storage, 12_000).0[0], line(12_000));
+    storage.settle(20_000).unwrap();
+    assert_eq!((segments(folder.path()).len(), storage.usage().bytes), (0, 0));
+    storage.close().unwrap();
+    let (_, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!((recovered.settled, recovered.tail), (20_000, 20_000));
+}
+
+#[test]
+fn a_settled_newest_segment_gives_its_space_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.segment_bytes = 10_000_000;
+    let (mut storage, _) = Storage::open(&options).unwrap();
+    append(&mut storage, 0..10_000);
+    storage.settle(10_000).unwrap();
+    assert_eq!(storage.usage().bytes, 0);
+    append(&mut storage, 10_000..10_100);
+    assert_eq!(read_all(&mut storage, 10_000).0[0], line(10_000));
+}
+
+#[test]
+fn a_flipped_record_is_set_aside_and_the_rest_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    append(&mut storage, 0..9_000);
+    storage.close().unwrap();
+    let path = &segments(folder.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    let wanted = line(4_000);
+    let at = bytes
+        .windows(99)
+        .position(|window| window == wanted.as_bytes())
+        .unwrap();
+    bytes[at + 5] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    let (lines, unreadable) = read_all(&mut storage, 0);
+    assert!(unreadable > 0 && unreadable < 3_000, "{unreadable}");
+    assert_eq!(lines.len() as u64 + unreadable, 9_000);
+    assert!(lines.is_sorted() && !lines.contains(&wanted) && lines.contains(&line(8_999)));
+    assert_eq!(storage.usage().quarantined, unreadable);
+    let kept = fs::read_dir(folder.path().join("quarantine")).unwrap().count();
+    assert_eq!(kept, 2, "the record and the text about it");
+}
+
+#[test]
+fn damaged_and_truncated_segments_never_stop_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for round in 0..4 {
+        append(&mut storage, round * 5_000..(round + 1) * 5_000);
+    }
+    storage.close().unwrap();
+    let whole = segments(folder.path());
+    assert_eq!(whole.len(), 4);
+    for (index, path) in whole.iter().enumerate() {
+        for damage in 0..4 {
+            let copy = image(folder.path());
+            let victim = copy.path().join(path.file_name().unwrap());
+            let mut bytes = fs::read(&victim).unwrap();
+            match damage {
+                0 => bytes.truncate(100),
+                1 => bytes.truncate(200_000),
+                2 => bytes.fill(0xa5),
+                _ => bytes[..16_384].fill(0x5a),
+            }
+            fs::write(&victim, bytes).unwrap();
+            let (mut storage, _) = Storage::open(&options(copy.path())).unwrap();
+            let (lines, unreadable) = read_all(&mut storage, 0);
+            assert!(lines.is_sorted());
+            assert!(
+                lines.len() >= 15_000,
+                "segment {index}, damage {damage}: {}",
+                lines.len()
+            );
+            assert!(index == 3 || lines.len() as u64 + unreadable == 20_000);
+        }
+    }
+}
+
+#[test]
+fn a_second_user_is_told_who_holds_the_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Storage::open(&options(folder.path())).unwrap();
+    let error = Storage::open(&options(folder.path())).unwrap_err().to_string();
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    Storage::open(&options(folder.path())).unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("format"), "aqueduct-spill 2\n").unwrap();
+    let error = Storage::open(&options(folder.path())).unwrap_err();
+    assert!(matches!(error, SpillError::Newer { .. }), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_oldest_segment_with_nothing_in_flight_can_be_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for round in 0..3 {
+        append(&mut storage, round * 5_000..(round + 1) * 5_000);
+    }
+    assert_eq!(storage.drop_oldest_segment(100..20_000).unwrap(), Some(5_000..10_000));
+    assert_eq!(storage.drop_oldest_segment(100..9_000).unwrap(), None);
+    let (lines, unreadable) = read_all(&mut storage, 0);
+    assert_eq!((lines.len(), unreadable), (10_000, 0));
+}
+
+#[test]
+fn both_slots_of_the_cursor_damaged_only_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    append(&mut storage, 0..1_000);
+    storage.settle(600).unwrap();
+    storage.close().unwrap();
+    fs::write(folder.path().join("main.cursor"), [7; 5_000]).unwrap();
+    let (_, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!((recovered.settled, recovered.tail), (0, 1_000));
+}
