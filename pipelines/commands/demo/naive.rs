@@ -99,7 +99,11 @@ fn failed(what: &str, error: &io::Error) -> String {
 fn watch(screen: &mut Screen, glance: &TcpStream, server: &mut Server, finished: impl Fn() -> bool) {
     let began = Instant::now();
     while !finished() {
+        let before = server.closed.is_some();
         server.listen();
+        if server.closed.is_some() != before {
+            screen.end_line();
+        }
         let state = match &server.closed {
             None => "working".to_owned(),
             Some(closed) => format!(
@@ -137,5 +141,5 @@ fn explain(screen: &mut Screen, server: &Server, seen: &Seen) {
             ""
         }
     ));
-    screen.say("By hand: examples/readers/naive_reader.py");
+    screen.quiet("By hand: examples/readers/naive_reader.py");
 }

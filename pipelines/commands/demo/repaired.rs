@@ -173,5 +173,5 @@ fn explain(screen: &mut Screen, server: &Server, arrived: &Sequence, gap: Durati
         super::table::grouped(arrived.verified),
         gap.as_secs_f64(),
     ));
-    screen.say("By hand: examples/readers/repaired_reader.py, with examples/readers/slow_consumer.py");
+    screen.quiet("By hand: examples/readers/repaired_reader.py, with examples/readers/slow_consumer.py");
 }

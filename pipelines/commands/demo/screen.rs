@@ -44,6 +44,11 @@ impl Screen {
         self.write(&format!("{text}\n"));
     }
 
+    pub(super) fn quiet(&mut self, text: &str) {
+        let text = self.painted(QUIET, text);
+        self.write(&format!("{text}\n"));
+    }
+
     pub(super) fn good(&mut self, text: &str) {
         let text = self.painted(GOOD, text);
         self.write(&format!("{text}\n"));

@@ -138,10 +138,9 @@ mod tests {
             message::write(number, &mut one);
             stream.extend_from_slice(&one);
         }
-        for at in 0..stream.len() {
+        for piece_bytes in [1, 2, 11, 12, 4096, stream.len()] {
             let mut checker = Checker::default();
-            checker.feed(&stream[..at]);
-            checker.feed(&stream[at..]);
+            stream.chunks(piece_bytes).for_each(|piece| checker.feed(piece));
             assert_eq!(checker.sequence, after(&[1, 2, 3]));
         }
     }
