@@ -1,10 +1,40 @@
-//! `aqueduct demo`: the story, played on loopback.
+//! `aqueduct demo`: the story of a server that will not wait, played on loopback in three acts.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `script` | how long everything takes, how fast everything is |
+//! | `server` | the legacy server: `compiled` from C, or `threaded` in Rust where no compiler is |
+//! | `message`, `sequence` | what the server sends, and the check of what arrived |
+//! | `destination` | who gets the messages, and its moods |
+//! | `naive`, `repaired`, `pipeline` | the acts, with their readers |
+//! | `screen`, `table` | what the audience sees |
+//! | `interrupt` | Ctrl-C: a thread that tidies up and ends the process |
+
+mod destination;
+mod folder;
+mod interrupt;
+mod message;
+mod naive;
+mod pipeline;
+mod repaired;
+mod screen;
+mod script;
+mod sequence;
+mod server;
+mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Args;
 
+use crate::commands::{FAILED, LOST};
 use crate::framework::plugin::Registry;
+use folder::Folder;
+use screen::Screen;
+use script::Script;
+use server::Legacy;
+use table::Row;
 
 /// Play the story
 #[derive(Debug, Args)]
@@ -12,11 +42,70 @@ pub(crate) struct Demo {
     /// Leave config, logs and data behind to look at
     #[arg(long)]
     keep: bool,
+    /// Shorten every act, for tests
+    #[arg(long, hide = true)]
+    quick: bool,
 }
 
 impl Demo {
-    pub(crate) fn run(&self, _: &Registry) -> ExitCode {
-        eprintln!("not yet (keep = {})", self.keep);
-        ExitCode::FAILURE
+    pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
+        let mut screen = Screen::new();
+        match self.play(registry, &mut screen) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(LOST),
+            Err(error) => {
+                screen.end_line();
+                eprintln!("the demo cannot go on: {error}");
+                ExitCode::from(FAILED)
+            }
+        }
     }
+
+    /// Plays everything; true when the pipeline kept its promises.
+    fn play(&self, registry: &Registry, screen: &mut Screen) -> Result<bool, String> {
+        let script = if self.quick { Script::quick() } else { Script::full() };
+        let folder = Folder::new(self.keep)?;
+        interrupt::watch(&folder)?;
+        let began = Instant::now();
+        introduce(screen, &script);
+        let legacy = Legacy::prepare(folder.path())?;
+        screen.say(&legacy.description());
+
+        let rows = [
+            naive::play(screen, &script, &legacy)?,
+            repaired::play(screen, &script, &legacy)?,
+            pipeline::play(screen, &script, &legacy, &folder, registry)?,
+        ];
+        let [_, _, last] = &rows;
+        conclude(screen, &rows, last, began);
+        if self.keep {
+            screen.say(&folder.description());
+        }
+        Ok(last.is_clean())
+    }
+}
+
+fn introduce(screen: &mut Screen, script: &Script) {
+    screen.title("Aqueduct: the story in three acts, on this machine only");
+    screen.say(&format!(
+        "A legacy server pushes {} of numbered messages per second to whoever connects. It does not wait: when\n\
+         send() answers EAGAIN, because the reader has let all buffers fill up, it closes the connection, and what\n\
+         it had to say is gone. Nobody may change this server. Who can read from it without losing anything?",
+        crate::words::bytes(script.rate)
+    ));
+}
+
+fn conclude(screen: &mut Screen, rows: &[Row], last: &Row, began: Instant) {
+    screen.title("What became of the messages");
+    screen.table(&table::render(rows));
+    screen.say(
+        "+ and everything the server had to say from then on, until somebody connected again.\n\
+         Gap: the longest time that received bytes lay in the socket before they were read.",
+    );
+    if last.is_clean() {
+        screen.good("Nothing was lost, nothing came twice, everything came in order.");
+    } else {
+        screen.bad("The pipeline did not keep its promise. Please report this, with what `demo --keep` leaves.");
+    }
+    screen.say(&format!("Played in {:.0} s.", began.elapsed().as_secs_f64()));
 }
