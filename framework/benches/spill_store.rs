@@ -198,7 +198,9 @@ fn main() -> Result<(), Failed> {
         println!("{seconds} {}", peak_memory_mib());
         std::io::stdout().flush()?;
         // As after kill -9: nothing is closed.
-        Command::new("kill").args(["-9", &std::process::id().to_string()]).status()?;
+        Command::new("kill")
+            .args(["-9", &std::process::id().to_string()])
+            .status()?;
         return Ok(());
     }
     let gigabytes = arguments.iter().find_map(|text| text.parse().ok()).unwrap_or(2.0);

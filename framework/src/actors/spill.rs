@@ -162,7 +162,7 @@ impl Spill {
             self.holding.push(held);
         }
         self.advance_ending();
-        while let Some(effect) = self.fifo.next(self.outlet.may_send(), now) {
+        while let Some(effect) = self.fifo.next(self.outlet.may_send()) {
             self.carry_out(effect);
         }
         if self.fifo.may_accept() {
@@ -230,7 +230,7 @@ impl Spill {
     fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {
         match event {
             StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
-            StorageEvent::ReadDone { batches, next, .. } => self.fifo.read_done(batches, next),
+            StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
             StorageEvent::Failed { what, error } => {
@@ -238,11 +238,14 @@ impl Spill {
                 match what {
                     Failure::Write => self.fifo.write_failed(now_ns()),
                     Failure::Read => self.fifo.read_failed(now_ns()),
-                    // The cursor lags: a restart repeats frames, none is lost. The next one covers it.
-                    Failure::Cursor => {}
+                    Failure::Cursor => self.fifo.cursor_failed(),
+                    Failure::Drop => self.fifo.drop_failed(),
                 }
             }
-            StorageEvent::Closed => {
+            StorageEvent::Closed { error } => {
+                if let Some(error) = error {
+                    self.report.failed(&error);
+                }
                 self.end(Outcome::Finished);
                 ctx.stop();
             }

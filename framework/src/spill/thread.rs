@@ -96,7 +96,7 @@ pub enum Failure {
     Read,
     /// The cursor could not be made durable: it lags, and is tried again later.
     Cursor,
-    /// A segment could not be deleted: call `Fifo::oldest_dropped(None, ..)`.
+    /// A segment could not be deleted: call `Fifo::drop_failed`.
     Drop,
 }
 

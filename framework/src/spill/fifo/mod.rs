@@ -223,6 +223,11 @@ impl Fifo {
         }
     }
 
+    /// A segment could not be deleted: it is tried again when something else has changed.
+    pub fn drop_failed(&mut self) {
+        self.dropping = Dropping::Nothing;
+    }
+
     /// A batch that was handed down has settled.
     pub fn settled(&mut self, settled: Settled) {
         if let Some(range) = self.flight.settle(settled) {

@@ -149,7 +149,7 @@ pub(crate) fn slice(batch: &Batch, from: usize, to: usize) -> Batch {
     part.ends = Arc::new(batch.ends[from..to].iter().map(|at| at - start as u32).collect());
     part.pinned = part.payload.len() + part.ends.capacity() * size_of::<u32>();
     part.numbers = batch.numbers.empty();
-    batch.numbers.copy_range(from, to, &mut part.numbers);
+    batch.numbers.cursor().copy_range(from, to, &mut part.numbers);
     part.attributes = batch.attributes.batch_only();
     for own in batch.attributes.frame_attributes() {
         if (from..to).contains(&(own.frame as usize)) {
