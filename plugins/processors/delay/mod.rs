@@ -12,9 +12,9 @@ use aqueduct_framework::units::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// At least one of `per_frame` and `per_batch` is set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)] // The doc comment of an option is its help; the table itself needs none.
 pub struct Config {
     /// How long it takes over each frame.
     #[serde(default)]

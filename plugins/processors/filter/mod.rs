@@ -38,7 +38,7 @@ enum Mode {
 }
 
 enum Pattern {
-    Text(Finder<'static>),
+    Text(Box<Finder<'static>>),
     Regex(Regex),
 }
 
@@ -62,7 +62,7 @@ impl Processor for Filter {
                     "`contains` is empty, so every frame contains it; give it a text",
                 ));
             }
-            (Some(text), None) => Pattern::Text(Finder::new(&text).into_owned()),
+            (Some(text), None) => Pattern::Text(Box::new(Finder::new(&text).into_owned())),
             (None, Some(pattern)) => Pattern::Regex(Regex::new(&pattern).map_err(|error| {
                 Error::fatal(format!("`matches` = {pattern:?} is no regular expression")).because(error)
             })?),

@@ -12,9 +12,9 @@ use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// What is replaced, and by what.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs)] // The doc comment of an option is its help; the table itself needs none.
 pub struct Config {
     /// The regular expression to look for in each frame (syntax of the Rust crate `regex`).
     matches: String,

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tally::{Tally, TallyMeters};
 
 /// Missing ranges remembered unless the config says otherwise; each takes about 40 bytes.
-const REMEMBER: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+const REMEMBER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
 /// Either `pattern` or `field` and `separator`.
 #[derive(Debug, Deserialize, JsonSchema)]
