@@ -62,7 +62,7 @@ impl Storage {
         if let Some(writer) = self.writer.as_ref().filter(|writer| writer.first() == first) {
             return writer.read(from, to, bytes);
         }
-        if !self.reader.as_ref().is_some_and(|(open, _)| *open == first) {
+        if self.reader.as_ref().is_none_or(|(open, _)| *open != first) {
             if let Some((_, reader)) = self.reader.take() {
                 reader.close();
             }
