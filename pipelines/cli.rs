@@ -11,11 +11,18 @@ use crate::framework::plugin::Registry;
 
 /// Drains sources that will not wait, keeps the overflow on disk in order, and delivers it later by itself.
 #[derive(Debug, Parser)]
-#[command(name = "aqueduct", version, arg_required_else_help = true)]
+#[command(name = "aqueduct", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes:
+  0  ended in order; every frame was delivered, rejected to where the flow says, or is safe in a store
+  1  the pipeline failed
+  2  the command line or a config is wrong; nothing was opened or created
+  3  frames were lost
+  4  ended by force: a second signal, or the shutdown deadline";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -86,6 +86,16 @@ impl Supervisor {
         for action in self.shutdown.deadline() {
             self.give(Some(action), ctx);
         }
+        // Only stores are left. One whose disk takes nothing must not keep the process for ever.
+        ctx.run_later(self.deadline, |supervisor, ctx| supervisor.force(ctx));
+    }
+
+    fn force(&mut self, ctx: &mut Context<Self>) {
+        if self.shutdown.stage() != Stage::Ended {
+            self.ending.forced = true;
+            let action = self.shutdown.force();
+            self.give(Some(action), ctx);
+        }
     }
 
     fn give(&mut self, action: Option<Action>, ctx: &mut Context<Self>) {
@@ -149,11 +159,7 @@ impl Handler<Wish> for Supervisor {
     fn handle(&mut self, wish: Wish, ctx: &mut Self::Context) {
         match wish {
             Wish::Shutdown => self.begin(ctx),
-            Wish::Force => {
-                self.ending.forced = true;
-                let action = self.shutdown.force();
-                self.give(Some(action), ctx);
-            }
+            Wish::Force => self.force(ctx),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `aqueduct run`: starts pipelines, shows them, and ends them in order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ pub(crate) struct Run {
     #[arg(long)]
     no_live: bool,
 }
+
+/// A plugin that works on one batch for this long is named by the watchdog.
+const HANG: Duration = Duration::from_secs(10);
 
 /// How often rates, pressures and live lines are renewed.
 const TICK: Duration = Duration::from_secs(1);
@@ -79,8 +82,9 @@ async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -
     let controls: Vec<_> = running.iter().map(|one| one.pipeline.control()).collect();
     let latest: Vec<_> = running.iter().map(|one| one.latest.clone()).collect();
     let views: Vec<_> = running.iter().map(|one| one.pipeline.view()).collect();
-    let watch = actix_rt::spawn(watch(views, latest, screen.clone()));
-    let signals = actix_rt::spawn(obey(controls));
+    let draining = Rc::new(Cell::new(false));
+    let watch = actix_rt::spawn(watch(views, latest, screen.clone(), draining.clone()));
+    let signals = actix_rt::spawn(obey(controls, draining));
     let mut code = 0;
     for one in running {
         code = worst(code, finish(one).await);
@@ -126,13 +130,23 @@ fn start(
 }
 
 /// Renews the status once a second, tells pressures that changed, and draws the live lines.
-async fn watch(views: Vec<View>, latest: Vec<Rc<RefCell<PipelineStatus>>>, screen: Option<Screen>) {
+async fn watch(
+    views: Vec<View>,
+    latest: Vec<Rc<RefCell<PipelineStatus>>>,
+    screen: Option<Screen>,
+    draining: Rc<Cell<bool>>,
+) {
     let mut samples: Vec<_> = views.iter().map(|_| Sample::default()).collect();
     loop {
         let mut lines = Vec::new();
         for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
             let status = sample.take(view);
-            tell_changes(&latest.borrow(), &status);
+            if draining.get() {
+                tell_drain(&status);
+            } else {
+                tell_changes(&latest.borrow(), &status);
+                tell_hangs(&latest.borrow(), &status);
+            }
             lines.extend(status.actors.iter().map(words::actor));
             *latest.borrow_mut() = status;
         }
@@ -169,8 +183,34 @@ fn tell_changes(before: &PipelineStatus, now: &PipelineStatus) {
     }
 }
 
+/// Progress of a drain that takes longer than a tick.
+fn tell_drain(status: &PipelineStatus) {
+    let in_flight: u64 = total(status, "in_flight_bytes");
+    let kept: u64 = total(status, "waiting_frames");
+    tracing::info!(pipeline = %status.pipeline, "still draining: {} in flight, {kept} frames in stores", words::bytes(in_flight as f64));
+}
+
+/// The watchdog: names a plugin that has been at one batch for too long, once per batch.
+fn tell_hangs(before: &PipelineStatus, now: &PipelineStatus) {
+    for (actor, old) in now.actors.iter().zip(&before.actors) {
+        for (gauge, since) in actor
+            .meters
+            .numbers
+            .iter()
+            .filter(|(name, _)| name.ends_with("busy_since_ns"))
+        {
+            let busy = |at: u64| *since != 0 && at.saturating_sub(*since) >= HANG.as_nanos() as u64;
+            let told = old.meters.numbers.get(gauge) == Some(since) && busy(before.at_ns);
+            if busy(now.at_ns) && !told {
+                let seconds = HANG.as_secs();
+                tracing::warn!(pipeline = %now.pipeline, "{} has been busy with one batch for {seconds} s: its plugin `{}` hangs or is slow", actor.name, actor.plugin);
+            }
+        }
+    }
+}
+
 /// The first SIGTERM or SIGINT drains, the second forces.
-async fn obey(controls: Vec<Control>) {
+async fn obey(controls: Vec<Control>, draining: Rc<Cell<bool>>) {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         tracing::error!("signals cannot be caught; only SIGKILL will end this process");
@@ -180,6 +220,7 @@ async fn obey(controls: Vec<Control>) {
     tracing::info!(
         "draining: sources stop, what is in flight finishes, stores keep the rest; a second signal forces the end"
     );
+    draining.set(true);
     controls.iter().for_each(Control::shut_down);
     next(&mut terminate, &mut interrupt).await;
     tracing::warn!("forced: ending now");

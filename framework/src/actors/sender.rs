@@ -27,6 +27,8 @@ pub struct SenderParts {
     pub framing: FramingSpec,
     /// Bytes that may wait for or be in it.
     pub window_bytes: usize,
+    /// How long it may go on delivering at shutdown; none: as long as the pipeline may.
+    pub drain_deadline: Option<std::time::Duration>,
     /// How long it waits between attempts.
     pub retry: RetryConfig,
     /// The edges that feed it.
@@ -77,6 +79,17 @@ impl Sender {
     }
 }
 
+impl Sender {
+    fn end(&self, outcome: Outcome, ctx: &mut Context<Self>) {
+        self.rejected.finish();
+        self.parts.supervisor.do_send(Ended {
+            actor: self.parts.context.actor.clone(),
+            outcome,
+        });
+        ctx.stop();
+    }
+}
+
 impl Actor for Sender {
     type Context = Context<Self>;
 
@@ -92,14 +105,11 @@ impl Actor for Sender {
         let guarded = AssertUnwindSafe(work).catch_unwind().map(|ended| {
             ended.unwrap_or_else(|panic| Outcome::Failed(format!("the sink panicked: {}", panic_text(&*panic))))
         });
-        ctx.spawn(guarded.into_actor(self).map(|outcome, sender, ctx| {
-            sender.rejected.finish();
-            sender.parts.supervisor.do_send(Ended {
-                actor: sender.parts.context.actor.clone(),
-                outcome,
-            });
-            ctx.stop();
-        }));
+        ctx.spawn(
+            guarded
+                .into_actor(self)
+                .map(|outcome, sender, ctx| sender.end(outcome, ctx)),
+        );
     }
 }
 
@@ -127,6 +137,12 @@ impl Handler<Order> for Sender {
             Order::Drain => {
                 self.drain.wanted.set(true);
                 self.drain.told.notify_one();
+                if let Some(deadline) = self.parts.drain_deadline {
+                    ctx.run_later(deadline, |sender, ctx| {
+                        tracing::warn!(actor = %sender.parts.context.actor, "drain_deadline reached: what is left counts as dropped");
+                        sender.end(Outcome::Finished, ctx);
+                    });
+                }
             }
             Order::Terminate => {
                 self.rejected.finish();

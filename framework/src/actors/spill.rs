@@ -321,9 +321,9 @@ impl Handler<Order> for Spill {
             (Order::Drain, Ending::Draining) => self.persist(),
             (Order::Drain, _) => {}
             (Order::Terminate, _) => {
-                self.thread.send(StorageCommand::Close);
+                // What is in memory only is lost, and counted; what was committed stays.
+                self.fifo.abandon();
                 ctx.stop();
-                return;
             }
         }
         self.pump();

@@ -55,8 +55,6 @@ pub enum Protocol {
     /// Protobuf over HTTP.
     #[default]
     Http,
-    /// gRPC.
-    Grpc,
 }
 
 /// How the log looks.

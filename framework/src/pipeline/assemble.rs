@@ -17,6 +17,7 @@ use crate::mailbox::{Arrival, Edge, EdgeMeters};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
 use crate::supervisor::{Started, Supervisor};
 use crate::telemetry::{Meters, Tracer};
+use crate::units::Period;
 
 /// What starting left behind.
 pub(super) struct Assembled {
@@ -178,6 +179,7 @@ impl Assembly<'_> {
             sink,
             framing: self.framing(actor)?,
             window_bytes: bytes(host.window_bytes.bytes()),
+            drain_deadline: host.drain_deadline.map(Period::duration),
             retry: host.retry.clone(),
             upstream: stage.upstream.clone(),
             rejected: self.outgoing(stage, REJECTED),

@@ -11,7 +11,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TARGET;
-use crate::config::{Protocol, TelemetryConfig};
+use crate::config::TelemetryConfig;
 use crate::error::{Error, Result};
 
 /// A running export. Dropping it sends what is queued, for at most the SDK's timeout of 5 s.
@@ -25,16 +25,11 @@ impl Export {
     /// Starts exporting to the configured collector; none without an endpoint.
     ///
     /// # Errors
-    /// When the endpoint is no URL, or asks for a protocol this build does not speak.
+    /// When the endpoint is no URL.
     pub fn start(config: &TelemetryConfig) -> Result<Option<Self>> {
         let Some(endpoint) = &config.endpoint else {
             return Ok(None);
         };
-        if config.protocol == Protocol::Grpc {
-            return Err(Error::fatal(
-                "[telemetry] protocol = \"grpc\" is not built in yet; use \"http\"",
-            ));
-        }
         let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let exporter = SpanExporter::builder().with_http().with_endpoint(&endpoint).build();
         let exporter =

@@ -55,6 +55,12 @@ impl Runner {
         })
     }
 
+    /// The same, seen by the watchdog as one of several.
+    pub(crate) fn of_worker(mut self, worker: usize) -> Self {
+        self.busy_since_ns = self.context.gauge(&format!("worker_{worker}_busy_since_ns"));
+        self
+    }
+
     pub(crate) fn tick_every(&self) -> Option<Duration> {
         self.plugin.tick_every()
     }

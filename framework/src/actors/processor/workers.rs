@@ -192,7 +192,7 @@ impl Actor for Worker {
                 });
             };
             let mut runner = match Runner::new(&parts.plugin, &parts.context, &parts.tracer) {
-                Ok(runner) => runner,
+                Ok(runner) => runner.of_worker(worker),
                 Err(error) => return done(0, 0, Err(error)),
             };
             loop {
