@@ -20,6 +20,12 @@ const LINES: u64 = 2_600;
 
 type Failed = Box<dyn std::error::Error>;
 
+/// 8 MiB, or what the variable COMMIT_MIB says.
+fn commit_bytes() -> u64 {
+    let mib = std::env::var("COMMIT_MIB").ok().and_then(|mib| mib.parse().ok());
+    mib.unwrap_or(8) << 20
+}
+
 struct Driver {
     fifo: Fifo,
     thread: SpillThread,
@@ -32,6 +38,7 @@ impl Driver {
     fn open(folder: &Path, deliver: bool) -> Result<Self, Failed> {
         let options = SpillOptions {
             persist: Persist::Always,
+            commit_bytes: commit_bytes(),
             ..SpillOptions::new(folder)
         };
         let (report, events) = channel();
@@ -161,7 +168,7 @@ fn append_and_sync(folder: &Path, batches: u64) -> Result<f64, Failed> {
     for _ in 0..batches {
         file.write_all(&payload)?;
         gathered += payload.len();
-        if gathered >= 16 << 20 {
+        if gathered >= commit_bytes() as usize {
             file.sync_data()?;
             gathered = 0;
         }

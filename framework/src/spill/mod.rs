@@ -33,6 +33,8 @@ mod segment;
 mod storage;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod thread;
 
 pub use error::SpillError;

@@ -17,8 +17,14 @@ const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records")
 /// What is committed together with the records.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const META_TAIL: &str = "tail";
-/// redb keeps what a transaction wrote, then what was read, in here.
-const WRITE_CACHE_BYTES: usize = 16 << 20;
+/// redb keeps up to half of its cache for what a transaction wrote. Pages beyond that it writes early, reads back for their checksums
+/// and writes again at the commit (measured: 1.5 times the bytes), so a whole commit must fit.
+fn write_cache_bytes(commit_bytes: u64) -> usize {
+    (2 * commit_bytes + WRITE_CACHE_SPARE_BYTES) as usize
+}
+
+/// The largest record, inner pages and redb's own tables come on top of what a commit gathers.
+const WRITE_CACHE_SPARE_BYTES: u64 = 2 << 20;
 /// Records are read once, in order: a cache only holds the tree's inner pages.
 const READ_CACHE_BYTES: usize = 1 << 20;
 
@@ -47,7 +53,7 @@ impl std::fmt::Debug for Reader {
 
 impl Writer {
     /// A new segment for frames from `first` on. It gets its name with its first commit, so one that never had any is known for it.
-    pub(super) fn create(folder: &Folder, first: u64) -> Result<Self, SpillError> {
+    pub(super) fn create(folder: &Folder, first: u64, commit_bytes: u64) -> Result<Self, SpillError> {
         let name = folder.segment(first);
         let path = name.with_extension("redb.new");
         match fs::remove_file(&path) {
@@ -57,7 +63,8 @@ impl Writer {
             _ => {}
         }
         let database = contain("create", &path, || {
-            Ok(Builder::new().set_cache_size(WRITE_CACHE_BYTES).create(&path)?)
+            let cache_bytes = write_cache_bytes(commit_bytes);
+            Ok(Builder::new().set_cache_size(cache_bytes).create(&path)?)
         })?;
         Ok(Self {
             database: Some(database),

@@ -124,10 +124,13 @@ impl Fifo {
         let empty = self.flight.unsettled(self.memory.tail()) == 0;
         let stored = self.ending.persist && self.memory.is_durable(self.committed);
         let asked = (self.ending.when_empty && empty) || stored;
-        let lags = self.cursor.persisted < self.committed.min(self.flight.settled());
-        let cursor_done = !self.cursor.under_way && (!lags || self.cursor.failed);
-        if self.ending.finished || !asked || !self.flight.is_empty() || !cursor_done {
+        if self.ending.finished || !asked || !self.flight.is_empty() || self.cursor.under_way {
             return None;
+        }
+        // A cursor that cannot be made durable only lags: it does not hold up the end.
+        self.cursor.due = !self.cursor.failed;
+        if let Some(cursor) = self.persist_cursor() {
+            return Some(cursor);
         }
         self.ending.finished = true;
         Some(Effect::Finished)

@@ -194,7 +194,7 @@ impl Storage {
     fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(Writer::create(&self.folder, position)?),
+            none => none.insert(Writer::create(&self.folder, position, self.commit_bytes)?),
         };
         self.packer
             .push(position, batch, &mut |key, value| writer.insert(key, value))?;
