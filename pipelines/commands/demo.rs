@@ -65,10 +65,10 @@ impl Demo {
     fn play(&self, registry: &Registry, screen: &mut Screen) -> Result<bool, String> {
         let script = if self.quick { Script::quick() } else { Script::full() };
         let folder = Folder::new(self.keep)?;
-        interrupt::watch(&folder)?;
         let began = Instant::now();
         introduce(screen, &script);
         let legacy = Legacy::prepare(folder.path())?;
+        interrupt::watch(&folder, legacy.process())?;
         screen.say(&legacy.description());
 
         let rows = [

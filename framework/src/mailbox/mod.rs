@@ -16,7 +16,7 @@ pub use outlet::Outlet;
 
 use crate::batch::{Batch, LEAST_COST_BYTES};
 use crate::demand::Grant;
-use crate::telemetry::{Counter, Gauge};
+use crate::telemetry::{Counter, Gauge, now_ns};
 
 /// Room in a mailbox for messages that are not batches: grants, joins, stops, settlements.
 pub const CONTROL_SLOTS: usize = 256;
@@ -68,4 +68,15 @@ pub struct EdgeMeters {
     pub waiting_since_ns: Gauge,
     /// All such waits together, in nanoseconds.
     pub waited_ns: Counter,
+}
+
+impl EdgeMeters {
+    /// Adds the wait that is under way, if one is, to the waits that are over.
+    fn end_wait(&self) {
+        let since = self.waiting_since_ns.get();
+        if since != 0 {
+            self.waited_ns.add(now_ns().saturating_sub(since));
+            self.waiting_since_ns.set(0);
+        }
+    }
 }

@@ -72,9 +72,8 @@ impl Outlet {
             let since = edge.meters.waiting_since_ns.get();
             if waiting && !ledger.may_send() && since == 0 {
                 edge.meters.waiting_since_ns.set(now_ns());
-            } else if !waiting && since != 0 {
-                edge.meters.waited_ns.add(now_ns().saturating_sub(since));
-                edge.meters.waiting_since_ns.set(0);
+            } else if !waiting {
+                edge.meters.end_wait();
             }
         }
     }
@@ -133,6 +132,8 @@ impl Drop for Wait<'_> {
 
 impl OutEdge {
     fn send(&mut self, batch: Batch) {
+        // Whoever sends has stopped waiting, though it may wait again at once: a slow edge is not a blocked one.
+        self.edge.meters.end_wait();
         self.ledger.spend(batch.cost());
         self.edge.meters.frames.add(batch.len() as u64);
         self.edge.meters.bytes.add(batch.payload.len() as u64);

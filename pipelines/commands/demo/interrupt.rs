@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::folder::Folder;
+use super::server::Process;
 
 /// The exit code of a program that ended on SIGINT, as shells report it (128 + 2).
 const INTERRUPTED: i32 = 130;
 
-/// Starts the thread. The server's process ends by itself: it gets SIGPIPE when it tells how the connection closed.
-pub(super) fn watch(folder: &Folder) -> Result<(), String> {
+/// Starts the thread.
+pub(super) fn watch(folder: &Folder, server: Process) -> Result<(), String> {
     let doomed = folder.is_temporary().then(|| folder.path().to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime for signals: {error}"))?;
@@ -18,6 +19,7 @@ pub(super) fn watch(folder: &Folder) -> Result<(), String> {
         if runtime.block_on(interrupted()).is_err() {
             return;
         }
+        server.end();
         if let Some(path) = doomed {
             // What cannot be removed now lies in the system's folder for temporary files, which is cleaned anyway.
             let _ = std::fs::remove_dir_all(path);

@@ -107,7 +107,7 @@ fn watch(screen: &mut Screen, glance: &TcpStream, server: &mut Server, finished:
         let state = match &server.closed {
             None => "working".to_owned(),
             Some(closed) => format!(
-                "working; the server has closed after {:.1} s, and the reader does not know",
+                "the server closed after {:.1} s; the reader works on and does not know",
                 closed.seconds
             ),
         };

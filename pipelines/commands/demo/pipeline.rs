@@ -93,13 +93,13 @@ fn flow(
 
 fn explain(screen: &mut Screen, row: &Row, status: &PipelineStatus) {
     screen.say(&format!(
-        "Closes by the server: {}. At the peak {} messages waited in `drain`, {} on disk; the source never had to\n\
-         wait for them, and its longest gap was {:.1} ms. The destination checked every byte of {} messages:\n\
-         lost {}, twice {}, out of order {}.",
+        "Closes by the server: {}. The reading never waited: the longest that bytes lay in the socket was {:.0} ms.\n\
+         At the peak {} messages waited in `drain`, with {} on disk. Whatever the destination did, it got all in\n\
+         order, by itself: {} messages checked byte by byte, {} lost, {} twice, {} out of order.",
         row.closes,
+        (row.gap.as_secs_f64() * 1e3).ceil(),
         grouped(number(status, "drain", "peak_frames")),
         bytes(number(status, "drain", "peak_disk_bytes") as f64),
-        row.gap.as_secs_f64() * 1e3,
         grouped(row.arrived.verified),
         row.lost(),
         row.arrived.duplicates,

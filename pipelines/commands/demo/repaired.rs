@@ -23,6 +23,9 @@ const READ_BYTES: usize = 256 << 10;
 /// How often the live line is renewed.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// A reader that has not read for this long is held up.
+const NOTABLE: Duration = Duration::from_millis(150);
+
 /// What the reader shows while it runs.
 #[derive(Default)]
 struct Shown {
@@ -138,6 +141,7 @@ fn watch(
                 "destination stalls; the server has closed after {:.1} s",
                 closed.seconds
             ),
+            (Mood::Stalled, None) if unread < NOTABLE => "destination stalls; its buffers still take".to_owned(),
             (Mood::Stalled, None) => {
                 format!(
                     "destination stalls; the reader waits for it, no read for {:.1} s",

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+pub(super) use compiled::Process;
+
 /// What a server tells, as `legacy_server.c` prints it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -60,8 +62,8 @@ pub(super) struct Orders {
 
 /// A server ready to be started.
 pub(super) enum Legacy {
-    /// The C program.
-    Compiled(PathBuf),
+    /// The C program, and its process while one runs.
+    Compiled(PathBuf, Process),
     /// The same in Rust, and why.
     Threaded(String),
 }
@@ -71,13 +73,24 @@ impl Legacy {
     pub(super) fn prepare(folder: &Path) -> Result<Self, String> {
         let source = folder.join("legacy_server.c");
         std::fs::write(&source, compiled::SOURCE).map_err(|error| format!("{}: {error}", source.display()))?;
-        Ok(compiled::compile(&source).map_or_else(Self::Threaded, Self::Compiled))
+        Ok(match compiled::compile(&source) {
+            Ok(program) => Self::Compiled(program, Process::default()),
+            Err(why) => Self::Threaded(why),
+        })
+    }
+
+    /// What must be ended when the demo is interrupted.
+    pub(super) fn process(&self) -> Process {
+        match self {
+            Self::Compiled(_, process) => process.clone(),
+            Self::Threaded(_) => Process::default(),
+        }
     }
 
     /// For the audience.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Compiled(_) => {
+            Self::Compiled(..) => {
                 "The server is examples/c_server/legacy_server.c, compiled with cc just now.".to_owned()
             }
             Self::Threaded(why) => format!(
@@ -89,7 +102,7 @@ impl Legacy {
     /// Starts it on a free port of 127.0.0.1.
     pub(super) fn start(&self, orders: Orders) -> Result<Server, String> {
         match self {
-            Self::Compiled(program) => compiled::start(program, orders),
+            Self::Compiled(program, process) => compiled::start(program, process, orders),
             Self::Threaded(_) => threaded::start(orders),
         }
     }

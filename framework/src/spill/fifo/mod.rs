@@ -309,7 +309,7 @@ impl Fifo {
     }
 
     fn mode(&self) -> Mode {
-        if self.ending.stopped {
+        if self.ending.stopped || self.ending.finished {
             Mode::Draining
         } else if self.is_full() || !self.may_accept() {
             Mode::Blocked

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Event, Orders, Server};
 
@@ -40,18 +41,35 @@ pub(super) fn compile(source: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// A process that is killed when this is dropped.
-struct Killed(Child);
+/// The server's process, if one runs. Clones share it.
+#[derive(Clone, Default)]
+pub(in crate::commands::demo) struct Process(Arc<Mutex<Option<Child>>>);
 
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself already, which is just as well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+impl Process {
+    /// Ends it, if it runs.
+    pub(in crate::commands::demo) fn end(&self) {
+        if let Some(mut child) = self.lock().take() {
+            // It may have ended by itself already, which is just as well.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Child>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(super) fn start(program: &Path, orders: Orders) -> Result<Server, String> {
+/// Ends the process when dropped.
+struct Ended(Process);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+pub(super) fn start(program: &Path, process: &Process, orders: Orders) -> Result<Server, String> {
     let mut command = Command::new(program);
     command.arg("--rate").arg(format!("{:.0}", orders.rate));
     command
@@ -61,14 +79,12 @@ pub(super) fn start(program: &Path, orders: Orders) -> Result<Server, String> {
     if orders.one_client {
         command.arg("--exit-after-close");
     }
-    let mut child = Killed(
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{} does not start: {error}", program.display()))?,
-    );
-    let out = child.0.stdout.take().ok_or("the server has no standard output")?;
+    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| format!("{} does not start: {error}", program.display()))?;
+    let out = child.stdout.take();
+    process.lock().replace(child);
+    let ended = Ended(process.clone());
+    let out = out.ok_or("the server has no standard output")?;
     let mut out = BufReader::new(out);
     let mut first = String::new();
     let heard = out.read_line(&mut first).map_err(|error| error.to_string());
@@ -80,7 +96,7 @@ pub(super) fn start(program: &Path, orders: Orders) -> Result<Server, String> {
     })?;
     let (sender, events) = mpsc::channel();
     std::thread::spawn(move || pass_on(out, &sender));
-    Ok(Server::new(port, events, child))
+    Ok(Server::new(port, events, ended))
 }
 
 /// Passes events on until the process ends.
