@@ -1,0 +1,185 @@
+//! `cargo bench --bench spill`: the spill store with every batch committed, beside a C program that appends and syncs.
+//!
+//! Options behind `--`: `--rounds`, `--gigabytes` of each. The disk is the one Cargo's target folder lies on. A round: the C program appends;
+//! Aqueduct takes the same bytes while its destination is absent; it is killed, reopens the store, the destination
+//! comes back and gets every line in order.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Instant;
+
+use support::aqueduct::Aqueduct;
+use support::figures::{Figures, Series, targets};
+use support::options::Options;
+use support::programs::Programs;
+use support::{LINE_BYTES, Outcome, lines, machine};
+
+/// Bytes of one commit, in C as in the store.
+const COMMIT_BYTES: &str = "16777216";
+
+/// What the store may keep in memory; its peak is measured above this.
+const MEMORY_MIB: u32 = 8;
+
+fn main() -> Outcome<()> {
+    let Some(options) = Options::read(&[("rounds", 2.0), ("gigabytes", 2.0)])? else {
+        println!("spill: measured by `cargo bench --bench spill` only");
+        return Ok(());
+    };
+    let programs = Programs::build()?;
+    let count = (options.get("gigabytes").max(0.001) * 1e9) as u64 / LINE_BYTES;
+    println!("{}", machine::describe());
+    let mut rounds = Vec::new();
+    for number in 1..=options.count("rounds").max(1) {
+        let round = Round::measure(&programs, count)?;
+        println!("spill, round {number}: {round:?}");
+        rounds.push(round);
+    }
+    figures(&rounds).print();
+    Ok(())
+}
+
+/// What one round showed. Speeds in MB/s.
+#[derive(Debug)]
+struct Round {
+    append: f64,
+    into: f64,
+    out_of: f64,
+    start_ms: f64,
+    reopen_ms: f64,
+    disk_bytes_per_line: f64,
+    peak_mib: f64,
+}
+
+fn figures(rounds: &[Round]) -> Figures {
+    let series = |figure: fn(&Round) -> f64| Series::new(rounds.iter().map(figure));
+    let mut figures = Figures::default();
+    figures.promised(&targets::SPILL, &series(|round| round.into / round.append));
+    figures.promised(&targets::REOPEN, &series(|round| round.reopen_ms - round.start_ms));
+    figures.promised(
+        &targets::MEMORY,
+        &series(|round| round.peak_mib - f64::from(MEMORY_MIB)),
+    );
+    figures.promised(&targets::LINES_IN, &series(|round| round.into / LINE_BYTES as f64));
+    figures.promised(&targets::LINES_OUT, &series(|round| round.out_of / LINE_BYTES as f64));
+    figures.promised(&targets::DISK, &series(|round| round.disk_bytes_per_line));
+    figures.seen("append + fdatasync in C", "MB/s", &series(|round| round.append));
+    figures.seen("into the store", "MB/s", &series(|round| round.into));
+    figures.seen("out of the store", "MB/s", &series(|round| round.out_of));
+    figures.seen("start with an empty store", "ms", &series(|round| round.start_ms));
+    figures.seen("start after kill -9", "ms", &series(|round| round.reopen_ms));
+    figures
+}
+
+impl Round {
+    fn measure(programs: &Programs, count: u64) -> Outcome<Self> {
+        let bytes = count * LINE_BYTES;
+        // Not in /tmp, which may be memory.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let append = append(programs, folder.path(), bytes)?;
+        let destination = Destination::reserve()?;
+        let pipeline = pipeline(&destination.port);
+        let began = Instant::now();
+        let aqueduct = Aqueduct::start(folder.path(), &pipeline)?;
+        let port = aqueduct.port()?;
+        let start_ms = began.elapsed().as_secs_f64() * 1e3;
+        let began = Instant::now();
+        lines::write(&port, count)?;
+        let into = bytes as f64 / 1e6 / began.elapsed().as_secs_f64();
+        // Settled at the source means committed; what a kill would lose must not be missed afterwards.
+        aqueduct.reaches("origin", "settled", count)?;
+        let peak_mib = aqueduct.usage()?.peak_bytes / f64::from(1 << 20);
+        aqueduct.kill()?;
+        let disk_bytes_per_line = allocated(&folder.path().join("store"))? / count as f64;
+        let began = Instant::now();
+        let aqueduct = Aqueduct::start(folder.path(), &pipeline)?;
+        aqueduct.port()?;
+        let reopen_ms = began.elapsed().as_secs_f64() * 1e3;
+        let checked = lines::check(&mut destination.listen()?, count)?;
+        aqueduct.end()?;
+        Ok(Self {
+            append,
+            into,
+            out_of: bytes as f64 / 1e6 / checked.seconds,
+            start_ms,
+            reopen_ms,
+            disk_bytes_per_line,
+            peak_mib,
+        })
+    }
+}
+
+/// MB/s.
+fn append(programs: &Programs, folder: &Path, bytes: u64) -> Outcome<f64> {
+    let file = folder.join("appended").display().to_string();
+    let report = programs.run(
+        "append",
+        &[
+            "--file",
+            &file,
+            "--bytes",
+            &bytes.to_string(),
+            "--commit-bytes",
+            COMMIT_BYTES,
+        ],
+    )?;
+    report.number("megabytes_per_second")
+}
+
+/// A port that nobody listens on for now.
+struct Destination {
+    port: String,
+}
+
+impl Destination {
+    fn reserve() -> Outcome<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        Ok(Self { port })
+    }
+
+    /// The destination comes back, and waits until it is connected to.
+    fn listen(&self) -> Outcome<std::net::TcpStream> {
+        Ok(TcpListener::bind(format!("127.0.0.1:{}", self.port))?.accept()?.0)
+    }
+}
+
+/// Bytes of the blocks allocated to a folder's files.
+fn allocated(folder: &Path) -> Outcome<f64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut blocks = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        blocks += if entry.file_type()?.is_dir() {
+            allocated(&entry.path())? as u64 / 512
+        } else {
+            entry.metadata()?.blocks()
+        };
+    }
+    Ok(blocks as f64 * 512.0)
+}
+
+fn pipeline(destination: &str) -> String {
+    format!(
+        r#"
+flow = ["origin -> drain -> network"]
+
+[sources.origin]
+type = "tcp_server"
+listen = "127.0.0.1:0"
+
+[spills.drain]
+directory = "store"
+persist = "always"
+memory_bytes = "{MEMORY_MIB} MiB"
+commit_bytes = {COMMIT_BYTES}
+max_bytes = "64 GiB"
+
+[sinks.network]
+type = "tcp_client"
+address = "127.0.0.1:{destination}"
+retry = {{ max = "100 ms" }}
+"#
+    )
+}
