@@ -235,9 +235,9 @@ const fn segment_bytes() -> ByteSize {
 }
 
 const fn commit_bytes() -> ByteSize {
-    ByteSize::mib(16)
+    ByteSize::mib(8)
 }
 
 const fn in_flight_bytes() -> ByteSize {
-    ByteSize::mib(8)
+    ByteSize::mib(4)
 }
