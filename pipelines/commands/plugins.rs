@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::commands::WRONG;
-use crate::framework::config::Role;
+use crate::framework::config::{Role, host_schema};
+use crate::framework::framing;
 use crate::framework::plugin::{About, Registry};
 
 /// List plugins or tell about one
@@ -27,9 +28,19 @@ impl Plugins {
                     println!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
                 }
             }
-            println!("\n`aqueduct plugins NAME` tells its options, with types, defaults and a sample.");
+            println!(
+                "spills:\n  {:<14} Keeps frames, in memory first, then on disk, until they can be taken.",
+                "spill"
+            );
+            println!("framings:\n  {}", framing::BUILT_IN.join(", "));
+            println!(
+                "\n`aqueduct plugins NAME` (also `spill`, `framing`) tells its options, with types, defaults and a sample."
+            );
             return ExitCode::SUCCESS;
         };
+        if tell_built_in(name) {
+            return ExitCode::SUCCESS;
+        }
         let all = ROLES.into_iter().flat_map(|role| registry.all(role));
         let found: Vec<_> = all.filter(|about| about.info.name == *name).collect();
         if found.is_empty() {
@@ -58,24 +69,13 @@ fn tell(about: &About) {
     if let Some(text) = info.schema["description"].as_str() {
         println!("  {}", text.replace('\n', "\n  "));
     }
-    let required: Vec<_> = info.schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
     println!("\n  options:");
-    for (key, option) in info.schema["properties"].as_object().into_iter().flatten() {
-        let default = match &option["default"] {
-            _ if required.contains(&key.as_str()) => "required".to_owned(),
-            Value::Null => "unset by default".to_owned(),
-            value => format!("default {value}"),
-        };
-        println!("    {key}: {}, {default}", kind(&info.schema, option));
-        for line in option["description"].as_str().unwrap_or("").lines() {
-            println!("        {line}");
-        }
+    options(&info.schema);
+    println!("\n  options of every {}:", info.role);
+    if info.role != Role::Processor {
+        println!("    framing: table, see `aqueduct plugins framing`");
     }
+    options(&host_schema(info.role));
     if !info.outputs.is_empty() {
         println!(
             "\n  outputs besides the main one: {}, rejected",
@@ -83,11 +83,55 @@ fn tell(about: &About) {
         );
     }
     if !about.sample.is_empty() {
-        println!("\n  sample:\n    [{}.my_{}]", info.role.table(), info.name);
+        println!("\n  sample:");
+        if !about.sample.contains(&format!("[{}.", info.role.table())) {
+            println!("    [{}.my_{}]", info.role.table(), info.name);
+        }
         for line in about.sample.trim_end().lines() {
             println!("    {line}");
         }
     }
+}
+
+fn options(schema: &Value) {
+    let required: Vec<_> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for (key, option) in schema["properties"].as_object().into_iter().flatten() {
+        let default = match &option["default"] {
+            _ if required.contains(&key.as_str()) => "required".to_owned(),
+            Value::Null => "optional".to_owned(),
+            value => format!("default {value}"),
+        };
+        println!("    {key}: {}, {default}", kind(schema, option));
+        for line in option["description"].as_str().unwrap_or("").lines() {
+            println!("        {line}");
+        }
+    }
+}
+
+/// The built-in framings and the spill store are no plugins, but people look for them here.
+fn tell_built_in(name: &str) -> bool {
+    match name {
+        "spill" => {
+            println!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
+            options(&host_schema(Role::Spill));
+        }
+        "framing" => {
+            for (name, schema) in framing::schemas() {
+                println!("framing = {{ type = \"{name}\", ... }}");
+                options(&schema);
+                println!();
+            }
+            println!("delimited, length_delimited and framings of plugins also take:");
+            options(&framing::limits_schema());
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// The type of an option, in words.

@@ -36,6 +36,17 @@ impl HostConfig {
     }
 }
 
+/// The JSON schema of the framework's own keys for a role, besides `type` and `framing`.
+pub fn host_schema(role: super::Role) -> serde_json::Value {
+    let schema = match role {
+        super::Role::Source => schemars::schema_for!(SourceHost),
+        super::Role::Spill => schemars::schema_for!(SpillConfig),
+        super::Role::Processor => schemars::schema_for!(ProcessorHost),
+        super::Role::Sink => schemars::schema_for!(SinkHost),
+    };
+    schema.to_value()
+}
+
 /// The framework's keys in `[sources.NAME]`, besides `type` and `framing`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

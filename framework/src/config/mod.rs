@@ -32,7 +32,9 @@ mod words;
 
 pub use catalog::{Catalog, PluginInfo};
 pub use framing::FramingConfig;
-pub use host::{HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull};
+pub use host::{
+    HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull, host_schema,
+};
 pub use load::load;
 pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};

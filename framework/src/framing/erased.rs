@@ -89,3 +89,22 @@ pub fn build(name: &str, settings: Value) -> Result<Box<dyn DynFraming>> {
         ))),
     }
 }
+
+/// The options of every built-in framing, as JSON schemas by name.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        (Delimited::NAME, schema::<Delimited>()),
+        (Fixed::NAME, schema::<Fixed>()),
+        (LengthDelimited::NAME, schema::<LengthDelimited>()),
+        (Unframed::NAME, schema::<Unframed>()),
+    ]
+}
+
+/// The options that every framing with a maximum takes, as a JSON schema.
+pub fn limits_schema() -> Value {
+    schemars::schema_for!(super::Limits).to_value()
+}
+
+fn schema<F: Framing>() -> Value {
+    schemars::schema_for!(F::Config).to_value()
+}

@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 pub use cutter::{Counters, Cut, Cutter, LEAD_BYTES, Payload};
 pub use delimited::{Delimited, DelimitedConfig, LONGEST_DELIMITER_BYTES};
 pub use encode::{encode_batch, is_wire_form};
-pub use erased::{BUILT_IN, DynFraming, boxed, build};
+pub use erased::{BUILT_IN, DynFraming, boxed, build, limits_schema, schemas};
 pub use fixed::{Fixed, FixedConfig};
 pub use length::{Endian, LengthDelimited, LengthDelimitedConfig};
 pub use limits::{Limits, MOST_FRAME_BYTES, OnOversize};

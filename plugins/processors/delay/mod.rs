@@ -12,6 +12,8 @@ use aqueduct_framework::units::Period;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// Waits, as slow work would: for trials.
+///
 /// At least one of `per_frame` and `per_batch` is set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

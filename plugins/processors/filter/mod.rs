@@ -15,6 +15,8 @@ use serde::Deserialize;
 /// The output of the frames that are not kept. Where the flow does not use it, they are counted as `filtered`.
 const DROPPED: &str = "dropped";
 
+/// Keeps or drops the frames that contain a text or match a regular expression.
+///
 /// Exactly one of `contains` and `matches` is set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+/// Lets frames or bytes pass at a rate.
+///
 /// Exactly one of `frames_per_second` and `bytes_per_second` is set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -22,6 +22,8 @@ use tally::{Tally, TallyMeters};
 /// Missing ranges remembered unless the config says otherwise; each takes about 40 bytes.
 const REMEMBER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
+/// Checks the numbers in frames: gaps, duplicates, order.
+///
 /// Either `pattern` or `field` and `separator`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -22,6 +22,7 @@ use serde::Deserialize;
 
 use rotation::Rotation;
 
+/// Appends to a file, rotated by size or time.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {

@@ -12,6 +12,7 @@ use aqueduct_framework::plugin::{Context, Delivery, Placement, Sink};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// Writes to standard output.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {}

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::connection::{Connection, OnPeerFin};
 use crate::net::{Buffers, Dial};
 
+/// Connects out and writes; connects again, and resumes, after every failure.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {

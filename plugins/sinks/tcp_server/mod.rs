@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::connection::{Connection, OnPeerFin};
 use crate::net::{Buffers, Listen, pause_after};
 
+/// Listens for its one client; while none is there, frames wait upstream.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {

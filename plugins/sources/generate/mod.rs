@@ -29,6 +29,7 @@ const MOST_BACKLOG: Duration = Duration::from_secs(1);
 /// The pause between two portions of a rate.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Makes numbered frames, at a rate or as fast as they are taken: for trials.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {

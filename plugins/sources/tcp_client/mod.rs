@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use super::connection::{Connection, ReplyConfig, Settings};
 use crate::net::{Buffers, Dial};
 
+/// Connects out and reads; dials again after every end or reset.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {

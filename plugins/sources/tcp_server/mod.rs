@@ -19,6 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::connection::{Connection, ReplyConfig, Settings};
 use crate::net::{Buffers, Listen, pause_after};
 
+/// Listens, and reads from every client that connects.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
