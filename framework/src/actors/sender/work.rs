@@ -91,7 +91,10 @@ impl Work {
                 tokio::task::yield_now().await;
             }
         }
-        self.sink.close().await
+        if let Err(error) = self.sink.close().await {
+            tracing::warn!(actor = %self.parts.context.actor, "the end was not clean: {error}");
+        }
+        Ok(())
     }
 
     async fn next(&mut self) -> Next {
