@@ -6,6 +6,9 @@ use crate::spill::SpillError;
 use crate::spill::fifo::{Dropped, Mode, State};
 use crate::telemetry::{Counter, Gauge};
 
+/// The reason that is told upstream by the receipts.
+const ABANDONED: &str = "in memory when writing had to be given up";
+
 pub(super) struct Report {
     context: Context,
     spilling: Gauge,
@@ -86,17 +89,17 @@ impl Report {
                 now.unreadable - before.unreadable,
                 "unreadable on disk and set aside in quarantine",
             ),
-            (
-                now.abandoned - before.abandoned,
-                "in memory when writing had to be given up",
-            ),
+            (now.abandoned - before.abandoned, ABANDONED),
         ];
         for ((frames, reason), counter) in reasons.into_iter().zip(&self.losses) {
             if frames == 0 {
                 continue;
             }
             counter.add(frames);
-            self.context.meters.lost.add(frames);
+            // What was abandoned went back upstream as dropped: whoever cannot send it again counts it as lost.
+            if reason != ABANDONED {
+                self.context.meters.lost.add(frames);
+            }
             if counter.get() == frames || counter.get().ilog2() > (counter.get() - frames).ilog2() {
                 tracing::error!(actor = %self.context.actor, total = counter.get(), "frames lost: {reason}");
             }

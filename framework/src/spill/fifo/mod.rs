@@ -295,7 +295,10 @@ impl Fifo {
             settled: self.flight.settled(),
             tail: self.memory.tail(),
             committed: self.committed,
-            waiting_frames: self.flight.unsettled(self.memory.tail()),
+            waiting_frames: self
+                .flight
+                .unsettled(self.memory.tail())
+                .saturating_sub(self.dropped.abandoned),
             peak_frames: self.peaks.frames,
             memory_bytes: self.memory.bytes() + self.ahead.bytes(),
             peak_memory_bytes: self.peaks.memory_bytes,
