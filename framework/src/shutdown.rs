@@ -63,6 +63,13 @@ impl Shutdown {
         self.alive.iter().map(|(name, _)| name.as_str())
     }
 
+    /// True for an actor that is a store and has not ended.
+    pub fn is_store(&self, actor: &str) -> bool {
+        self.alive
+            .iter()
+            .any(|(name, role)| name == actor && *role == Role::Spill)
+    }
+
     /// The wish to end, by a signal or because an actor failed. Repeating it changes nothing.
     pub fn begin(&mut self) -> Option<Action> {
         if self.stage != Stage::Running {

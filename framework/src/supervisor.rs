@@ -10,6 +10,12 @@ use crate::actors::{Ended, Order, Outcome};
 use crate::config::Role;
 use crate::shutdown::{Action, Shutdown, Stage};
 
+/// How long a terminated actor has to let go of what it holds, so that it is counted. One that hangs is not waited for any longer.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How long a terminated store has to close its files. What it committed is safe without that too.
+const STORE_GRACE: Duration = Duration::from_secs(2);
+
 /// What the outside asks of a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
@@ -105,14 +111,22 @@ impl Supervisor {
                 Some(orders) => orders.do_send(order),
                 None => drop(self.waiting.insert(actor.clone(), order)),
             }
-            // A terminated actor does not report; stores do, once everything is persisted.
+            // A terminated actor does not report, except a store, which closes its files first.
             if order == Order::Terminate {
-                self.note_end(&actor, ctx);
+                let grace = if self.shutdown.is_store(&actor) {
+                    STORE_GRACE
+                } else {
+                    GRACE
+                };
+                ctx.run_later(grace, move |supervisor, ctx| supervisor.note_end(&actor, ctx));
             }
         }
     }
 
     fn note_end(&mut self, actor: &str, ctx: &mut Context<Self>) {
+        if !self.shutdown.alive().any(|alive| alive == actor) {
+            return;
+        }
         let action = self.shutdown.ended(actor);
         self.give(action, ctx);
         if self.shutdown.stage() == Stage::Ended {

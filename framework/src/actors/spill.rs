@@ -310,7 +310,7 @@ impl Handler<News> for Spill {
 impl Handler<Order> for Spill {
     type Result = ();
 
-    fn handle(&mut self, order: Order, ctx: &mut Self::Context) {
+    fn handle(&mut self, order: Order, _: &mut Self::Context) {
         match (order, self.ending) {
             (Order::Drain, Ending::No | Ending::Emptying) => {
                 self.ending = Ending::Draining;
@@ -321,9 +321,10 @@ impl Handler<Order> for Spill {
             (Order::Drain, Ending::Draining) => self.persist(),
             (Order::Drain, _) => {}
             (Order::Terminate, _) => {
-                // What is in memory only is lost, and counted; what was committed stays.
+                // What is in memory only goes back upstream as dropped; what was committed stays.
                 self.fifo.abandon();
-                ctx.stop();
+                self.outlet.finish();
+                self.ending = self.ending.max(Ending::Persisting);
             }
         }
         self.pump();
