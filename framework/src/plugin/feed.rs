@@ -28,7 +28,7 @@ pub struct Feed {
 }
 
 pub(super) struct Shared {
-    source: Arc<str>,
+    pub(super) source: Arc<str>,
     epoch: u64,
     next_number: Cell<u64>,
     framing: FramingSpec,

@@ -38,6 +38,7 @@ pub struct Intake {
     attributes: Attributes,
     cuts: Vec<Cut>,
     partial: usize,
+    counted: Counters,
 }
 
 impl Intake {
@@ -48,6 +49,7 @@ impl Intake {
             attributes,
             cuts: Vec::new(),
             partial: 0,
+            counted: Counters::default(),
         }
     }
 
@@ -71,7 +73,9 @@ impl Intake {
             Ok(0) => Filled::End,
             Ok(bytes) => {
                 let received_ns = now_ns();
-                return match self.cutter.cut(&buffer.as_ref()[..lead + bytes], lead, &mut self.cuts) {
+                let cut = self.cutter.cut(&buffer.as_ref()[..lead + bytes], lead, &mut self.cuts);
+                self.count();
+                return match cut {
                     Ok(()) => {
                         let frames = self.send_cuts(buffer, lead + bytes, received_ns);
                         self.settle_partial()
@@ -142,6 +146,29 @@ impl Intake {
         frames
     }
 
+    /// Counts what was not turned into frames since the last call.
+    fn count(&mut self) {
+        let now = self.cutter.counters();
+        let before = std::mem::replace(&mut self.counted, now);
+        if now == before {
+            return;
+        }
+        let meters = &self.shared.meters;
+        for (name, now, before) in [
+            ("oversized_frames", now.discarded_frames, before.discarded_frames),
+            ("oversized_bytes", now.discarded_bytes, before.discarded_bytes),
+            ("truncated_bytes", now.truncated_bytes, before.truncated_bytes),
+        ] {
+            if now > before {
+                meters.counter(name).add(now - before);
+            }
+        }
+        let total = meters.counter("oversized_frames").get();
+        if now.discarded_frames > before.discarded_frames && total.is_power_of_two() {
+            tracing::warn!(actor = %self.shared.source, total, "a frame longer than `max_frame_bytes` was not taken: raise the limit if it was a good one");
+        }
+    }
+
     fn settle_partial(&mut self) -> Result<()> {
         let before = std::mem::replace(&mut self.partial, self.cutter.partial_bytes());
         self.shared.account_partial(before, self.partial)
@@ -151,21 +178,7 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         self.cutter.abandon();
-        let Counters {
-            discarded_frames,
-            discarded_bytes,
-            truncated_bytes,
-        } = self.cutter.counters();
-        let meters = &self.shared.meters;
-        for (name, count) in [
-            ("oversized_frames", discarded_frames),
-            ("oversized_bytes", discarded_bytes),
-            ("truncated_bytes", truncated_bytes),
-        ] {
-            if count > 0 {
-                meters.counter(name).add(count);
-            }
-        }
+        self.count();
         let total = self.shared.partial_bytes.get();
         self.shared.partial_bytes.set(total.saturating_sub(self.partial));
     }
