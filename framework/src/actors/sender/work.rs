@@ -64,7 +64,7 @@ enum Next {
 impl Work {
     async fn run(&mut self) -> Result<()> {
         if !self.open().await? {
-            return Ok(());
+            return self.give_back().await;
         }
         let mut turn = 0;
         loop {
@@ -75,7 +75,7 @@ impl Work {
                     if self.reopen(error).await? {
                         continue;
                     }
-                    return Ok(());
+                    return self.give_back().await;
                 }
             };
             let Some(batch) = held.take() else { continue };
@@ -83,7 +83,8 @@ impl Work {
             if batch.receipt.is_stale() {
                 self.parts.context.meters.dropped.add(batch.len() as u64);
             } else if !self.deliver(batch).await? {
-                return Ok(());
+                drop(held);
+                return self.give_back().await;
             }
             drop(held);
             if turn >= TURN_BYTES {
@@ -93,6 +94,18 @@ impl Work {
         }
         if let Err(error) = self.sink.close().await {
             tracing::warn!(actor = %self.parts.context.actor, "the end was not clean: {error}");
+        }
+        Ok(())
+    }
+
+    /// The wait for the destination was given up: takes what is still on its way and gives it back to the store, so that the actors in
+    /// between come to their end too.
+    async fn give_back(&mut self) -> Result<()> {
+        self.inbox.open();
+        while let Some(mut held) = self.inbox.next().await {
+            if let Some(batch) = held.take() {
+                self.parts.context.meters.dropped.add(batch.len() as u64);
+            }
         }
         Ok(())
     }
