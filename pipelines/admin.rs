@@ -1,11 +1,9 @@
 //! The admin socket: a Unix socket of mode 0600 per pipeline, found by the pipeline's name. Whoever connects is sent
 //! the pipeline's status as one JSON document, and the connection is closed.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
@@ -58,14 +56,14 @@ impl Admin {
         Ok(Self { path, listener })
     }
 
-    /// Answers until dropped. One client at a time: an answer is small and never waits for the client for longer than a second.
-    pub(crate) async fn serve(&self, latest: Rc<RefCell<PipelineStatus>>) {
+    /// Answers with what `now` says, until dropped. One client at a time: an answer is small and never waits for the client for longer than a second.
+    pub(crate) async fn serve(&self, now: impl Fn() -> PipelineStatus) {
         loop {
             let Ok((client, _)) = self.listener.accept().await else {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             };
-            let text = serde_json::to_vec(&*latest.borrow()).unwrap_or_default();
+            let text = serde_json::to_vec(&now()).unwrap_or_default();
             // A client that does not read its answer asked for nothing we owe it.
             let _ = tokio::time::timeout(std::time::Duration::from_secs(1), answer(client, &text)).await;
         }

@@ -69,6 +69,8 @@ async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -
             .as_ref()
             .map_or(0.0, |_| loaded.process.telemetry.sample_ratio),
     };
+    // From here on a signal is kept until the pipelines run: the default action would end us without draining.
+    let signals = Signals::catch();
     let mut running = Vec::new();
     for config in &loaded.pipelines {
         match start(config, loaded, registry, &options) {
@@ -84,7 +86,7 @@ async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -
     let views: Vec<_> = running.iter().map(|one| one.pipeline.view()).collect();
     let draining = Rc::new(Cell::new(false));
     let watch = actix_rt::spawn(watch(views, latest, screen.clone(), draining.clone()));
-    let signals = actix_rt::spawn(obey(controls, draining));
+    let signals = actix_rt::spawn(obey(signals, controls, draining));
     let mut code = 0;
     for one in running {
         code = worst(code, finish(one).await);
@@ -119,8 +121,8 @@ fn start(
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
     let admin = Rc::new(admin);
-    let (serving, shown) = (admin.clone(), latest.clone());
-    actix_rt::spawn(async move { serving.serve(shown).await });
+    let (serving, sampled, view) = (admin.clone(), latest.clone(), pipeline.view());
+    actix_rt::spawn(async move { serving.serve(|| sampled.borrow().renewed(&view)).await });
     tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
     Ok(Running {
         pipeline,
@@ -209,29 +211,42 @@ fn tell_hangs(before: &PipelineStatus, now: &PipelineStatus) {
     }
 }
 
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Option<Self> {
+        let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let (Ok(terminate), Ok(interrupt)) = caught else {
+            tracing::error!("signals cannot be caught; SIGTERM and SIGINT end this process without draining");
+            return None;
+        };
+        Some(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// The first SIGTERM or SIGINT drains, the second forces.
-async fn obey(controls: Vec<Control>, draining: Rc<Cell<bool>>) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("signals cannot be caught; only SIGKILL will end this process");
-        return;
-    };
-    next(&mut terminate, &mut interrupt).await;
+async fn obey(signals: Option<Signals>, controls: Vec<Control>, draining: Rc<Cell<bool>>) {
+    let Some(mut signals) = signals else { return };
+    signals.next().await;
     tracing::info!(
         "draining: sources stop, what is in flight finishes, stores keep the rest; a second signal forces the end"
     );
     draining.set(true);
     controls.iter().for_each(Control::shut_down);
-    next(&mut terminate, &mut interrupt).await;
+    signals.next().await;
     tracing::warn!("forced: ending now");
     controls.iter().for_each(Control::force);
-}
-
-async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 async fn finish(running: Running) -> u8 {
@@ -239,7 +254,7 @@ async fn finish(running: Running) -> u8 {
     let ended = running.pipeline.ended().await;
     drop(running.admin);
     let status = Sample::default().take(&view);
-    let lost: u64 = total(&status, "lost");
+    let lost = total(&status, "lost") + unsettled(&status);
     let kept: u64 = total(&status, "waiting_frames");
     tracing::info!(pipeline = %view.name, lost, kept_in_stores = kept, "ended");
     for actor in &status.actors {
@@ -252,6 +267,17 @@ async fn finish(running: Running) -> u8 {
         Ok(ending) if ending.forced => FORCED,
         Ok(_) => 0,
     }
+}
+
+/// Frames of which nobody has said what became of them, because the actor that had them was ended by force.
+fn unsettled(status: &PipelineStatus) -> u64 {
+    let sources = status.actors.iter().filter(|actor| actor.role == "source");
+    sources
+        .map(|actor| {
+            let number = |key: &str| actor.meters.numbers.get(key).copied().unwrap_or(0);
+            number("frames_in").saturating_sub(number("settled"))
+        })
+        .sum()
 }
 
 fn total(status: &PipelineStatus, key: &str) -> u64 {

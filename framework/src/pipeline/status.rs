@@ -70,6 +70,22 @@ pub struct PipelineStatus {
     pub edges: Vec<EdgeStatus>,
 }
 
+impl PipelineStatus {
+    /// The counters and words of now, with the rates and pressures of this sample: those need time between two looks.
+    pub fn renewed(&self, view: &View) -> Self {
+        let mut now = Sample::default().take(view);
+        for (actor, sampled) in now.actors.iter_mut().zip(&self.actors) {
+            actor.frames_per_second = sampled.frames_per_second;
+            actor.bytes_per_second = sampled.bytes_per_second;
+            actor.bytes_in_per_second = sampled.bytes_in_per_second;
+        }
+        for (edge, sampled) in now.edges.iter_mut().zip(&self.edges) {
+            edge.pressure = sampled.pressure;
+        }
+        now
+    }
+}
+
 /// Two moments of a pipeline, from which rates are made.
 #[derive(Debug, Default)]
 pub struct Sample {
