@@ -1,0 +1,241 @@
+//! The commands that look at a pipeline instead of running one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use aqueduct::framework::pipeline::Pressure;
+
+use crate::harness::{Feeder, Folder, Messages, Program};
+
+const FLOW: &str = r#"
+    name = "p"
+    flow = ["source -> drain -> pick -> network", "pick.dropped -> rest"]
+    sources.source = { type = "tcp_server", listen = "127.0.0.1:0" }
+    spills.drain = { directory = "data", memory_bytes = "64 KiB" }
+    processors.pick = { type = "filter", contains = "a" }
+    sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
+    sinks.rest = { type = "file", path = "rest.txt" }
+    "#;
+
+fn running(folder: &Folder) -> Program {
+    let program = folder.run_pipeline(FLOW);
+    program.status_of("p");
+    program
+}
+
+fn text(output: &Output) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn status_tells_in_words_what_spills_and_where_it_is_kept() {
+    let folder = Folder::new();
+    let program = running(&folder);
+    Feeder::connect(program.address_of("source"), Messages::SHORT).send(1..=40_000);
+    program.wait_for("it spills", |status| {
+        status.edge("source -> drain").pressure == Pressure::Spilling
+            && status.number("drain", "waiting_frames") == 40_000
+    });
+    let words = text(&folder.aqueduct(&["status", "p"]));
+    for part in [
+        "pipeline p",
+        "source",
+        "drain",
+        "waiting",
+        "on disk",
+        "source -> drain: drain is offered",
+        "network",
+        "waiting for a client",
+    ] {
+        assert!(words.contains(part), "{part:?} is missing in:\n{words}");
+    }
+    assert_eq!(
+        text(&folder.aqueduct(&["status"])).lines().next(),
+        Some("pipeline p"),
+        "without a name: all of them"
+    );
+    program.stop();
+}
+
+#[test]
+fn status_as_json_has_every_actor_and_edge() {
+    let folder = Folder::new();
+    let program = running(&folder);
+    let json: serde_json::Value =
+        serde_json::from_str(&text(&folder.aqueduct(&["status", "--json", "p"]))).expect("it is JSON");
+    let names = |list: &str, key: &str| -> Vec<String> {
+        let entries = json[list].as_array().unwrap().iter();
+        entries.map(|entry| entry[key].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(json["pipeline"], "p");
+    let mut actors = names("actors", "name");
+    actors.sort();
+    assert_eq!(actors, ["drain", "network", "pick", "rest", "source"]);
+    let mut edges = names("edges", "edge");
+    edges.sort();
+    assert_eq!(
+        edges,
+        [
+            "drain -> pick",
+            "pick -> network",
+            "pick.dropped -> rest",
+            "source -> drain"
+        ]
+    );
+    program.stop();
+}
+
+#[test]
+fn the_admin_socket_is_for_its_owner_only_and_goes_away_at_the_end() {
+    let folder = Folder::new();
+    let program = running(&folder);
+    let socket = folder.path("aqueduct/p.sock");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&socket), 0o600);
+    assert_eq!(mode(&folder.path("aqueduct")), 0o700);
+    program.stop();
+    assert!(!socket.exists());
+}
+
+#[test]
+fn status_of_a_pipeline_that_does_not_run_says_so() {
+    let folder = Folder::new();
+    for arguments in [&["status"][..], &["status", "p"]] {
+        let output = folder.aqueduct(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("running"),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
+fn a_second_pipeline_of_the_same_name_is_refused_and_the_first_goes_on() {
+    let folder = Folder::new();
+    let program = running(&folder);
+    let second = folder.aqueduct(&["run", "p.toml"]);
+    assert_eq!(second.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&second.stderr);
+    assert!(
+        errors.contains("a pipeline of this name is running already"),
+        "{errors}"
+    );
+    program.status_of("p");
+    program.stop();
+}
+
+#[test]
+fn a_socket_left_behind_by_kill_9_does_not_prevent_the_next_start() {
+    let folder = Folder::new();
+    running(&folder).kill();
+    assert!(folder.path("aqueduct/p.sock").exists());
+    running(&folder).stop();
+}
+
+#[test]
+fn plugins_lists_every_plugin_of_every_role() {
+    let list = text(&Folder::new().aqueduct(&["plugins"]));
+    for part in [
+        "sources:",
+        "tcp_client",
+        "tcp_server",
+        "generate",
+        "stdin",
+        "processors:",
+        "filter",
+        "rewrite",
+        "throttle",
+        "delay",
+        "verify",
+        "sinks:",
+        "file",
+        "stdout",
+        "blackhole",
+    ] {
+        assert!(list.contains(part), "{part:?} is missing in:\n{list}");
+    }
+    for line in list.lines().filter(|line| line.starts_with("  ")) {
+        assert!(
+            line.split_whitespace().count() > 2,
+            "a plugin without a word about it: {line}"
+        );
+    }
+}
+
+#[test]
+fn plugins_with_a_name_tells_options_types_defaults_and_a_sample() {
+    let folder = Folder::new();
+    let about = text(&folder.aqueduct(&["plugins", "filter"]));
+    for part in [
+        "filter (processor)",
+        "contains",
+        "matches",
+        "keep",
+        "drop",
+        "workers",
+        "window_bytes",
+        "2 MiB",
+        "dropped",
+        "type = \"filter\"",
+    ] {
+        assert!(about.contains(part), "{part:?} is missing in:\n{about}");
+    }
+    assert!(
+        text(&folder.aqueduct(&["plugins", "tcp_server"])).contains("(sink)"),
+        "both plugins of the name are told"
+    );
+    assert_eq!(folder.aqueduct(&["plugins", "nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_sample_that_plugins_prints_is_accepted() {
+    let folder = Folder::new();
+    for name in [
+        "tcp_client",
+        "tcp_server",
+        "generate",
+        "stdin",
+        "filter",
+        "rewrite",
+        "throttle",
+        "delay",
+        "verify",
+        "file",
+        "stdout",
+        "blackhole",
+    ] {
+        let about = text(&folder.aqueduct(&["plugins", name]));
+        assert!(about.contains("sample"), "{about}");
+    }
+}
+
+#[test]
+fn graph_draws_the_flow_in_three_forms() {
+    let folder = Folder::new();
+    folder.write("p.toml", FLOW);
+    let drawn = |form: &str| text(&folder.aqueduct(&["graph", "p.toml", "--form", form]));
+    assert_eq!(
+        drawn("text"),
+        "p\n  source [tcp_server]\n    -> drain [spill]\n      -> pick [filter]\n        -> network [tcp_server]\n        -> (.dropped) rest [file]\n"
+    );
+    let dot = drawn("dot");
+    assert!(
+        dot.starts_with("digraph \"p\" {")
+            && dot.contains("pick -> rest [label = \"dropped\"];")
+            && dot.ends_with("}\n"),
+        "{dot}"
+    );
+    let mermaid = drawn("mermaid");
+    assert!(
+        mermaid.starts_with("flowchart LR\n") && mermaid.contains("pick -->|dropped| rest"),
+        "{mermaid}"
+    );
+    assert_eq!(folder.names(), ["p.toml"], "drawing opens nothing");
+}

@@ -1,0 +1,16 @@
+//! End-to-end tests: the program as its users have it, between real sockets and real files. One binary, so that the C server is
+//! compiled once and the tests share two cores.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod bounds;
+mod commands;
+mod crash;
+mod destinations;
+mod ends;
+mod flows;
+mod frames;
+mod harness;
+mod legacy_server;
+mod mistakes;
+mod shutdown;
