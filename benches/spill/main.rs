@@ -1,6 +1,6 @@
 //! `cargo bench --bench spill`: the spill store with every batch committed, beside a C program that appends and syncs.
 //!
-//! Options behind `--`: `--rounds`, `--gigabytes` of each. The disk is the one Cargo's target folder lies on. A round: the C program appends;
+//! Options behind `--`: `--rounds`, `--gigabytes` of each, `--commit-mib` (the same for both). The disk is the one Cargo's target folder lies on. A round: the C program appends;
 //! Aqueduct takes the same bytes while its destination is absent; it is killed, reopens the store, the destination
 //! comes back and gets every line in order.
 
@@ -17,23 +17,21 @@ use support::options::Options;
 use support::programs::Programs;
 use support::{LINE_BYTES, Outcome, lines, machine};
 
-/// Bytes of one commit, in C as in the store.
-const COMMIT_BYTES: &str = "16777216";
-
 /// What the store may keep in memory; its peak is measured above this.
 const MEMORY_MIB: u32 = 8;
 
 fn main() -> Outcome<()> {
-    let Some(options) = Options::read(&[("rounds", 2.0), ("gigabytes", 2.0)])? else {
+    let Some(options) = Options::read(&[("rounds", 3.0), ("gigabytes", 2.0), ("commit-mib", 8.0)])? else {
         println!("spill: measured by `cargo bench --bench spill` only");
         return Ok(());
     };
     let programs = Programs::build()?;
+    let commit_bytes = options.count("commit-mib").max(1) << 20;
     let count = (options.get("gigabytes").max(0.001) * 1e9) as u64 / LINE_BYTES;
     println!("{}", machine::describe());
     let mut rounds = Vec::new();
     for number in 1..=options.count("rounds").max(1) {
-        let round = Round::measure(&programs, count)?;
+        let round = Round::measure(&programs, count, commit_bytes)?;
         println!("spill, round {number}: {round:?}");
         rounds.push(round);
     }
@@ -57,7 +55,7 @@ fn figures(rounds: &[Round]) -> Figures {
     let series = |figure: fn(&Round) -> f64| Series::new(rounds.iter().map(figure));
     let mut figures = Figures::default();
     figures.promised(&targets::SPILL, &series(|round| round.into / round.append));
-    figures.promised(&targets::REOPEN, &series(|round| round.reopen_ms - round.start_ms));
+    figures.promised(&targets::REOPEN, &series(|round| round.reopen_ms));
     figures.promised(
         &targets::MEMORY,
         &series(|round| round.peak_mib - f64::from(MEMORY_MIB)),
@@ -69,18 +67,17 @@ fn figures(rounds: &[Round]) -> Figures {
     figures.seen("into the store", "MB/s", &series(|round| round.into));
     figures.seen("out of the store", "MB/s", &series(|round| round.out_of));
     figures.seen("start with an empty store", "ms", &series(|round| round.start_ms));
-    figures.seen("start after kill -9", "ms", &series(|round| round.reopen_ms));
     figures
 }
 
 impl Round {
-    fn measure(programs: &Programs, count: u64) -> Outcome<Self> {
+    fn measure(programs: &Programs, count: u64, commit_bytes: usize) -> Outcome<Self> {
         let bytes = count * LINE_BYTES;
         // Not in /tmp, which may be memory.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        let append = append(programs, folder.path(), bytes)?;
+        let append = append(programs, folder.path(), bytes, commit_bytes)?;
         let destination = Destination::reserve()?;
-        let pipeline = pipeline(&destination.port);
+        let pipeline = pipeline(&destination.port, commit_bytes);
         let began = Instant::now();
         let aqueduct = Aqueduct::start(folder.path(), &pipeline)?;
         let port = aqueduct.port()?;
@@ -112,7 +109,7 @@ impl Round {
 }
 
 /// MB/s.
-fn append(programs: &Programs, folder: &Path, bytes: u64) -> Outcome<f64> {
+fn append(programs: &Programs, folder: &Path, bytes: u64, commit_bytes: usize) -> Outcome<f64> {
     let file = folder.join("appended").display().to_string();
     let report = programs.run(
         "append",
@@ -122,7 +119,7 @@ fn append(programs: &Programs, folder: &Path, bytes: u64) -> Outcome<f64> {
             "--bytes",
             &bytes.to_string(),
             "--commit-bytes",
-            COMMIT_BYTES,
+            &commit_bytes.to_string(),
         ],
     )?;
     report.number("megabytes_per_second")
@@ -160,7 +157,7 @@ fn allocated(folder: &Path) -> Outcome<f64> {
     Ok(blocks as f64 * 512.0)
 }
 
-fn pipeline(destination: &str) -> String {
+fn pipeline(destination: &str, commit_bytes: usize) -> String {
     format!(
         r#"
 flow = ["origin -> drain -> network"]
@@ -173,7 +170,7 @@ listen = "127.0.0.1:0"
 directory = "store"
 persist = "always"
 memory_bytes = "{MEMORY_MIB} MiB"
-commit_bytes = {COMMIT_BYTES}
+commit_bytes = {commit_bytes}
 max_bytes = "64 GiB"
 
 [sinks.network]

@@ -84,9 +84,13 @@ impl Series {
             .unwrap_or(0.0)
     }
 
-    /// The middle value.
+    /// The middle value; between the two in the middle when their number is even.
     pub(crate) fn median(&self) -> f64 {
-        self.quantile(0.5)
+        let (upper, lower) = (self.0.len() / 2, self.0.len().saturating_sub(1) / 2);
+        match (self.0.get(lower), self.0.get(upper)) {
+            (Some(lower), Some(upper)) => f64::midpoint(*lower, *upper),
+            _ => 0.0,
+        }
     }
 }
 

@@ -157,8 +157,10 @@ impl Connection {
                         replies.answer(bytes, frames, self.bytes, |reply| stream.try_write(reply));
                     }
                     left = left.saturating_sub(bytes);
-                    if left == 0 {
-                        break;
+                    // A short read took all there was: what came travels on before the socket is asked again.
+                    if left == 0 || bytes < room {
+                        self.watch.turn_ends(bytes == room);
+                        return Turn::Pause;
                     }
                 }
                 Filled::End => return Turn::Over(self.closed()),

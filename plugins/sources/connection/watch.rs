@@ -7,8 +7,8 @@ use aqueduct_framework::telemetry::{Counter, Gauge};
 use aqueduct_sys::socket;
 use tokio::net::TcpStream;
 
-/// Gaps below this are not looked into when the socket had been empty, so that the kernel is not asked at every small read.
-const NOTABLE_GAP: Duration = Duration::from_millis(1);
+/// Gaps below this are not looked into when the socket had been empty: asking the kernel at every small read would delay what was read.
+const NOTABLE_GAP: Duration = Duration::from_millis(10);
 
 /// The meters of one connection's reading; the peaks are those of all connections of the source.
 pub(super) struct Watch {
