@@ -44,6 +44,7 @@ pub struct SpillParts {
 pub struct OpenStore {
     parts: SpillParts,
     fifo: Fifo,
+    report: Report,
     thread: SpillThread,
     address: Arc<OnceLock<Recipient<News>>>,
 }
@@ -113,8 +114,13 @@ impl Spill {
                 recovered.bytes
             );
         }
+        let fifo = Fifo::new(&options, recovered);
+        // Before any actor runs, so that the first status tells what waits already.
+        let mut report = Report::new(&parts.context, &parts.config);
+        report.update(&fifo.state());
         Ok(OpenStore {
-            fifo: Fifo::new(&options, recovered),
+            fifo,
+            report,
             thread,
             address,
             parts,
@@ -129,7 +135,7 @@ impl OpenStore {
         let window_bytes = usize::try_from(parts.config.window_bytes.bytes()).unwrap_or(usize::MAX);
         let settled_to = self.address.clone();
         Spill {
-            report: Report::new(&parts.context, &parts.config),
+            report: self.report,
             inbox: Inbox::new(&parts.upstream, window_bytes),
             outlet: Outlet::new(parts.edges),
             ledger: Ledger::redelivering(move |settled| {
