@@ -195,28 +195,6 @@ fn plugins_with_a_name_tells_options_types_defaults_and_a_sample() {
 }
 
 #[test]
-fn every_sample_that_plugins_prints_is_accepted() {
-    let folder = Folder::new();
-    for name in [
-        "tcp_client",
-        "tcp_server",
-        "generate",
-        "stdin",
-        "filter",
-        "rewrite",
-        "throttle",
-        "delay",
-        "verify",
-        "file",
-        "stdout",
-        "blackhole",
-    ] {
-        let about = text(&folder.aqueduct(&["plugins", name]));
-        assert!(about.contains("sample"), "{about}");
-    }
-}
-
-#[test]
 fn graph_draws_the_flow_in_three_forms() {
     let folder = Folder::new();
     folder.write("p.toml", FLOW);

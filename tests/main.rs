@@ -6,6 +6,7 @@
 mod bounds;
 mod commands;
 mod crash;
+mod demo;
 mod destinations;
 mod ends;
 mod flows;
@@ -13,4 +14,5 @@ mod frames;
 mod harness;
 mod legacy_server;
 mod mistakes;
+mod plugins;
 mod shutdown;

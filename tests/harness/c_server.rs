@@ -56,10 +56,14 @@ fn program() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/c_server/legacy_server.c");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("legacy_server-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (program, fresh) = (
+            folder.join("legacy_server"),
+            folder.join(format!("legacy_server-{}", std::process::id())),
+        );
         let compiled = Command::new("cc")
             .args(["-O2", "-Wall", "-Wextra", "-o"])
-            .arg(&program)
+            .arg(&fresh)
             .arg(source)
             .output();
         let compiled = compiled.expect("a C compiler is installed as `cc`");
@@ -68,6 +72,8 @@ fn program() -> &'static Path {
             "{}",
             String::from_utf8_lossy(&compiled.stderr)
         );
+        // Replaced at once and whole, because another run may be using the one that is there.
+        std::fs::rename(&fresh, &program).expect("the folder is writable");
         program
     })
 }

@@ -12,18 +12,14 @@ pub(crate) struct Messages {
     pub(crate) most: usize,
 }
 
-/// What the C server sends unless it is told otherwise.
-pub(crate) const OF_ALL_SIZES: Messages = Messages {
-    least: 13,
-    most: 10_240,
-};
-
-/// Messages of 100 bytes.
-pub(crate) const SHORT: Messages = Messages { least: 100, most: 100 };
-
 impl Messages {
-    pub(crate) const OF_ALL_SIZES: Self = OF_ALL_SIZES;
-    pub(crate) const SHORT: Self = SHORT;
+    /// What the C server sends unless it is told otherwise.
+    pub(crate) const OF_ALL_SIZES: Self = Self {
+        least: 13,
+        most: 10_240,
+    };
+    /// Messages of 100 bytes.
+    pub(crate) const SHORT: Self = Self { least: 100, most: 100 };
 
     /// Bytes of a message, newline included (splitmix64, as in legacy_server.c).
     pub(crate) fn size(self, number: u64) -> usize {

@@ -11,7 +11,7 @@ use super::{Messages, PATIENCE, Sequence};
 
 /// Somebody who sends numbered messages.
 pub(crate) struct Feeder {
-    pub(crate) stream: TcpStream,
+    stream: TcpStream,
     messages: Messages,
 }
 
@@ -27,7 +27,11 @@ impl Feeder {
         self.try_send(numbers).expect("the pipeline reads");
     }
 
-    /// The same, for a pipeline that may be gone before the end.
+    pub(crate) fn send_text(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).expect("the pipeline reads");
+    }
+
+    /// As [`Feeder::send`], for a pipeline that may be gone before the end.
     pub(crate) fn try_send(&mut self, numbers: RangeInclusive<u64>) -> std::io::Result<()> {
         let mut block = Vec::new();
         for number in numbers.clone() {
@@ -38,12 +42,6 @@ impl Feeder {
             }
         }
         Ok(())
-    }
-}
-
-impl Feeder {
-    pub(crate) fn send_text(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).expect("the pipeline reads");
     }
 }
 

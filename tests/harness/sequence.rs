@@ -20,6 +20,7 @@ impl Sequence {
         }
     }
 
+    /// The number that came last; 0 before any.
     pub(crate) fn last(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.1)
     }
@@ -58,7 +59,7 @@ impl Sequence {
         repeats
     }
 
-    /// All numbers, in the order of their arrival.
+    /// The number that came first; 0 before any.
     pub(crate) fn first(&self) -> u64 {
         self.runs.first().map_or(0, |run| run.0)
     }
