@@ -79,8 +79,13 @@ pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
             match edge.pressure {
                 Pressure::Blocked => {
                     let since = time(edge.waiting_ns as f64 / 1e9);
+                    let safe = status
+                        .actors
+                        .iter()
+                        .any(|actor| actor.name == edge.from && actor.role == "spill store");
+                    let word = if safe { "; frames are safe and wait in it" } else { "" };
                     format!(
-                        "{}: blocked for {since} by {}, which takes {}/s",
+                        "{}: blocked for {since} by {}, which takes {}/s{word}",
                         edge.edge,
                         edge.to,
                         bytes(taken)

@@ -74,8 +74,6 @@ fn a_thousand_connections_stay_within_the_memory_bound_and_each_keeps_its_order(
     const CONNECTIONS: u64 = 1000;
     const EACH: u64 = 400;
     const MEMORY: u64 = 8 << 20;
-    // On top come what waits for the writer and the engine's cache, each up to two commits: with a larger `commit_bytes` they would
-    // take more than the bound by themselves.
     const MESSAGES: Messages = Messages { least: 100, most: 500 };
     aqueduct_sys::process::raise_open_file_limit().expect("a thousand sockets are allowed");
     let folder = Folder::new();
@@ -84,7 +82,7 @@ fn a_thousand_connections_stay_within_the_memory_bound_and_each_keeps_its_order(
         name = "p"
         flow = ["source -> drain -> network"]
         sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0", max_connections = 1000 }}
-        spills.drain = {{ directory = "data", memory_bytes = {MEMORY}, commit_bytes = "4 MiB" }}
+        spills.drain = {{ directory = "data", memory_bytes = {MEMORY} }}
         sinks.network = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
         "#
     ));

@@ -21,7 +21,7 @@ use support::{LINE_BYTES, Outcome, lines, machine};
 const MEMORY_MIB: u32 = 8;
 
 fn main() -> Outcome<()> {
-    let Some(options) = Options::read(&[("rounds", 3.0), ("gigabytes", 2.0), ("commit-mib", 8.0)])? else {
+    let Some(options) = Options::read(&[("rounds", 3.0), ("gigabytes", 2.0), ("commit-mib", 4.0)])? else {
         println!("spill: measured by `cargo bench --bench spill` only");
         return Ok(());
     };

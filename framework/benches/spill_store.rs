@@ -20,10 +20,10 @@ const LINES: u64 = 2_600;
 
 type Failed = Box<dyn std::error::Error>;
 
-/// 8 MiB, or what the variable COMMIT_MIB says.
+/// 4 MiB, or what the variable COMMIT_MIB says.
 fn commit_bytes() -> u64 {
     let mib = std::env::var("COMMIT_MIB").ok().and_then(|mib| mib.parse().ok());
-    mib.unwrap_or(8) << 20
+    mib.unwrap_or(4) << 20
 }
 
 struct Driver {

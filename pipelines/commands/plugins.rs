@@ -94,23 +94,41 @@ fn tell(about: &About) {
 }
 
 fn options(schema: &Value) {
-    let required: Vec<_> = schema["required"]
+    nested(schema, schema, 4);
+}
+
+/// The keys of a table, and below them those of the tables in it.
+fn nested(root: &Value, table: &Value, indent: usize) {
+    let required: Vec<_> = table["required"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    for (key, option) in schema["properties"].as_object().into_iter().flatten() {
+    for (key, option) in table["properties"].as_object().into_iter().flatten() {
         let default = match &option["default"] {
             _ if required.contains(&key.as_str()) => "required".to_owned(),
             Value::Null => "optional".to_owned(),
             value => format!("default {value}"),
         };
-        println!("    {key}: {}, {default}", kind(schema, option));
+        let space = " ".repeat(indent);
+        println!("{space}{key}: {}, {default}", kind(root, option));
         for line in option["description"].as_str().unwrap_or("").lines() {
-            println!("        {line}");
+            println!("{space}    {line}");
         }
+        nested(root, resolve(root, option), indent + 4);
     }
+}
+
+/// What an option refers to; itself when that is nothing else.
+fn resolve<'a>(root: &'a Value, option: &'a Value) -> &'a Value {
+    let choices = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .find_map(|key| option[*key].as_array());
+    let inner = choices.and_then(|choices| choices.iter().find(|choice| choice["type"] != "null"));
+    let option = inner.unwrap_or(option);
+    let target = option["$ref"].as_str().and_then(|path| path.strip_prefix('#'));
+    target.and_then(|path| root.pointer(path)).unwrap_or(option)
 }
 
 /// The built-in framings and the spill store are no plugins, but people look for them here.

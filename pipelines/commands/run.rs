@@ -71,13 +71,17 @@ async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -
     };
     // From here on a signal is kept until the pipelines run: the default action would end us without draining.
     let signals = Signals::catch();
-    let mut running = Vec::new();
+    let (mut running, mut code) = (Vec::new(), 0);
     for config in &loaded.pipelines {
         match start(config, loaded, registry, &options) {
             Ok(started) => running.push(started),
             Err(error) => {
-                tracing::error!(pipeline = %config.name, "cannot start: {error}");
-                return FAILED;
+                tracing::error!(pipeline = %config.name, "cannot start, so none of the pipelines runs: {error}");
+                running
+                    .iter()
+                    .for_each(|one: &Running| one.pipeline.control().shut_down());
+                code = FAILED;
+                break;
             }
         }
     }
@@ -87,7 +91,6 @@ async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -
     let draining = Rc::new(Cell::new(false));
     let watch = actix_rt::spawn(watch(views, latest, screen.clone(), draining.clone()));
     let signals = actix_rt::spawn(obey(signals, controls, draining));
-    let mut code = 0;
     for one in running {
         code = worst(code, finish(one).await);
     }
@@ -117,6 +120,11 @@ fn start(
         .socket
         .clone()
         .unwrap_or_else(|| admin::path(&config.name));
+    if loaded.pipelines.len() > 1 && loaded.process.admin.socket.is_some() {
+        return Err(
+            "[admin] socket names one socket for several pipelines; leave it out, each is found by its name".into(),
+        );
+    }
     let admin = Admin::open(socket.clone()).map_err(|error| format!("admin socket {}: {error}", socket.display()))?;
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));

@@ -246,7 +246,7 @@ const fn segment_bytes() -> ByteSize {
 }
 
 const fn commit_bytes() -> ByteSize {
-    ByteSize::mib(8)
+    ByteSize::mib(4)
 }
 
 const fn in_flight_bytes() -> ByteSize {

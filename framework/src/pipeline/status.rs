@@ -24,7 +24,9 @@ pub enum Pressure {
 pub struct EdgeStatus {
     /// The edge as the flow writes it.
     pub edge: String,
-    /// The downstream actor, which causes the pressure.
+    /// The upstream actor, which feels the pressure.
+    pub from: String,
+    /// The downstream actor, which causes it.
     pub to: String,
     /// Frames sent along it.
     pub frames: u64,
@@ -131,6 +133,7 @@ impl Sample {
                 .any(|actor| actor.name == edge.to && actor.meters.numbers.get("spilling") == Some(&1));
             EdgeStatus {
                 edge: edge.to_string(),
+                from: edge.from.clone(),
                 to: edge.to.clone(),
                 frames: meters.frames.get(),
                 bytes: meters.bytes.get(),

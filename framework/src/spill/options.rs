@@ -62,7 +62,7 @@ impl SpillOptions {
             when_full: WhenFull::default(),
             persist: Persist::default(),
             segment_bytes: 256 * MIB,
-            commit_bytes: 8 * MIB,
+            commit_bytes: 4 * MIB,
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
         }

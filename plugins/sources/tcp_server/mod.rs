@@ -126,7 +126,7 @@ impl TcpServer {
             if end.is_trouble() {
                 tracing::warn!(%actor, bytes, "{peer}: {end}");
             } else {
-                tracing::info!(%actor, bytes, "{peer}: {end}");
+                tracing::debug!(%actor, bytes, "{peer}: {end}");
             }
         });
         self.context.gauge("connections").set(connections.len() as u64);
