@@ -28,5 +28,8 @@ pub(crate) fn start(log: &LogConfig, telemetry: &TelemetryConfig, screen: &Scree
     let spans = export.as_ref().map(Export::layer);
     let started = tracing_subscriber::registry().with(layer).with(spans).try_init();
     started.map_err(|error| format!("the log cannot be started: {error}"))?;
+    if let Some(export) = &export {
+        tracing::info!("spans go to {}", export.endpoint());
+    }
     Ok(export)
 }

@@ -14,6 +14,7 @@ use crate::commands::{FAILED, FORCED, LOST, load};
 use crate::framework::config::{Loaded, PipelineConfig};
 use crate::framework::pipeline::{Control, Pipeline, PipelineStatus, Pressure, RunOptions, Sample, View};
 use crate::framework::plugin::Registry;
+use crate::framework::telemetry::Export;
 use crate::live::Screen;
 use crate::{log, words};
 
@@ -52,28 +53,23 @@ impl Run {
             tracing::warn!("the limit of open files stays as it is ({error}); many connections may not be accepted");
         }
         let live = Screen::is_live() && !self.no_live;
-        let code = actix_rt::System::new().block_on(run_all(&loaded, registry, live.then_some(screen)));
+        let options = RunOptions {
+            deadline: process.shutdown.deadline.duration(),
+            spans: export.as_ref().map(Export::spans).unwrap_or_default(),
+        };
+        let code = actix_rt::System::new().block_on(run_all(&loaded, registry, &options, live.then_some(screen)));
         // Spans of the last seconds are still in the exporter's queue.
         drop(export);
         ExitCode::from(code)
     }
 }
 
-async fn run_all(loaded: &Loaded, registry: &Registry, screen: Option<Screen>) -> u8 {
-    let options = RunOptions {
-        deadline: loaded.process.shutdown.deadline.duration(),
-        sample_ratio: loaded
-            .process
-            .telemetry
-            .endpoint
-            .as_ref()
-            .map_or(0.0, |_| loaded.process.telemetry.sample_ratio),
-    };
+async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, screen: Option<Screen>) -> u8 {
     // From here on a signal is kept until the pipelines run: the default action would end us without draining.
     let signals = Signals::catch();
     let (mut running, mut code) = (Vec::new(), 0);
     for config in &loaded.pipelines {
-        match start(config, loaded, registry, &options) {
+        match start(config, loaded, registry, options) {
             Ok(started) => running.push(started),
             Err(error) => {
                 tracing::error!(pipeline = %config.name, "cannot start, so none of the pipelines runs: {error}");

@@ -160,9 +160,10 @@ impl Spill {
     fn pump(&mut self) {
         let now = now_ns();
         while let Some(mut held) = self.inbox.try_next() {
-            if let Some(batch) = held.take() {
+            if let Some(mut batch) = held.take() {
                 self.context.meters.frames_in.add(batch.len() as u64);
                 self.context.meters.bytes_in.add(frame_bytes(&batch));
+                self.tracer.arrived(&mut batch, now);
                 self.fifo.append(batch, now);
             }
             self.holding.push(held);
@@ -228,9 +229,8 @@ impl Spill {
         batch.receipt = self.ledger.issue(token, epoch);
         self.context.meters.frames_out.add(batch.len() as u64);
         self.context.meters.bytes_out.add(frame_bytes(&batch));
-        let span = self.tracer.span("spill", "internal", &mut batch);
+        self.tracer.waited(&mut batch);
         self.outlet.send(batch);
-        drop(span);
     }
 
     fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {

@@ -21,7 +21,7 @@ pub use numbers::{Numbers, NumbersCursor, Run};
 pub use pool::{Pool, PooledBuffer};
 
 use crate::receipt::Receipt;
-use crate::telemetry::TraceContext;
+use crate::telemetry::{OpenSpan, TraceContext};
 
 /// The least a batch costs in demand, in bytes: it bounds the number of batches a window admits.
 pub const LEAST_COST_BYTES: usize = 4096;
@@ -149,6 +149,15 @@ impl<'a> Frame<'a> {
     /// The value of one of its attributes.
     pub fn attribute(&self, key: &str) -> Option<&'a str> {
         self.batch.attributes.get(self.index, key)
+    }
+
+    /// A span of this name around work on the frame, inside the one of the actor at work; nothing when the batch is not sampled. It ends when
+    /// the result is dropped.
+    pub fn child_span(&self, name: &str) -> OpenSpan {
+        self.batch
+            .trace
+            .map(|parent| OpenSpan::child(parent, name, "internal"))
+            .unwrap_or_default()
     }
 
     /// The batch it came in.

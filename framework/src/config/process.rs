@@ -25,16 +25,18 @@ pub struct ProcessConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// URL of an OTLP collector, such as `http://127.0.0.1:4318`. Unset: nothing is exported.
+    /// URL of an OTLP collector, such as `http://127.0.0.1:4318`. Unset: what `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it nothing is exported.
     pub endpoint: Option<String>,
     /// How the collector is spoken to.
     pub protocol: Protocol,
     /// Share of the traces that are made, 0 to 1; decided at their first span.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample_ratio: f64,
-    /// `service.name` of every span.
+    /// A batch that waited longer in a spill store begins a trace of its own, linked to the one before.
+    pub split_after: Period,
+    /// `service.name` of every span. Unset: what `OTEL_SERVICE_NAME` says, or `aqueduct`.
     #[schemars(length(min = 1))]
-    pub service_name: String,
+    pub service_name: Option<String>,
 }
 
 impl Default for TelemetryConfig {
@@ -43,7 +45,8 @@ impl Default for TelemetryConfig {
             endpoint: None,
             protocol: Protocol::default(),
             sample_ratio: 1.0,
-            service_name: "aqueduct".into(),
+            split_after: Period::seconds(60),
+            service_name: None,
         }
     }
 }

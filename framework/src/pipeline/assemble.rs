@@ -213,7 +213,7 @@ impl Assembly<'_> {
     }
 
     fn tracer(&self, actor: &ActorConfig) -> Tracer {
-        Tracer::new(&actor.name, self.options.sample_ratio)
+        Tracer::new(&actor.name, &self.options.spans)
     }
 
     fn ended(&self) -> Recipient<Ended> {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::EdgeMeters;
 use crate::plugin::Registry;
 use crate::supervisor::{Ending, Supervisor, Wish};
-use crate::telemetry::Meters;
+use crate::telemetry::{Meters, Spans};
 
 pub use plan::{Plan, Stage};
 pub use status::{ActorStatus, EdgeStatus, PipelineStatus, Pressure, Sample, pressure};
@@ -26,15 +26,15 @@ pub use status::{ActorStatus, EdgeStatus, PipelineStatus, Pressure, Sample, pres
 pub struct RunOptions {
     /// Time from the wish to end to the moment when what is in flight is dropped.
     pub deadline: Duration,
-    /// Share of batches that are traced, 0 to 1; 0 without a collector.
-    pub sample_ratio: f64,
+    /// What spans are made with; the default makes none.
+    pub spans: Spans,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(10),
-            sample_ratio: 0.0,
+            spans: Spans::default(),
         }
     }
 }

@@ -1,11 +1,19 @@
 //! What the outside sees of a pipeline: meters, spans, logs.
 
 mod clock;
+mod collector;
+mod context;
 mod export;
 mod meters;
+mod open_span;
 mod trace;
 
 pub use clock::now_ns;
+pub use context::TraceContext;
 pub use export::Export;
 pub use meters::{Counter, Gauge, Meters, Snapshot};
-pub use trace::{TARGET, TraceContext, Tracer};
+pub use open_span::OpenSpan;
+pub use trace::{Spans, Tracer};
+
+/// The `tracing` target of pipeline spans, by which the exporting layer selects them.
+pub const TARGET: &str = "aqueduct::pipeline";

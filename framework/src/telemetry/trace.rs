@@ -1,48 +1,29 @@
-//! Trace contexts and spans. A batch that the head did not choose costs one comparison.
+//! The spans of one actor. A batch that the head did not choose costs one comparison.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+
+use super::{OpenSpan, TraceContext, now_ns};
 use crate::batch::Batch;
 
-/// A W3C trace context (<https://www.w3.org/TR/trace-context/>), as small as a batch can carry it.
-/// It exists only on batches that the head of the pipeline chose to sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct TraceContext {
-    /// 16 bytes, not all zero.
-    pub trace_id: u128,
-    /// The span the next actor's span is a child of.
-    pub span_id: u64,
-}
-
-impl TraceContext {
-    fn of(span: &Span) -> Option<Self> {
-        let context = span.context();
-        let context = context.span().span_context().clone();
-        context.is_sampled().then(|| Self {
-            trace_id: u128::from_be_bytes(context.trace_id().to_bytes()),
-            span_id: u64::from_be_bytes(context.span_id().to_bytes()),
-        })
-    }
-
-    fn as_parent(self) -> opentelemetry::Context {
-        let span = SpanContext::new(
-            TraceId::from_bytes(self.trace_id.to_be_bytes()),
-            SpanId::from_bytes(self.span_id.to_be_bytes()),
-            TraceFlags::SAMPLED,
-            true,
-            TraceState::default(),
-        );
-        opentelemetry::Context::new().with_remote_span_context(span)
-    }
+/// What the spans of a process are made with. Cloning shares it; the default makes none.
+#[derive(Debug, Clone, Default)]
+pub struct Spans {
+    pub(super) tracer: Option<SdkTracer>,
+    /// Share of the traces that are made, 0 to 1.
+    pub(super) ratio: f64,
+    /// A wait that is longer begins a trace of its own, in nanoseconds.
+    pub(super) split_after_ns: u64,
 }
 
 /// Makes the spans of one actor; off unless a collector is configured.
 #[derive(Debug, Clone, Default)]
 pub struct Tracer {
     actor: String,
-    ratio: f64,
+    spans: Spans,
 }
 
 impl Tracer {
@@ -51,60 +32,97 @@ impl Tracer {
         Self::default()
     }
 
-    /// Spans named after `actor`; a source samples `ratio` (0 to 1) of its batches.
-    pub fn new(actor: &str, ratio: f64) -> Self {
+    /// Spans named after `actor`.
+    pub fn new(actor: &str, spans: &Spans) -> Self {
         Self {
             actor: actor.to_owned(),
-            ratio,
+            spans: spans.clone(),
         }
     }
 
-    /// The head's decision: makes the span `receive ACTOR` for the batches it samples, and lets them carry it on.
+    /// The head's decision: makes the span `receive ACTOR`, from the first byte read until now, for the batches it samples, and lets
+    /// them carry it on.
     pub fn receive(&self, batch: &mut Batch) {
-        if self.ratio <= 0.0 || fastrand::f64() >= self.ratio {
+        if self.spans.ratio <= 0.0 || fastrand::f64() >= self.spans.ratio {
             return;
         }
-        let span = tracing::info_span!(
-            target: TARGET,
-            "receive",
-            otel.name = format!("receive {}", self.actor),
-            otel.kind = "consumer",
-            messaging.operation.type = "receive",
-        );
-        self.describe(&span, batch);
-        batch.trace = TraceContext::of(&span);
+        let span = self.named("receive", SpanKind::Consumer, batch);
+        batch.trace = self.emit(span, batch.received_ns, &Context::new());
+    }
+
+    /// Notes that a sampled batch begins to wait.
+    pub fn arrived(&self, batch: &mut Batch, now_ns: u64) {
+        if let Some(trace) = &mut batch.trace {
+            trace.since_ns = now_ns;
+        }
+    }
+
+    /// The span `spill ACTOR` of a sampled batch that has waited, from its arrival until now, whatever process it arrived in. A long
+    /// wait begins a trace of its own, linked to the one before: backends give a trace up that goes on after minutes.
+    pub fn waited(&self, batch: &mut Batch) {
+        let Some(before) = batch.trace else { return };
+        let span = self.named("spill", SpanKind::Internal, batch);
+        let waited_ns = now_ns().saturating_sub(before.since_ns);
+        let made = if waited_ns > self.spans.split_after_ns {
+            let link = Link::with_context(before.span());
+            self.emit(span.with_links(vec![link]), before.since_ns, &Context::new())
+        } else {
+            self.emit(span, before.since_ns, &before.as_parent())
+        };
+        batch.trace = made.or(Some(before));
     }
 
     /// The span `OPERATION ACTOR` around what this actor does with a sampled batch, as the child of the actor before. The batch carries
-    /// it on. Dropping the result ends the span.
-    pub fn span(&self, operation: &'static str, kind: &'static str, batch: &mut Batch) -> Option<Span> {
-        let parent = batch.trace?;
-        let span = tracing::info_span!(
-            target: TARGET,
-            "actor",
-            otel.name = format!("{operation} {}", self.actor),
-            otel.kind = kind,
-            messaging.operation.type = operation,
-        );
-        if span.set_parent(parent.as_parent()).is_err() {
-            return None;
+    /// it on.
+    pub fn span(&self, operation: &'static str, kind: &'static str, batch: &mut Batch) -> OpenSpan {
+        let Some(parent) = batch.trace else {
+            return OpenSpan::default();
+        };
+        let span = OpenSpan::child(parent, &format!("{operation} {}", self.actor), kind);
+        if let Some(made) = span.context() {
+            span.describe(self.attributes(operation, batch));
+            batch.trace = Some(made);
         }
-        self.describe(&span, batch);
-        batch.trace = TraceContext::of(&span).or(Some(parent));
-        Some(span)
+        span
     }
 
-    fn describe(&self, span: &Span, batch: &Batch) {
-        span.set_attribute("messaging.system", "aqueduct");
-        span.set_attribute("messaging.batch.message_count", batch.len() as i64);
-        span.set_attribute("messaging.destination.name", self.actor.clone());
-        span.set_attribute("aqueduct.source", batch.numbers.source.to_string());
+    fn named(&self, operation: &'static str, kind: SpanKind, batch: &Batch) -> SpanBuilder {
+        SpanBuilder::from_name(format!("{operation} {}", self.actor))
+            .with_kind(kind)
+            .with_attributes(self.attributes(operation, batch))
+    }
+
+    /// Makes a span that has ended already.
+    fn emit(&self, span: SpanBuilder, since_ns: u64, parent: &Context) -> Option<TraceContext> {
+        let tracer = self.spans.tracer.as_ref()?;
+        let now_ns = now_ns();
+        // The wall clock may have been set back in between.
+        let start = time(since_ns.min(now_ns));
+        let mut span = tracer.build_with_context(span.with_start_time(start), parent);
+        span.end_with_timestamp(time(now_ns));
+        TraceContext::of(span.span_context(), now_ns)
+    }
+
+    fn attributes(&self, operation: &'static str, batch: &Batch) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            KeyValue::new("messaging.system", "aqueduct"),
+            KeyValue::new("messaging.operation.name", operation),
+            KeyValue::new("messaging.destination.name", self.actor.clone()),
+            KeyValue::new("messaging.batch.message_count", batch.len() as i64),
+            KeyValue::new("aqueduct.source", batch.numbers.source.to_string()),
+        ];
         if let Some((first, last)) = batch.numbers.bounds() {
-            span.set_attribute("aqueduct.seq.first", first as i64);
-            span.set_attribute("aqueduct.seq.last", last as i64);
+            attributes.push(KeyValue::new("aqueduct.seq.first", first as i64));
+            attributes.push(KeyValue::new("aqueduct.seq.last", last as i64));
         }
+        // The conventions know these types; waiting in a store is none of them.
+        if matches!(operation, "receive" | "process" | "send") {
+            attributes.push(KeyValue::new("messaging.operation.type", operation));
+        }
+        attributes
     }
 }
 
-/// The `tracing` target of pipeline spans, by which the exporting layer selects them.
-pub const TARGET: &str = "aqueduct::pipeline";
+fn time(ns: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(ns)
+}

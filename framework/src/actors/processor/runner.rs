@@ -12,7 +12,7 @@ use crate::config::RetryConfig;
 use crate::error::{Error, Reaction, Result};
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
 use crate::receipt::Fate;
-use crate::telemetry::{Counter, Gauge, Tracer, now_ns};
+use crate::telemetry::{Counter, Gauge, OpenSpan, Tracer, now_ns};
 
 /// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
 const PANICS_IN_A_ROW: u32 = 1_000;
@@ -24,6 +24,8 @@ pub(crate) struct Runner {
     plugin: Box<dyn DynProcessor>,
     output: Output,
     tracer: Tracer,
+    /// Around the batch in hand.
+    span: OpenSpan,
     backoff: Backoff,
     panics_in_a_row: u32,
     panics: Counter,
@@ -45,6 +47,7 @@ impl Runner {
             output: Output::new(plan.about.outputs),
             plan: plan.clone(),
             tracer: tracer.clone(),
+            span: OpenSpan::default(),
             backoff: Backoff::new(RetryConfig::default()),
             panics_in_a_row: 0,
             panics: context.counter("panics"),
@@ -95,11 +98,13 @@ impl Runner {
     /// # Errors
     /// When the plugin cannot go on: the batch counts as dropped, with all that it emitted.
     pub(crate) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
-        let span = self.tracer.span("process", "internal", &mut batch);
+        self.span = self.tracer.span("process", "internal", &mut batch);
         self.busy_since_ns.set(now_ns());
         let outcome = self.frames(&batch).await;
         self.busy_since_ns.set(0);
+        let span = std::mem::take(&mut self.span);
         if let Err(error) = outcome {
+            span.failed("fatal", &error.to_string());
             self.output.clear();
             return Err(error);
         }
@@ -120,9 +125,10 @@ impl Runner {
         // A panic may have come from any frame the plugin had looked at: one at a time finds the culprit.
         for index in 0..batch.len() {
             if let Stretch::Panicked { text } = self.stretch(batch, index, index + 1).await? {
+                let reason = format!("the plugin panicked: {text}");
+                self.span.rejected(&reason);
                 self.output.roll_back(index);
-                self.output
-                    .reject(index, &self.context.actor, &format!("the plugin panicked: {text}"));
+                self.output.reject(index, &self.context.actor, &reason);
             }
         }
         Ok(())
@@ -163,6 +169,7 @@ impl Runner {
         match error.reaction() {
             Reaction::Retry => {
                 self.retries.add(1);
+                self.span.retried(&error);
                 let wait = self.backoff.next(fastrand::f64());
                 if self.backoff.attempts() == 1 {
                     tracing::warn!(actor = %self.context.actor, "{error}; trying the same frame again");
@@ -171,7 +178,9 @@ impl Runner {
                 Ok(failed)
             }
             Reaction::Reject => {
-                self.output.reject(failed, &self.context.actor, &error.to_string());
+                let reason = error.to_string();
+                self.span.rejected(&reason);
+                self.output.reject(failed, &self.context.actor, &reason);
                 Ok(failed + 1)
             }
             Reaction::Stop => Err(error),

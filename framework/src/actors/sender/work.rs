@@ -195,6 +195,7 @@ impl Work {
         let (mut delivery, refused) = self.encode(batch);
         let mut refused_frames = refused.len() as u64;
         for (index, error) in refused {
+            span.rejected(&error.to_string());
             self.reject(delivery.batch(), index, &error).await;
         }
         while !delivery.is_done() {
@@ -206,17 +207,23 @@ impl Work {
             match error.reaction() {
                 Reaction::Retry => {
                     delivery.rewind();
+                    span.retried(&error);
                     if !self.reopen(error).await? {
+                        span.failed("dropped", "the pipeline ended before the destination was back");
                         self.parts.context.meters.dropped.add(frames);
                         return Ok(false);
                     }
                 }
                 Reaction::Reject => {
+                    span.rejected(&error.to_string());
                     self.reject(delivery.batch(), delivery.failed_frame(), &error).await;
                     refused_frames += 1;
                     delivery.skip_frame();
                 }
-                Reaction::Stop => return Err(error),
+                Reaction::Stop => {
+                    span.failed("fatal", &error.to_string());
+                    return Err(error);
+                }
             }
         }
         self.parts

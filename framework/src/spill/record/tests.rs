@@ -29,6 +29,7 @@ fn everything_a_batch_carries_comes_back() {
     batch.trace = Some(TraceContext {
         trace_id: u128::MAX - 1,
         span_id: 9,
+        since_ns: 11,
     });
     batch.attributes.set_batch("peer", "127.0.0.1:9");
     batch.attributes.push_frame(FrameAttribute {
