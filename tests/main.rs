@@ -16,3 +16,4 @@ mod legacy_server;
 mod mistakes;
 mod plugins;
 mod shutdown;
+mod telemetry;

@@ -63,9 +63,15 @@ impl Folder {
 
     /// Starts pipelines in the background; `arguments` follow `run`.
     pub(crate) fn run(&self, arguments: &[&str]) -> Program {
+        self.run_in(&[], arguments)
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) fn run_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Program {
         let mut command = self.command(&["run"]);
         command
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
