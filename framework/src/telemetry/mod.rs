@@ -6,6 +6,8 @@ mod context;
 mod export;
 mod meters;
 mod open_span;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use clock::now_ns;
