@@ -1,13 +1,16 @@
 //! A segment: one redb file of records. The newest is written, older ones are only read.
 //!
 //! Every commit is durable and saves redb's allocator state ("quick repair", two syncs): so a file that a killed process left can be opened
-//! read-only at once, whatever its size.
+//! at once, whatever its size.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use redb::{Builder, Database, Durability, ReadOnlyDatabase, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition,
+    TransactionError, WriteTransaction,
+};
 
 use super::SpillError;
 use super::error::contain;
@@ -145,7 +148,7 @@ impl Writer {
     /// The durable records from the one that holds `from` on; see [`Reader::read`].
     pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
         match &self.database {
-            Some(database) => contain("read", &self.path, || read(database, from, to, bytes)),
+            Some(database) => contain("read", &self.path, || read(&database.begin_read()?, from, to, bytes)),
             None => Ok(Records::default()),
         }
     }
@@ -174,28 +177,37 @@ pub(super) struct Records {
 
 /// A segment open for reading.
 pub(super) struct Reader {
-    database: ReadOnlyDatabase,
+    database: Opened,
     path: PathBuf,
 }
 
+/// redb opens a file for reading only when it was closed in order. One that was not, because its process was killed or its disk full, is
+/// opened as if it were to be written, which needs no space: it is put in order when it is closed, or, on a full disk, the next time.
+enum Opened {
+    InOrder(ReadOnlyDatabase),
+    LeftOpen(Database),
+}
+
+impl Opened {
+    fn begin_read(&self) -> Result<ReadTransaction, TransactionError> {
+        match self {
+            Self::InOrder(database) => database.begin_read(),
+            Self::LeftOpen(database) => database.begin_read(),
+        }
+    }
+}
+
 impl Reader {
-    /// Opens a segment. One that was not left in order is repaired first: that takes long, and happens only to files of a foreign hand.
+    /// Opens a segment.
     pub(super) fn open(path: &Path) -> Result<Self, SpillError> {
-        let open = || {
-            contain("open", path, || {
-                Ok(Builder::new().set_cache_size(READ_CACHE_BYTES).open_read_only(path)?)
-            })
-        };
-        let database = match open() {
-            Err(SpillError::Engine { source, .. }) if matches!(*source, redb::Error::RepairAborted) => {
-                contain("repair", path, || {
-                    drop(Builder::new().set_cache_size(READ_CACHE_BYTES).open(path)?);
-                    Ok(())
-                })?;
-                open()?
+        let database = contain("open", path, || {
+            let mut builder = Builder::new();
+            builder.set_cache_size(READ_CACHE_BYTES);
+            match builder.open_read_only(path) {
+                Err(DatabaseError::RepairAborted) => Ok(Opened::LeftOpen(builder.open(path)?)),
+                opened => Ok(Opened::InOrder(opened?)),
             }
-            opened => opened?,
-        };
+        })?;
         Ok(Self {
             database,
             path: path.to_owned(),
@@ -214,7 +226,9 @@ impl Reader {
     /// The records from the one that may hold `from` on (its key can be lower), with keys below `to`, at least one and no more once
     /// they have reached `bytes`.
     pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
-        contain("read", &self.path, || read(&self.database, from, to, bytes))
+        contain("read", &self.path, || {
+            read(&self.database.begin_read()?, from, to, bytes)
+        })
     }
 
     /// Closes the file, whatever state it is in.
@@ -228,8 +242,7 @@ impl Reader {
     }
 }
 
-fn read(database: &impl ReadableDatabase, from: u64, to: u64, bytes: u64) -> Result<Records, redb::Error> {
-    let transaction = database.begin_read()?;
+fn read(transaction: &ReadTransaction, from: u64, to: u64, bytes: u64) -> Result<Records, redb::Error> {
     let table = transaction.open_table(RECORDS)?;
     let holder = table.range(..=from)?.next_back().transpose()?;
     let start = holder.map_or(from, |(key, _)| key.value());
