@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::fifo::{Effect, Fifo, Mode};
 use super::testing::{batch_of, text};
 use super::thread::{Failure, SpillThread, StorageCommand, StorageEvent};
-use super::{Persist, SpillOptions};
+use super::{Persist, SpillOptions, WhenFull};
 use crate::receipt::{Fate, Ledger, Settled};
 
 struct Store {
@@ -22,6 +23,9 @@ struct Store {
     failures: usize,
     finished: bool,
 }
+
+/// Only ends a test that would hang.
+const STANDSTILL: Duration = Duration::from_secs(10);
 
 fn options(path: &Path, persist: Persist) -> SpillOptions {
     SpillOptions {
@@ -65,6 +69,8 @@ impl Store {
         let mut batch = batch_of(first, lines.iter().map(String::as_str));
         batch.receipt = self.ledger.issue(first, 1);
         while !self.fifo.may_accept() {
+            self.fifo.tick(0);
+            self.effects();
             self.wait();
         }
         self.fifo.append(batch, 0);
@@ -72,7 +78,8 @@ impl Store {
     }
 
     fn wait(&mut self) {
-        match self.events.recv().unwrap() {
+        let event = self.events.recv_timeout(STANDSTILL);
+        match event.unwrap_or_else(|_| panic!("the store has come to a stop: {:?}", self.fifo.state())) {
             StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
             StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
@@ -197,4 +204,29 @@ fn nothing_is_acknowledged_by_a_failed_write_and_it_resumes_by_itself() {
     store.finish();
     assert_eq!(store.delivered, lines(200));
     assert_eq!(*store.acknowledged.lock().unwrap(), [0, 100]);
+}
+
+#[test]
+fn a_small_store_goes_on_dropping_its_oldest_frames_although_memory_holds_copies_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&SpillOptions {
+        memory_bytes: 8_000_000,
+        memory_age: Duration::ZERO,
+        commit_bytes: 8_000_000,
+        segment_bytes: 1_000_000,
+        max_bytes: 4_000_000,
+        when_full: WhenFull::DropOldest,
+        ..SpillOptions::new(folder.path())
+    });
+    for batch in 0..2_000 {
+        store.append(batch * 100);
+    }
+    let dropped = store.fifo.state().dropped.oldest;
+    store.deliver = true;
+    store.fifo.finish_when_empty();
+    store.finish();
+    assert!(dropped > 0);
+    let kept = store.delivered.len() as u64;
+    assert_eq!(kept + store.fifo.state().dropped.oldest, 200_000);
+    assert!(store.delivered == lines(200_000)[200_000 - kept as usize..]);
 }

@@ -119,9 +119,9 @@ impl SpillThread {
     ) -> Result<(Self, Recovered), SpillError> {
         let (storage, recovered) = Storage::open(options)?;
         let mut worker = Worker {
+            commit_bytes: storage.commit_bytes(),
             storage,
             report,
-            commit_bytes: options.commit_bytes,
             gathered: 0,
             generation: 0,
             failed: None,

@@ -75,7 +75,10 @@ struct CursorState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dropping {
     Idle,
-    UnderWay,
+    UnderWay {
+        /// Something has changed since it was asked for: an answer that nothing could be dropped is out of date.
+        changed: bool,
+    },
     /// Nothing could be dropped; tried again when something has changed.
     Nothing,
 }
@@ -214,10 +217,10 @@ impl Fifo {
 
     /// The answer to [`Effect::DropOldest`]: the frames of `range` are gone, or there was nothing to drop.
     pub fn oldest_dropped(&mut self, range: Option<Range<u64>>, usage: Usage) {
-        self.note_usage(usage);
-        self.dropping = Dropping::Nothing;
+        self.usage = usage;
+        let changed = range.is_some() || self.dropping == Dropping::UnderWay { changed: true };
+        self.dropping = if changed { Dropping::Idle } else { Dropping::Nothing };
         if let Some(range) = range {
-            self.dropping = Dropping::Idle;
             self.dropped.oldest += self.flight.mark(range);
             self.ahead.clear();
         }
@@ -345,9 +348,10 @@ impl Fifo {
     }
 
     fn try_dropping_again(&mut self) {
-        if self.dropping == Dropping::Nothing {
-            self.dropping = Dropping::Idle;
-        }
+        self.dropping = match self.dropping {
+            Dropping::UnderWay { .. } => Dropping::UnderWay { changed: true },
+            Dropping::Idle | Dropping::Nothing => Dropping::Idle,
+        };
     }
 
     fn note_peaks(&mut self) {

@@ -50,7 +50,9 @@ impl Fifo {
         if !wanted || self.dropping != Dropping::Idle || self.ending.stopped {
             return None;
         }
-        self.dropping = Dropping::UnderWay;
+        self.dropping = Dropping::UnderWay { changed: false };
+        // A segment is not deleted under what memory holds of it, so the copies go: they are durable, and wait behind a full disk.
+        self.memory.evict(self.committed, 0);
         let nothing_in_flight = self.flight.is_empty();
         Some(Effect::DropOldest {
             from: if nothing_in_flight { 0 } else { self.hand },
@@ -59,7 +61,7 @@ impl Fifo {
     }
 
     fn may_deliver(&self) -> bool {
-        !self.ending.stopped && !self.flight.is_broken() && self.dropping != Dropping::UnderWay
+        !self.ending.stopped && !self.flight.is_broken() && !matches!(self.dropping, Dropping::UnderWay { .. })
     }
 
     fn hand(&mut self, may_hand: bool) -> Option<Effect> {

@@ -78,11 +78,12 @@ impl Storage {
         let closed = firsts
             .into_iter()
             .map(|first| (first, allocated_bytes(&folder.segment(first))));
+        let segment_bytes = options.segment_bytes.min(options.max_bytes / SEGMENTS_AT_LEAST);
         let mut storage = Self {
             closed: closed.collect(),
             quarantine: Quarantine::of(folder.path()),
-            segment_bytes: options.segment_bytes.min(options.max_bytes / SEGMENTS_AT_LEAST),
-            commit_bytes: options.commit_bytes,
+            segment_bytes,
+            commit_bytes: options.commit_bytes.min(segment_bytes),
             reader: None,
             writer: None,
             packer: Packer::default(),
@@ -141,7 +142,7 @@ impl Storage {
             writer.is_published()
                 && writer.tail() <= position
                 && self.appended == self.tail
-                && writer.bytes() > self.commit_bytes.min(self.segment_bytes)
+                && writer.bytes() > self.commit_bytes
         });
         if retire && let Some(writer) = self.writer.take() {
             settled.push(writer.first());
@@ -165,6 +166,11 @@ impl Storage {
             self.delete(&[gone.start])?;
         }
         Ok(oldest)
+    }
+
+    /// The most that should be appended between two commits, in payload bytes: no commit is larger than a segment.
+    pub fn commit_bytes(&self) -> u64 {
+        self.commit_bytes
     }
 
     /// What the store takes now.
