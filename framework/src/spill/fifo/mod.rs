@@ -88,6 +88,8 @@ struct Ending {
     stopped: bool,
     persist: bool,
     when_empty: bool,
+    /// What is in flight is not waited for.
+    forced: bool,
     finished: bool,
 }
 
@@ -285,6 +287,7 @@ impl Fifo {
     /// Gives up writing at shutdown: upstream is told `Dropped`, what was in memory only is counted as lost, then [`Effect::Finished`].
     pub fn abandon(&mut self) {
         self.persist_rest();
+        self.ending.forced = true;
         let (receipts, frames) = self.memory.clear(self.committed);
         self.dropped.abandoned += frames;
         self.upstream

@@ -126,7 +126,8 @@ impl Fifo {
         let empty = self.flight.unsettled(self.memory.tail()) == 0;
         let stored = self.ending.persist && self.memory.is_durable(self.committed);
         let asked = (self.ending.when_empty && empty) || stored;
-        if self.ending.finished || !asked || !self.flight.is_empty() || self.cursor.under_way {
+        let settled = self.flight.is_empty() || self.ending.forced;
+        if self.ending.finished || !asked || !settled || self.cursor.under_way {
             return None;
         }
         // A cursor that cannot be made durable only lags: it does not hold up the end.

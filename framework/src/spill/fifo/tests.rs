@@ -7,7 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::world::World;
-use crate::spill::{Persist, SpillOptions, WhenFull};
+use super::{Effect, Fifo};
+use crate::spill::testing::batch_of;
+use crate::spill::{Persist, Recovered, SpillOptions, WhenFull};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -77,4 +79,14 @@ proptest! {
         }
         world.finish(persist_rest);
     }
+}
+
+#[test]
+fn a_store_that_ends_by_force_does_not_wait_for_what_is_in_flight() {
+    let mut fifo = Fifo::new(&options(Persist::Overflow, WhenFull::Block), Recovered::default());
+    fifo.append(batch_of(0, ["held by a plugin that hangs"]), 0);
+    assert!(matches!(fifo.next(true), Some(Effect::Hand { .. })));
+    fifo.abandon();
+    let rest = std::iter::from_fn(|| fifo.next(false));
+    assert!(matches!(rest.last(), Some(Effect::Finished)));
 }
