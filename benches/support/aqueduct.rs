@@ -30,7 +30,10 @@ impl Aqueduct {
     /// When it cannot be started.
     pub(crate) fn start(folder: &Path, toml: &str) -> Outcome<Self> {
         let (file, socket) = (folder.join("bench.toml"), folder.join("admin.sock"));
-        std::fs::write(&file, format!("{toml}\n[log]\nlevel = \"info,aqueduct_plugins=debug\"\n[admin]\nsocket = {socket:?}\n"))?;
+        std::fs::write(
+            &file,
+            format!("{toml}\n[log]\nlevel = \"info,aqueduct_plugins=debug\"\n[admin]\nsocket = {socket:?}\n"),
+        )?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_aqueduct"))
             .args(["run", "--no-live"])
             .arg(&file)
