@@ -18,6 +18,8 @@ use crate::spill::{Persist, SpillOptions, WhenFull};
 use crate::telemetry::{Tracer, now_ns};
 
 mod report;
+#[cfg(test)]
+mod tests;
 
 use report::Report;
 
