@@ -22,7 +22,8 @@ use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run};
 use crate::receipt::Receipt;
 use crate::telemetry::TraceContext;
 
-pub(crate) use pack::{Packer, slice};
+pub use pack::Packer;
+pub(crate) use pack::slice;
 
 /// The longest value that packs several frames, in bytes.
 pub const RECORD_BYTES: usize = 262_144 - OVERHEAD_BYTES;

@@ -15,7 +15,7 @@ const U128_BYTES: usize = 17;
 
 /// Collects pieces and cuts records. What is pushed comes out in the same order.
 #[derive(Debug, Default)]
-pub(crate) struct Packer {
+pub struct Packer {
     pieces: Vec<(Batch, Piece)>,
     position: u64,
     frames: u64,
@@ -25,8 +25,11 @@ pub(crate) struct Packer {
 
 impl Packer {
     /// Adds a batch; `emit` gets the key and value of every record that became full.
-    /// A gap between its position and what was pushed before begins a new record.
-    pub(crate) fn push<E>(
+    /// A gap between its position and what was pushed before begins a new record. The batch's bytes are shared until then.
+    ///
+    /// # Errors
+    /// Those of `emit`; what was not emitted yet is kept.
+    pub fn push<E>(
         &mut self,
         position: u64,
         batch: &Batch,
@@ -55,7 +58,10 @@ impl Packer {
     }
 
     /// Cuts a record from whatever there is.
-    pub(crate) fn flush<E>(&mut self, emit: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<(), E> {
+    ///
+    /// # Errors
+    /// Those of `emit`; the record is then gone.
+    pub fn flush<E>(&mut self, emit: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.pieces.is_empty() {
             return Ok(());
         }
@@ -78,7 +84,7 @@ impl Packer {
     }
 
     /// Forgets what was not cut yet.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.pieces.clear();
         (self.frames, self.bytes) = (0, 0);
     }
