@@ -39,6 +39,7 @@ impl Driver {
         let options = SpillOptions {
             persist: Persist::Always,
             commit_bytes: commit_bytes(),
+            commit_delay: std::time::Duration::ZERO,
             ..SpillOptions::new(folder)
         };
         let (report, events) = channel();

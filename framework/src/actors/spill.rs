@@ -16,6 +16,7 @@ use crate::spill::fifo::{Effect, Fifo};
 use crate::spill::thread::{Failure, SpillThread, StorageCommand, StorageEvent};
 use crate::spill::{Persist, SpillOptions, WhenFull};
 use crate::telemetry::{Tracer, now_ns};
+use crate::units::Period;
 
 mod report;
 #[cfg(test)]
@@ -356,7 +357,18 @@ fn options(config: &SpillConfig) -> SpillOptions {
         },
         segment_bytes: config.segment_bytes.bytes(),
         commit_bytes: config.commit_bytes.bytes(),
+        commit_delay: config
+            .commit_delay
+            .map_or_else(|| default_delay(config.persist), Period::duration),
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
+    }
+}
+
+/// With `always` somebody may wait for each receipt; with `overflow` a receipt may be as old as `memory_age` anyway.
+fn default_delay(persist: config::Persist) -> Duration {
+    match persist {
+        config::Persist::Overflow => Duration::from_millis(50),
+        config::Persist::Always => Duration::from_millis(2),
     }
 }

@@ -172,6 +172,9 @@ pub struct SpillConfig {
     #[serde(default = "commit_bytes")]
     #[schemars(range(min = 4096))]
     pub commit_bytes: ByteSize,
+    /// How long a commit waits for more to gather. Unset: 50 ms with `persist = "overflow"`, 2 ms with `"always"`.
+    #[serde(default)]
+    pub commit_delay: Option<Period>,
     /// Bytes that are sent downstream and not settled yet.
     #[serde(default = "in_flight_bytes")]
     #[schemars(range(min = 4096))]
@@ -195,6 +198,7 @@ impl SpillConfig {
             persist: Persist::default(),
             segment_bytes: segment_bytes(),
             commit_bytes: commit_bytes(),
+            commit_delay: None,
             in_flight_bytes: in_flight_bytes(),
             read_ahead_bytes: window(),
         }

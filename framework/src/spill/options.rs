@@ -44,6 +44,8 @@ pub struct SpillOptions {
     pub segment_bytes: u64,
     /// The most one commit gathers, in payload bytes.
     pub commit_bytes: u64,
+    /// How long a commit waits for more to gather: larger records and fewer fsyncs, against a later receipt.
+    pub commit_delay: Duration,
     /// The most that is handed down and not settled, as cost in demand (one batch more when it is the only one).
     pub in_flight_bytes: u64,
     /// The most that is read from disk ahead of demand, in payload bytes (one record more).
@@ -63,6 +65,7 @@ impl SpillOptions {
             persist: Persist::default(),
             segment_bytes: 256 * MIB,
             commit_bytes: 4 * MIB,
+            commit_delay: Duration::from_millis(50),
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
         }

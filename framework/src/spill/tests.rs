@@ -32,6 +32,7 @@ fn options(path: &Path, persist: Persist) -> SpillOptions {
         memory_bytes: 50_000,
         segment_bytes: 200_000,
         commit_bytes: 50_000,
+        commit_delay: std::time::Duration::ZERO,
         read_ahead_bytes: 60_000,
         persist,
         ..SpillOptions::new(path)

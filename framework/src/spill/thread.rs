@@ -1,8 +1,9 @@
 //! The thread that owns a store's files: redb blocks, and nothing that blocks runs on a data Arbiter.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
 use crate::spill::{Found, Recovered, SpillError, SpillOptions, Storage, Usage};
@@ -122,6 +123,8 @@ impl SpillThread {
             commit_bytes: storage.commit_bytes(),
             storage,
             report,
+            commit_delay: options.commit_delay,
+            since: Instant::now(),
             gathered: 0,
             generation: 0,
             failed: None,
@@ -153,6 +156,9 @@ struct Worker<R> {
     storage: Storage,
     report: R,
     commit_bytes: u64,
+    commit_delay: Duration,
+    /// When the first of what has gathered came.
+    since: Instant,
     /// Payload bytes appended since the last commit.
     gathered: u64,
     generation: u64,
@@ -161,19 +167,16 @@ struct Worker<R> {
 }
 
 impl<R: Fn(StorageEvent)> Worker<R> {
-    /// Until told to close, or until nobody can tell any more: commits when nothing else is queued, or enough has gathered.
+    /// Until told to close, or until nobody can tell any more: commits when enough has gathered, or has waited for long enough.
     fn run(&mut self, inbox: &Receiver<StorageCommand>) {
         loop {
-            let command = match inbox.try_recv() {
+            let command = match self.next(inbox) {
                 Ok(command) => command,
-                Err(TryRecvError::Disconnected) => return self.commit(),
-                Err(TryRecvError::Empty) => {
+                Err(RecvTimeoutError::Timeout) => {
                     self.commit();
-                    match inbox.recv() {
-                        Ok(command) => command,
-                        Err(_) => return,
-                    }
+                    continue;
                 }
+                Err(RecvTimeoutError::Disconnected) => return self.commit(),
             };
             if !self.carry_out(command) {
                 return self.commit();
@@ -182,6 +185,15 @@ impl<R: Fn(StorageEvent)> Worker<R> {
                 self.commit();
             }
         }
+    }
+
+    /// The next command; `Timeout` when a commit is due first.
+    fn next(&self, inbox: &Receiver<StorageCommand>) -> Result<StorageCommand, RecvTimeoutError> {
+        if self.gathered == 0 {
+            return inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        }
+        // A zero timeout still takes what is queued already.
+        inbox.recv_timeout(self.commit_delay.saturating_sub(self.since.elapsed()))
     }
 
     fn carry_out(&mut self, command: StorageCommand) -> bool {
@@ -231,7 +243,11 @@ impl<R: Fn(StorageEvent)> Worker<R> {
             if let Err(error) = self.storage.append(*position, batch) {
                 return self.fail(error);
             }
-            self.gathered += batch.payload.len() as u64;
+            if self.gathered == 0 {
+                self.since = Instant::now();
+            }
+            // Frames may be empty, and must be committed all the same.
+            self.gathered += (batch.payload.len() + batch.len()) as u64;
             if self.gathered >= self.commit_bytes {
                 self.commit();
                 if self.failed == Some(generation) {

@@ -93,21 +93,21 @@ impl Handler<Granted> for Upstream {
     }
 }
 
-fn batch(number: u64, ledger: &Arc<Ledger>) -> Batch {
+fn batch(number: u64, text: &str, ledger: &Arc<Ledger>) -> Batch {
     let mut builder = BatchBuilder::new(&Numbers::new("s".into(), 1, 0, 0));
     for frame in number * PER_BATCH..(number + 1) * PER_BATCH {
-        builder.push_span(format!("frame {frame}").as_bytes(), frame);
+        builder.push_span(text.as_bytes(), frame);
     }
     builder.finish(now_ns(), None, ledger.issue(number, 1))
 }
 
-async fn deliver(config: &str, lose: usize) -> (Vec<u64>, Vec<Settled>) {
+async fn deliver(config: &str, text: &str, lose: Option<usize>) -> (Vec<u64>, Vec<Settled>) {
     let folder = tempfile::tempdir().unwrap();
     let config = format!("directory = {:?}\n{config}", folder.path().join("store"));
     let (seen, settled) = (Arc::<Mutex<Vec<u64>>>::default(), Arc::<Mutex<Vec<Settled>>>::default());
     let (done, finished) = oneshot::channel();
     let forgetful = Forgetful {
-        lose: Some(lose),
+        lose,
         taken: 0,
         seen: seen.clone(),
         done: Some(done),
@@ -132,7 +132,7 @@ async fn deliver(config: &str, lose: usize) -> (Vec<u64>, Vec<Settled>) {
     let ledger = Ledger::counting(move |one| told.lock().unwrap().push(one));
     for number in 0..BATCHES {
         outlet.permit().await;
-        outlet.send(batch(number, &ledger));
+        outlet.send(batch(number, text, &ledger));
     }
     outlet.finish();
     finished.await.unwrap();
@@ -148,10 +148,17 @@ async fn a_batch_dropped_in_the_middle_comes_again_and_nothing_overtakes_it() {
         "memory_bytes = 4096\nin_flight_bytes = 65536",
     ] {
         for lose in [1, 7, BATCHES as usize] {
-            let (seen, settled) = deliver(config, lose).await;
+            let (seen, settled) = deliver(config, "a frame", Some(lose)).await;
             assert_eq!(seen, everything, "{config}, batch {lose} was lost");
             assert_eq!(settled.len() as u64, BATCHES, "every receipt upstream settled once");
             assert!(settled.iter().all(|one| one.fate == Fate::Delivered));
         }
     }
+}
+
+#[actix::test]
+async fn frames_without_a_byte_are_committed_and_delivered_like_others() {
+    let (seen, settled) = deliver("persist = \"always\"", "", None).await;
+    assert_eq!(seen.len() as u64, BATCHES * PER_BATCH);
+    assert_eq!(settled.len() as u64, BATCHES);
 }
