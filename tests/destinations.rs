@@ -74,11 +74,9 @@ fn a_destination_at_half_the_speed_of_the_source_gets_everything_in_order() {
         sent += 500;
         destination.take(250, &mut seen);
     }
-    let status = program.wait_for("all is taken in", |status| status.number("source", "frames_in") == sent);
-    assert!(
-        status.number("drain", "peak_disk_bytes") > 0,
-        "half of it had to wait on disk"
-    );
+    program.wait_for("all is taken in, and half of it waits on disk", |status| {
+        status.number("source", "frames_in") == sent && status.number("drain", "peak_disk_bytes") > 0
+    });
     destination.take_through(sent, &mut seen);
     seen.assert_is(1, sent);
     program.stop();
