@@ -17,7 +17,7 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | 1 | [`actors::reader`] | hosts a source plugin, which waits for demand and reads the socket |
-//! | 2 | [`plugin::Feed`], [`plugin::Intake`] (`plugin/feed.rs`, `plugin/intake.rs`) | one read of at most 256 KiB into a pooled buffer ([`batch::Pool`]) |
+//! | 2 | [`plugin::Feed`], [`plugin::Intake`] (`plugin/feed.rs`, `plugin/intake.rs`) | one read of at most 256,000 bytes into a pooled buffer ([`batch::Pool`]) |
 //! | 3 | [`framing::Cutter`] | finds where frames end; keeps the unfinished one for the next read |
 //! | 4 | [`batch::Batch`] | one shared payload, an offset table, numbers, attributes, trace, receipt |
 //! | 5 | [`mailbox::Outlet`] | sends it along every edge of the output, under [`demand::DemandLedger`] |

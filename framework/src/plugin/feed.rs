@@ -34,7 +34,7 @@ pub(super) struct Shared {
     next_number: Cell<u64>,
     framing: FramingSpec,
     pub(super) outlet: Rc<Outlet>,
-    /// Who waits for demand waits in line: the outlet takes one waiter at a time, and connections must not starve each other.
+    /// Who waits for demand waits in line. A grant wakes all waiters of an outlet alike, and the same connection could always be first.
     line: Semaphore,
     pub(super) pool: Pool,
     pub(super) buffer: RefCell<Option<PooledBuffer>>,

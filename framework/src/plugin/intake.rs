@@ -63,7 +63,7 @@ impl Intake {
         self.shared.outlet.may_send()
     }
 
-    /// Reads once with `read` (at most 256 KiB), cuts what came into frames and sends them on as one batch.
+    /// Reads once with `read` (at most 256,000 bytes), cuts what came into frames and sends them on as one batch.
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Filled {
         let mut buffer = self.shared.take_buffer();
         let lead = self.cutter.lead().len();
