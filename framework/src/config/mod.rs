@@ -18,6 +18,7 @@ mod graph;
 mod host;
 mod lines;
 mod load;
+mod messages;
 mod mistake;
 mod pipeline;
 mod process;
@@ -36,6 +37,7 @@ pub use host::{
     HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull, host_schema,
 };
 pub use load::load;
+pub use messages::MessagesConfig;
 pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
 pub use process::{AdminConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::messages::MessagesConfig;
 use crate::units::Period;
 
 /// The process-wide tables.
@@ -37,6 +38,8 @@ pub struct TelemetryConfig {
     /// `service.name` of every span. Unset: what `OTEL_SERVICE_NAME` says, or `aqueduct`.
     #[schemars(length(min = 1))]
     pub service_name: Option<String>,
+    /// Which frames get spans of their own. Unset: none, and nothing is looked at.
+    pub messages: Option<MessagesConfig>,
 }
 
 impl Default for TelemetryConfig {
@@ -47,6 +50,7 @@ impl Default for TelemetryConfig {
             sample_ratio: 1.0,
             split_after: Period::seconds(60),
             service_name: None,
+            messages: None,
         }
     }
 }

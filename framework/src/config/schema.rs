@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::report::{Report, join};
 use super::tree::literal;
 use super::words::{Words, alternatives, is, kind, tag};
+use crate::telemetry::messages::{FieldPattern, FramePattern};
 use crate::units::{ByteSize, Period};
 
 /// Checks the values of one schema.
@@ -114,6 +115,8 @@ impl<'s> Checker<'s, '_> {
         let read = match schema.get("format").and_then(Value::as_str) {
             Some(ByteSize::FORMAT) => text.parse::<ByteSize>().map(|size| Some(size.bytes() as f64)),
             Some(Period::FORMAT) => text.parse::<Period>().map(|_| None),
+            Some(FieldPattern::FORMAT) => return self.pattern(text.parse::<FieldPattern>().err(), key),
+            Some(FramePattern::FORMAT) => return self.pattern(text.parse::<FramePattern>().err(), key),
             _ => {
                 self.bounds(
                     text.chars().count() as f64,
@@ -134,6 +137,13 @@ impl<'s> Checker<'s, '_> {
                     .add(key, format!("`{text}` cannot be read"))
                     .expected(expected);
             }
+        }
+    }
+
+    /// A pattern has many ways to be wrong, so it says itself what would be right.
+    fn pattern(&mut self, wrong: Option<String>, key: &str) {
+        if let Some(wrong) = wrong {
+            self.report.add(key, wrong);
         }
     }
 
