@@ -125,6 +125,7 @@ fn batch() -> Batch {
         attributes: Attributes::default(),
         trace: None,
         received_ns: 0,
+        wait: Default::default(),
         pinned: BATCH_BYTES,
         receipt: Receipt::none(),
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Attributes, Batch, Frame, FrameAttribute, Layout, Numbers, NumbersCursor};
 use crate::receipt::Receipt;
-use crate::telemetry::TraceContext;
+use crate::telemetry::{TraceContext, Wait};
 
 /// Collects frames into one payload. Framing bytes are kept when every frame has the same layout.
 #[derive(Debug)]
@@ -129,6 +129,7 @@ impl BatchBuilder {
             attributes: self.attributes,
             trace,
             received_ns,
+            wait: Wait::default(),
             pinned,
             receipt,
         }

@@ -21,7 +21,7 @@ pub use numbers::{Numbers, NumbersCursor, Run};
 pub use pool::{Pool, PooledBuffer};
 
 use crate::receipt::Receipt;
-use crate::telemetry::{OpenSpan, TraceContext};
+use crate::telemetry::{MESSAGE_TRACEPARENT, OpenSpan, TraceContext, Traceparent, Wait};
 
 /// The least a batch costs in demand, in bytes: it bounds the number of batches a window admits.
 pub const LEAST_COST_BYTES: usize = 4096;
@@ -54,6 +54,8 @@ pub struct Batch {
     pub trace: Option<TraceContext>,
     /// When the first byte was read, in nanoseconds since 1970.
     pub received_ns: u64,
+    /// Its stay in the store it came to last.
+    pub wait: Wait,
     /// Memory the batch keeps alive, in bytes: the capacity of its buffers, not the length of its frames.
     pub pinned: usize,
     /// The batch's promise to report its fate.
@@ -105,6 +107,7 @@ impl Batch {
             attributes: self.attributes.clone(),
             trace: self.trace,
             received_ns: self.received_ns,
+            wait: self.wait,
             pinned: self.pinned,
             receipt,
         }
@@ -151,11 +154,14 @@ impl<'a> Frame<'a> {
         self.batch.attributes.get(self.index, key)
     }
 
-    /// A span of this name around work on the frame, inside the one of the actor at work; nothing when the batch is not sampled. It ends when
-    /// the result is dropped.
+    /// A span of this name around work on the frame, inside the actor's own span of the message if it is one that is followed, or else of the
+    /// batch; nothing when neither is sampled. It ends when the result is dropped.
     pub fn child_span(&self, name: &str) -> OpenSpan {
-        self.batch
-            .trace
+        let message = self.attribute(MESSAGE_TRACEPARENT);
+        let message = message.and_then(|text| text.parse::<Traceparent>().ok());
+        message
+            .map(TraceContext::from)
+            .or(self.batch.trace)
             .map(|parent| OpenSpan::child(parent, name, "internal"))
             .unwrap_or_default()
     }

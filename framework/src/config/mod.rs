@@ -40,7 +40,9 @@ pub use load::load;
 pub use messages::MessagesConfig;
 pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
-pub use process::{AdminConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig};
+pub use process::{
+    AdminConfig, AlwaysConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig,
+};
 
 use std::path::PathBuf;
 

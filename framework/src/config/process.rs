@@ -33,11 +33,16 @@ pub struct TelemetryConfig {
     /// Share of the traces that are made, 0 to 1; decided at their first span.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample_ratio: f64,
+    /// Traces begun per second and source, at most. Unset: no bound.
+    #[schemars(range(min = 1))]
+    pub max_traces_per_second: Option<u32>,
     /// A batch that waited longer in a spill store begins a trace of its own, linked to the one before.
     pub split_after: Period,
     /// `service.name` of every span. Unset: what `OTEL_SERVICE_NAME` says, or `aqueduct`.
     #[schemars(length(min = 1))]
     pub service_name: Option<String>,
+    /// What is traced though it was not chosen.
+    pub always: AlwaysConfig,
     /// Which frames get spans of their own. Unset: none, and nothing is looked at.
     pub messages: Option<MessagesConfig>,
 }
@@ -48,9 +53,37 @@ impl Default for TelemetryConfig {
             endpoint: None,
             protocol: Protocol::default(),
             sample_ratio: 1.0,
+            max_traces_per_second: None,
             split_after: Period::seconds(60),
             service_name: None,
+            always: AlwaysConfig::default(),
             messages: None,
+        }
+    }
+}
+
+/// Which batches are traced although `sample_ratio` or `max_traces_per_second` left them out: those in trouble. Their traces are made when the
+/// reason is found, with the true times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlwaysConfig {
+    /// A batch with a frame that is rejected.
+    pub rejected: bool,
+    /// A batch that one actor tries again more often.
+    pub retries: u32,
+    /// A batch that waits longer in one spill store.
+    pub waited: Period,
+    /// Such traces per second and actor, at most; 0 for none at all. Those past it are counted as `late_traces_not_made`.
+    pub max_per_second: u32,
+}
+
+impl Default for AlwaysConfig {
+    fn default() -> Self {
+        Self {
+            rejected: true,
+            retries: 3,
+            waited: Period::seconds(60),
+            max_per_second: 10,
         }
     }
 }

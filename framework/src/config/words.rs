@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::telemetry::messages::{FieldPattern, FramePattern};
 use crate::units::{ByteSize, Period};
 
 /// A schema's root, to which its `$ref`s point.
@@ -80,6 +81,10 @@ impl<'s> Words<'s> {
         match schema.get("format").and_then(Value::as_str) {
             Some(ByteSize::FORMAT) => return "a size such as \"8 MiB\", or a number of bytes".into(),
             Some(Period::FORMAT) => return "a time such as \"500ms\" or \"2 h\"".into(),
+            Some(FieldPattern::FORMAT) => {
+                return "a regex with one group, or a JSON path such as \"$.order.id\"".into();
+            }
+            Some(FramePattern::FORMAT) => return "a regex".into(),
             _ => {}
         }
         let mut types: Vec<&str> = self

@@ -68,6 +68,8 @@ pub struct EdgeMeters {
     pub waiting_since_ns: Gauge,
     /// All such waits together, in nanoseconds.
     pub waited_ns: Counter,
+    /// The last wait that is over, in nanoseconds.
+    pub last_wait_ns: Gauge,
 }
 
 impl EdgeMeters {
@@ -75,7 +77,9 @@ impl EdgeMeters {
     fn end_wait(&self) {
         let since = self.waiting_since_ns.get();
         if since != 0 {
-            self.waited_ns.add(now_ns().saturating_sub(since));
+            let waited_ns = now_ns().saturating_sub(since);
+            self.waited_ns.add(waited_ns);
+            self.last_wait_ns.set(waited_ns);
             self.waiting_since_ns.set(0);
         }
     }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::{Arrival, Edge, EdgeMeters};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
 use crate::supervisor::{Started, Supervisor};
-use crate::telemetry::{Meters, Tracer};
+use crate::telemetry::{Meters, Tracer, WatchedEdge};
 use crate::units::Period;
 
 /// What starting left behind.
@@ -100,7 +100,7 @@ impl Assembly<'_> {
             framing: self.framing(actor)?,
             partial_limit: bytes(host.partial_bytes.bytes()),
             edges: self.outgoing(stage, ""),
-            tracer: self.tracer(actor),
+            tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
         };
@@ -118,7 +118,7 @@ impl Assembly<'_> {
             config: host.clone(),
             upstream: stage.upstream.clone(),
             edges: self.outgoing(stage, ""),
-            tracer: self.tracer(actor),
+            tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
         };
@@ -154,7 +154,7 @@ impl Assembly<'_> {
             placement,
             upstream: stage.upstream.clone(),
             outputs: outputs.collect(),
-            tracer: self.tracer(actor),
+            tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
         };
@@ -184,7 +184,7 @@ impl Assembly<'_> {
             upstream: stage.upstream.clone(),
             rejected: self.outgoing(stage, REJECTED),
             store: stage.store.clone(),
-            tracer: self.tracer(actor),
+            tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
         };
@@ -212,8 +212,25 @@ impl Assembly<'_> {
         self.registry.framing_spec(&config)
     }
 
-    fn tracer(&self, actor: &ActorConfig) -> Tracer {
-        Tracer::new(&actor.name, &self.options.spans)
+    fn tracer(&self, actor: &ActorConfig, stage: &Stage, context: &PluginContext) -> Tracer {
+        // A store's own batches have waited in itself.
+        let store = match &actor.host {
+            HostConfig::Spill(_) => Some(actor.name.as_str()),
+            _ => stage.store.as_deref(),
+        };
+        let edges = stage.outputs.values().flatten().filter_map(|(id, to)| {
+            let (edge, meters) = self.edges.get(*id as usize)?;
+            let is_store = matches!(self.config.actor(to)?.host, HostConfig::Spill(_));
+            let spilling = is_store.then(|| self.meters.get(to).map(|meters| meters.gauge("spilling")));
+            Some(WatchedEdge::new(&edge.to_string(), meters.clone(), spilling.flatten()))
+        });
+        Tracer::new(
+            &actor.name,
+            &self.options.spans,
+            store,
+            &context.meters,
+            edges.collect(),
+        )
     }
 
     fn ended(&self) -> Recipient<Ended> {

@@ -11,7 +11,7 @@ use crate::batch::{Attributes, Batch, BatchBuilder};
 use crate::error::Result;
 use crate::framing::{Counters, Cut, Cutter, Payload};
 use crate::receipt::Receipt;
-use crate::telemetry::now_ns;
+use crate::telemetry::{Wait, now_ns};
 
 /// What one [`Intake::fill`] did.
 #[derive(Debug)]
@@ -138,6 +138,7 @@ impl Intake {
                 attributes: self.attributes.clone(),
                 trace: None,
                 received_ns,
+                wait: Wait::default(),
                 pinned,
                 receipt: Receipt::none(),
             });

@@ -148,7 +148,9 @@ impl Lane {
                 }
             }
         }
-        builder.finish(batch.received_ns, batch.trace, receipt)
+        let mut made = builder.finish(batch.received_ns, batch.trace, receipt);
+        made.wait = batch.wait;
+        made
     }
 
     /// The length of the payload it will make: exact, so that the batch pins no more than it holds.

@@ -1,27 +1,26 @@
-//! Where in which trace a batch stands.
+//! Where in which trace a batch stands, and where it has waited.
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
+use super::Traceparent;
+
 /// A W3C trace context (<https://www.w3.org/TR/trace-context/>), as small as a batch can carry it.
-/// It exists only on batches that the head of the pipeline chose to sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+/// It exists only on batches that are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     /// 16 bytes, not all zero.
     pub trace_id: u128,
     /// The span the next actor's span is a child of.
     pub span_id: u64,
-    /// Since when the batch has been where it is, in nanoseconds since 1970: the true start of a wait that may end in another process.
-    pub since_ns: u64,
 }
 
 impl TraceContext {
     /// None when the span is not sampled.
-    pub(super) fn of(span: &SpanContext, since_ns: u64) -> Option<Self> {
+    pub(super) fn of(span: &SpanContext) -> Option<Self> {
         span.is_sampled().then(|| Self {
             trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
             span_id: u64::from_be_bytes(span.span_id().to_bytes()),
-            since_ns,
         })
     }
 
@@ -38,4 +37,32 @@ impl TraceContext {
     pub(super) fn as_parent(self) -> Context {
         Context::new().with_remote_span_context(self.span())
     }
+}
+
+impl From<Traceparent> for TraceContext {
+    fn from(parent: Traceparent) -> Self {
+        Self {
+            trace_id: parent.trace_id,
+            span_id: parent.span_id,
+        }
+    }
+}
+
+impl From<TraceContext> for Traceparent {
+    fn from(context: TraceContext) -> Self {
+        Self {
+            trace_id: context.trace_id,
+            span_id: context.span_id,
+            sampled: true,
+        }
+    }
+}
+
+/// A batch's stay in the spill store that it came to last, sampled or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wait {
+    /// When it came there, in nanoseconds since 1970, perhaps in another process; 0 when it has met none.
+    pub since_ns: u64,
+    /// When it was handed down, in nanoseconds since 1970; 0 while it waits.
+    pub until_ns: u64,
 }

@@ -14,13 +14,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::attributes::SCHEMA_URL;
 use super::collector::{Collected, Watched};
 use super::{Spans, TARGET};
 use crate::config::TelemetryConfig;
 use crate::error::{Error, Result};
-
-/// The semantic conventions by which spans and their attributes are named.
-const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 
 /// How long the last spans may take at the end of the process.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -69,11 +67,7 @@ impl Export {
             .with_batch_exporter(exporter)
             .with_resource(resource(config))
             .build();
-        let spans = Spans {
-            tracer: Some(tracer(&provider)),
-            ratio: config.sample_ratio,
-            split_after_ns: u64::try_from(config.split_after.duration().as_nanos()).unwrap_or(u64::MAX),
-        };
+        let spans = Spans::new(tracer(&provider), config);
         Ok(Some(Self {
             provider,
             endpoint,

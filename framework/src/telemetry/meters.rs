@@ -86,6 +86,11 @@ impl Meters {
         self.own(|own| own.texts.insert(name.to_owned(), text.into()));
     }
 
+    /// What was said under this name last.
+    pub fn said(&self, name: &str) -> Option<String> {
+        self.own(|own| own.texts.get(name).cloned())
+    }
+
     /// All values as they are now.
     pub fn snapshot(&self) -> Snapshot {
         let mut numbers = BTreeMap::from([

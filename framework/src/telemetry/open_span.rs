@@ -1,14 +1,14 @@
-//! Spans that are open while something is done.
+//! Spans of plugins inside those of their actors.
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::trace::Status;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{TARGET, TraceContext};
 use crate::error::Error;
 
-/// A span around work on a batch or a frame; nothing when the batch is not sampled. It ends when this is dropped.
+/// A span around work on a frame; nothing when the batch is not sampled. It ends when this is dropped.
 #[derive(Debug, Default)]
 pub struct OpenSpan(Option<Span>);
 
@@ -17,18 +17,6 @@ impl OpenSpan {
     pub(crate) fn child(parent: TraceContext, name: &str, kind: &'static str) -> Self {
         let span = tracing::info_span!(target: TARGET, "batch", otel.name = name, otel.kind = kind);
         Self(span.set_parent(parent.as_parent()).is_ok().then_some(span))
-    }
-
-    pub(super) fn context(&self) -> Option<TraceContext> {
-        let context = self.0.as_ref()?.context();
-        TraceContext::of(context.span().span_context(), 0)
-    }
-
-    pub(super) fn describe(&self, attributes: Vec<KeyValue>) {
-        let Some(span) = &self.0 else { return };
-        for KeyValue { key, value, .. } in attributes {
-            span.set_attribute(key, value);
-        }
     }
 
     /// Notes that the work is tried again after `error`: an event.

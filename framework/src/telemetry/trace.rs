@@ -1,29 +1,86 @@
-//! The spans of one actor. A batch that the head did not choose costs one comparison.
+//! The spans of one actor. A batch that nobody asks about costs one comparison, and a look at the clock where a late reason may come.
 
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, Tracer as _};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Link, Span as _, SpanBuilder, Tracer as _};
+use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-use super::{OpenSpan, TraceContext, now_ns};
+use super::attributes::{self, Operation, Peer};
+use super::follow::{Chooser, Following};
+use super::pressing::WatchedEdge;
+use super::sampling::{Bucket, Head, Late};
+use super::work_span::WorkSpan;
+use super::{Meters, TraceContext, Wait, now_ns};
 use crate::batch::Batch;
+use crate::config::TelemetryConfig;
+
+/// The attribute of a batch, and the text of a sink's meters, that name the other side of its socket.
+const PEER_ATTRIBUTE: &str = "peer.address";
+const PEER_TEXT: &str = "peer";
 
 /// What the spans of a process are made with. Cloning shares it; the default makes none.
 #[derive(Debug, Clone, Default)]
-pub struct Spans {
-    pub(super) tracer: Option<SdkTracer>,
-    /// Share of the traces that are made, 0 to 1.
-    pub(super) ratio: f64,
-    /// A wait that is longer begins a trace of its own, in nanoseconds.
-    pub(super) split_after_ns: u64,
+pub struct Spans(Option<Arc<Making>>);
+
+#[derive(Debug)]
+pub(super) struct Making {
+    tracer: SdkTracer,
+    head: Head,
+    split_after_ns: u64,
+    pub(super) late: Late,
+    late_per_second: u32,
+    pub(super) following: Option<Following>,
+}
+
+impl Spans {
+    /// Spans made with `tracer`, and chosen as `[telemetry]` says.
+    pub(super) fn new(tracer: SdkTracer, config: &TelemetryConfig) -> Self {
+        let nanoseconds = |period: Duration| u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        let always = &config.always;
+        Self(Some(Arc::new(Making {
+            tracer,
+            head: Head::new(config.sample_ratio, config.max_traces_per_second),
+            split_after_ns: nanoseconds(config.split_after.duration()),
+            late: Late {
+                rejected: always.rejected,
+                retries: always.retries,
+                waited_ns: nanoseconds(always.waited.duration()),
+            },
+            late_per_second: always.max_per_second,
+            following: config.messages.as_ref().map(Following::new),
+        })))
+    }
 }
 
 /// Makes the spans of one actor; off unless a collector is configured.
 #[derive(Debug, Clone, Default)]
-pub struct Tracer {
-    actor: String,
-    spans: Spans,
+pub struct Tracer(pub(super) Option<Box<ActorSpans>>);
+
+/// What an actor's spans tell of it, and what it remembers from one to the next.
+#[derive(Debug, Clone)]
+pub(super) struct ActorSpans {
+    pub(super) making: Arc<Making>,
+    pub(super) actor: Arc<str>,
+    store: Option<Arc<str>>,
+    edges: Vec<WatchedEdge>,
+    pub(super) meters: Meters,
+    head: RefCell<Head>,
+    late: Cell<Bucket>,
+    pub(super) chooser: RefCell<Option<Chooser>>,
+    peer: RefCell<Option<Peer>>,
+}
+
+/// A span to be made.
+pub(super) struct Wanted {
+    pub(super) operation: Operation,
+    pub(super) actor: Arc<str>,
+    pub(super) attributes: Vec<KeyValue>,
+    pub(super) links: Vec<Link>,
+    pub(super) since_ns: u64,
+    pub(super) parent: Option<TraceContext>,
 }
 
 impl Tracer {
@@ -32,97 +89,190 @@ impl Tracer {
         Self::default()
     }
 
-    /// Spans named after `actor`.
-    pub fn new(actor: &str, spans: &Spans) -> Self {
-        Self {
-            actor: actor.to_owned(),
-            spans: spans.clone(),
-        }
+    /// Spans named after `actor`, which counts in `meters` what is not traced for want of room. `store` is the one that its batches
+    /// waited in last; the pressure of `edges` shows as events.
+    pub(crate) fn new(
+        actor: &str,
+        spans: &Spans,
+        store: Option<&str>,
+        meters: &Meters,
+        edges: Vec<WatchedEdge>,
+    ) -> Self {
+        Self(spans.0.as_ref().map(|making| {
+            Box::new(ActorSpans {
+                actor: actor.into(),
+                store: store.map(Into::into),
+                edges,
+                meters: meters.clone(),
+                head: RefCell::new(making.head.clone()),
+                late: Cell::new(Bucket::new(making.late_per_second)),
+                chooser: RefCell::new(making.following.as_ref().map(Following::chooser)),
+                peer: RefCell::default(),
+                making: making.clone(),
+            })
+        }))
     }
 
     /// The head's decision: makes the span `receive ACTOR`, from the first byte read until now, for the batches it samples, and lets
-    /// them carry it on.
+    /// them carry it on. Messages that are to be followed get spans of their own.
     pub fn receive(&self, batch: &mut Batch) {
-        if self.spans.ratio <= 0.0 || fastrand::f64() >= self.spans.ratio {
-            return;
+        let Some(own) = &self.0 else { return };
+        if own.head.borrow_mut().chooses(fastrand::f64(), batch.received_ns) {
+            let wanted = own.of_batch(Operation::Receive, batch, batch.received_ns, None);
+            batch.trace = own.emit(wanted);
         }
-        let span = self.named("receive", SpanKind::Consumer, batch);
-        batch.trace = self.emit(span, batch.received_ns, &Context::new());
+        own.choose_messages(batch);
     }
 
-    /// Notes that a sampled batch begins to wait.
+    /// Notes that a batch begins to wait.
     pub fn arrived(&self, batch: &mut Batch, now_ns: u64) {
-        if let Some(trace) = &mut batch.trace {
-            trace.since_ns = now_ns;
-        }
+        batch.wait = Wait {
+            since_ns: now_ns,
+            until_ns: 0,
+        };
     }
 
-    /// The span `spill ACTOR` of a sampled batch that has waited, from its arrival until now, whatever process it arrived in. A long
-    /// wait begins a trace of its own, linked to the one before: backends give a trace up that goes on after minutes.
+    /// Notes that a batch has waited: the span `spill ACTOR`, from its arrival until now, whatever process it arrived in. A long
+    /// wait begins a trace of its own, linked to the one before: backends give a trace up that goes on after minutes. A wait longer than
+    /// `[telemetry.always] waited` makes the trace of a batch that has none.
     pub fn waited(&self, batch: &mut Batch) {
-        let Some(before) = batch.trace else { return };
-        let span = self.named("spill", SpanKind::Internal, batch);
-        let waited_ns = now_ns().saturating_sub(before.since_ns);
-        let made = if waited_ns > self.spans.split_after_ns {
-            let link = Link::with_context(before.span());
-            self.emit(span.with_links(vec![link]), before.since_ns, &Context::new())
-        } else {
-            self.emit(span, before.since_ns, &before.as_parent())
-        };
-        batch.trace = made.or(Some(before));
-    }
-
-    /// The span `OPERATION ACTOR` around what this actor does with a sampled batch, as the child of the actor before. The batch carries
-    /// it on.
-    pub fn span(&self, operation: &'static str, kind: &'static str, batch: &mut Batch) -> OpenSpan {
-        let Some(parent) = batch.trace else {
-            return OpenSpan::default();
-        };
-        let span = OpenSpan::child(parent, &format!("{operation} {}", self.actor), kind);
-        if let Some(made) = span.context() {
-            span.describe(self.attributes(operation, batch));
-            batch.trace = Some(made);
+        batch.wait.until_ns = now_ns();
+        let Some(own) = &self.0 else { return };
+        let waited_ns = batch.wait.until_ns.saturating_sub(batch.wait.since_ns);
+        let splits = waited_ns > own.making.split_after_ns;
+        if let Some(before) = batch.trace {
+            let parent = (!splits).then_some(before);
+            let mut wanted = own.of_batch(Operation::Spill, batch, batch.wait.since_ns, parent);
+            wanted.links.extend(splits.then(|| Link::with_context(before.span())));
+            batch.trace = own.emit(wanted).or(Some(before));
+        } else if own.making.late.waited(waited_ns) {
+            batch.trace = own.late_trace(batch, batch.wait.until_ns);
         }
-        span
+        own.message_spans(Operation::Spill, batch, batch.wait.since_ns, splits);
     }
 
-    fn named(&self, operation: &'static str, kind: SpanKind, batch: &Batch) -> SpanBuilder {
-        SpanBuilder::from_name(format!("{operation} {}", self.actor))
-            .with_kind(kind)
-            .with_attributes(self.attributes(operation, batch))
+    /// The span `process ACTOR` around what a processor does with a batch, as the child of the actor before. The batch carries it on.
+    pub fn process(&self, batch: &mut Batch) -> WorkSpan {
+        WorkSpan::begin(self, Operation::Process, batch)
     }
 
-    /// Makes a span that has ended already.
-    fn emit(&self, span: SpanBuilder, since_ns: u64, parent: &Context) -> Option<TraceContext> {
-        let tracer = self.spans.tracer.as_ref()?;
-        let now_ns = now_ns();
-        // The wall clock may have been set back in between.
-        let start = time(since_ns.min(now_ns));
-        let mut span = tracer.build_with_context(span.with_start_time(start), parent);
-        span.end_with_timestamp(time(now_ns));
-        TraceContext::of(span.span_context(), now_ns)
+    /// The span `send ACTOR` around the delivery of a batch.
+    pub fn send(&self, batch: &mut Batch) -> WorkSpan {
+        WorkSpan::begin(self, Operation::Send, batch)
     }
 
-    fn attributes(&self, operation: &'static str, batch: &Batch) -> Vec<KeyValue> {
-        let mut attributes = vec![
-            KeyValue::new("messaging.system", "aqueduct"),
-            KeyValue::new("messaging.operation.name", operation),
-            KeyValue::new("messaging.destination.name", self.actor.clone()),
-            KeyValue::new("messaging.batch.message_count", batch.len() as i64),
-            KeyValue::new("aqueduct.source", batch.numbers.source.to_string()),
-        ];
-        if let Some((first, last)) = batch.numbers.bounds() {
-            attributes.push(KeyValue::new("aqueduct.seq.first", first as i64));
-            attributes.push(KeyValue::new("aqueduct.seq.last", last as i64));
+    /// Learns who is at the other end of a sink's connection, from what the sink says in its meters.
+    pub fn connected(&self) {
+        if let Some(own) = &self.0 {
+            *own.peer.borrow_mut() = own.meters.said(PEER_TEXT).as_deref().map(Peer::new);
         }
-        // The conventions know these types; waiting in a store is none of them.
-        if matches!(operation, "receive" | "process" | "send") {
-            attributes.push(KeyValue::new("messaging.operation.type", operation));
-        }
-        attributes
     }
 }
 
-fn time(ns: u64) -> SystemTime {
+impl ActorSpans {
+    /// A span of this actor about a whole batch.
+    pub(super) fn of_batch(
+        &self,
+        operation: Operation,
+        batch: &Batch,
+        since_ns: u64,
+        parent: Option<TraceContext>,
+    ) -> Wanted {
+        let mut attributes = attributes::of_batch(operation, &self.actor, batch);
+        self.describe_peer(operation, batch, &mut attributes);
+        Wanted {
+            operation,
+            actor: self.actor.clone(),
+            attributes,
+            links: Vec::new(),
+            since_ns,
+            parent,
+        }
+    }
+
+    pub(super) fn describe_peer(&self, operation: Operation, batch: &Batch, attributes: &mut Vec<KeyValue>) {
+        let mut peer = self.peer.borrow_mut();
+        if operation == Operation::Receive {
+            let text = batch.attributes.get(0, PEER_ATTRIBUTE);
+            if text.is_none_or(|text| peer.as_ref().is_none_or(|known| !known.is(text))) {
+                *peer = text.map(Peer::new);
+            }
+        }
+        if let Some(peer) = peer
+            .as_ref()
+            .filter(|_| matches!(operation, Operation::Receive | Operation::Send))
+        {
+            peer.describe(attributes);
+        }
+    }
+
+    /// Begins a span, with an event for every edge out of this actor that does not flow.
+    pub(super) fn start(&self, wanted: Wanted) -> Span {
+        let now_ns = now_ns();
+        let span = SpanBuilder::from_name(format!("{} {}", wanted.operation.name(), wanted.actor))
+            .with_kind(wanted.operation.kind())
+            .with_attributes(wanted.attributes)
+            .with_links(wanted.links)
+            // The wall clock may have been set back in between.
+            .with_start_time(time(wanted.since_ns.min(now_ns)));
+        let parent = wanted.parent.map(TraceContext::as_parent).unwrap_or_default();
+        self.making.tracer.build_with_context(span, &parent)
+    }
+
+    /// Tells on the span of a batch which edges have kept it waiting.
+    pub(super) fn tell_pressure(&self, span: &mut Span) {
+        let now_ns = now_ns();
+        for attributes in self.edges.iter().filter_map(|edge| edge.pressure(now_ns)) {
+            span.add_event("pressure", attributes);
+        }
+    }
+
+    /// Makes the span of a batch that has ended already.
+    fn emit(&self, wanted: Wanted) -> Option<TraceContext> {
+        let mut span = self.start(wanted);
+        self.tell_pressure(&mut span);
+        span.end_with_timestamp(time(now_ns()));
+        TraceContext::of(span.span_context())
+    }
+
+    /// The trace of a batch that the head did not choose, up to the moment when it was found to be needed: where it was read, and where it
+    /// has waited. None when too many were made in this second, which is counted.
+    pub(super) fn late_trace(&self, batch: &Batch, until_ns: u64) -> Option<TraceContext> {
+        let mut bucket = self.late.get();
+        let taken = bucket.take(now_ns());
+        self.late.set(bucket);
+        if !taken {
+            self.meters.counter("late_traces_not_made").add(1);
+            return None;
+        }
+        let wait = batch.wait;
+        let received_until_ns = if wait.since_ns > 0 { wait.since_ns } else { until_ns };
+        let step = |operation, actor: &Arc<str>, since_ns, until_ns: u64, parent| {
+            let mut span = self.start(Wanted {
+                operation,
+                attributes: attributes::of_batch(operation, actor, batch),
+                actor: actor.clone(),
+                links: Vec::new(),
+                since_ns,
+                parent,
+            });
+            span.end_with_timestamp(time(until_ns));
+            TraceContext::of(span.span_context())
+        };
+        let received = step(
+            Operation::Receive,
+            &batch.numbers.source,
+            batch.received_ns,
+            received_until_ns,
+            None,
+        )?;
+        let store = self.store.as_ref().filter(|_| wait.since_ns > 0);
+        store.map_or(Some(received), |store| {
+            step(Operation::Spill, store, wait.since_ns, wait.until_ns, Some(received))
+        })
+    }
+}
+
+pub(super) fn time(ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
 }

@@ -74,6 +74,7 @@ impl Sink for TcpClient {
         let stream = self.dial.connect(&self.context).await?;
         let address = &self.dial.address;
         self.context.say("state", format!("connected to {address}"));
+        self.context.say("peer", address.to_string());
         tracing::info!(actor = %self.context.actor, "connected to {address}");
         self.connection = Some(Connection::new(
             stream,

@@ -87,6 +87,7 @@ impl Sink for TcpServer {
         let unusable = |error: io::Error| Error::unavailable(format!("{peer} has left at once")).because(error);
         stream.set_nodelay(true).map_err(unusable)?;
         self.context.say("state", format!("serving {peer}"));
+        self.context.say("peer", peer.to_string());
         tracing::info!(actor = %self.context.actor, "{peer} is the client now");
         self.client = Some(Connection::new(
             stream,

@@ -12,7 +12,7 @@ use crate::config::RetryConfig;
 use crate::error::{Error, Reaction, Result};
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
 use crate::receipt::Fate;
-use crate::telemetry::{Counter, Gauge, OpenSpan, Tracer, now_ns};
+use crate::telemetry::{Counter, Gauge, Tracer, WorkSpan, now_ns};
 
 /// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
 const PANICS_IN_A_ROW: u32 = 1_000;
@@ -25,7 +25,7 @@ pub(crate) struct Runner {
     output: Output,
     tracer: Tracer,
     /// Around the batch in hand.
-    span: OpenSpan,
+    span: WorkSpan,
     backoff: Backoff,
     panics_in_a_row: u32,
     panics: Counter,
@@ -47,7 +47,7 @@ impl Runner {
             output: Output::new(plan.about.outputs),
             plan: plan.clone(),
             tracer: tracer.clone(),
-            span: OpenSpan::default(),
+            span: WorkSpan::default(),
             backoff: Backoff::new(RetryConfig::default()),
             panics_in_a_row: 0,
             panics: context.counter("panics"),
@@ -98,16 +98,18 @@ impl Runner {
     /// # Errors
     /// When the plugin cannot go on: the batch counts as dropped, with all that it emitted.
     pub(crate) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
-        self.span = self.tracer.span("process", "internal", &mut batch);
+        self.span = self.tracer.process(&mut batch);
         self.busy_since_ns.set(now_ns());
         let outcome = self.frames(&batch).await;
         self.busy_since_ns.set(0);
-        let span = std::mem::take(&mut self.span);
+        let mut span = std::mem::take(&mut self.span);
         if let Err(error) = outcome {
             span.failed("fatal", &error.to_string());
             self.output.clear();
             return Err(error);
         }
+        // A batch that turned out to be in trouble is traced from here on.
+        batch.trace = span.trace(&batch);
         let emitted = self.output.emit(&batch);
         batch.receipt.settle(Fate::Delivered);
         drop(span);
@@ -126,7 +128,7 @@ impl Runner {
         for index in 0..batch.len() {
             if let Stretch::Panicked { text } = self.stretch(batch, index, index + 1).await? {
                 let reason = format!("the plugin panicked: {text}");
-                self.span.rejected(&reason);
+                self.span.rejected(&self.tracer, batch, index, &reason);
                 self.output.roll_back(index);
                 self.output.reject(index, &self.context.actor, &reason);
             }
@@ -159,17 +161,17 @@ impl Runner {
             if failed > from {
                 self.backoff.reset();
             }
-            from = self.react(error, failed).await?;
+            from = self.react(error, batch, failed).await?;
         }
         self.backoff.reset();
         Ok(Stretch::Done)
     }
 
-    async fn react(&mut self, error: Error, failed: usize) -> Result<usize> {
+    async fn react(&mut self, error: Error, batch: &Batch, failed: usize) -> Result<usize> {
         match error.reaction() {
             Reaction::Retry => {
                 self.retries.add(1);
-                self.span.retried(&error);
+                self.span.retried(&self.tracer, batch, &error);
                 let wait = self.backoff.next(fastrand::f64());
                 if self.backoff.attempts() == 1 {
                     tracing::warn!(actor = %self.context.actor, "{error}; trying the same frame again");
@@ -179,7 +181,7 @@ impl Runner {
             }
             Reaction::Reject => {
                 let reason = error.to_string();
-                self.span.rejected(&reason);
+                self.span.rejected(&self.tracer, batch, failed, &reason);
                 self.output.reject(failed, &self.context.actor, &reason);
                 Ok(failed + 1)
             }

@@ -13,7 +13,7 @@ use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::mailbox::{Inbox, Outlet};
 use crate::plugin::{Delivery, DynSink, frame_bytes};
 use crate::receipt::Fate;
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, WorkSpan};
 
 /// Bytes written before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
@@ -132,6 +132,7 @@ impl Work {
                 Ok(()) => {
                     self.opened.add(1);
                     self.opened_at = Instant::now();
+                    self.parts.tracer.connected();
                     self.inbox.open();
                     return Ok(true);
                 }
@@ -188,15 +189,15 @@ impl Work {
 
     /// Writes a batch through all reconnects. False: the pipeline ends first; the batch counts as dropped.
     async fn deliver(&mut self, mut batch: Batch) -> Result<bool> {
-        let span = self.parts.tracer.span("send", "producer", &mut batch);
+        let mut span = self.parts.tracer.send(&mut batch);
         let (frames, bytes) = (batch.len() as u64, frame_bytes(&batch));
         self.parts.context.meters.frames_in.add(frames);
         self.parts.context.meters.bytes_in.add(bytes);
         let (mut delivery, refused) = self.encode(batch);
         let mut refused_frames = refused.len() as u64;
         for (index, error) in refused {
-            span.rejected(&error.to_string());
-            self.reject(delivery.batch(), index, &error).await;
+            span.rejected(&self.parts.tracer, delivery.batch(), index, &error.to_string());
+            self.reject(delivery.batch(), &span, index, &error).await;
         }
         while !delivery.is_done() {
             let Err(error) = self.sink.write(&mut delivery).await else {
@@ -207,16 +208,21 @@ impl Work {
             match error.reaction() {
                 Reaction::Retry => {
                     delivery.rewind();
-                    span.retried(&error);
-                    if !self.reopen(error).await? {
+                    let before = self.retries.get();
+                    span.retried(&self.parts.tracer, delivery.batch(), &error);
+                    let reopened = self.reopen(error).await?;
+                    let more = self.retries.get() - before;
+                    span.tried(&self.parts.tracer, delivery.batch(), more);
+                    if !reopened {
                         span.failed("dropped", "the pipeline ended before the destination was back");
                         self.parts.context.meters.dropped.add(frames);
                         return Ok(false);
                     }
                 }
                 Reaction::Reject => {
-                    span.rejected(&error.to_string());
-                    self.reject(delivery.batch(), delivery.failed_frame(), &error).await;
+                    let failed = delivery.failed_frame();
+                    span.rejected(&self.parts.tracer, delivery.batch(), failed, &error.to_string());
+                    self.reject(delivery.batch(), &span, failed, &error).await;
                     refused_frames += 1;
                     delivery.skip_frame();
                 }
@@ -260,7 +266,7 @@ impl Work {
         (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
     }
 
-    async fn reject(&self, batch: &Batch, index: usize, error: &Error) {
+    async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
         let meters = &self.parts.context.meters;
         meters.rejected.add(1);
         if meters.rejected.get().is_power_of_two() {
@@ -276,7 +282,7 @@ impl Work {
         builder.attribute("aqueduct.rejected.actor", &self.parts.context.actor);
         self.rejected.permit().await;
         self.rejected
-            .send(builder.finish(batch.received_ns, batch.trace, batch.receipt.child()));
+            .send(builder.finish(batch.received_ns, span.trace(batch), batch.receipt.child()));
     }
 }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run};
 use crate::receipt::Receipt;
-use crate::telemetry::TraceContext;
+use crate::telemetry::{TraceContext, Wait};
 
 pub use pack::Packer;
 pub(crate) use pack::slice;
@@ -71,8 +71,17 @@ struct Piece {
     wire: Option<String>,
     batch_attributes: Vec<(String, String)>,
     frame_attributes: Vec<FrameAttribute>,
-    trace: Option<TraceContext>,
+    standing: Option<Standing>,
     received_ns: u64,
+}
+
+/// The trace of a batch, and since when it has waited.
+#[derive(Debug, Clone, Copy, bincode::Encode, bincode::Decode)]
+struct Standing {
+    /// 0 when the batch is not traced.
+    trace_id: u128,
+    span_id: u64,
+    since_ns: u64,
 }
 
 fn config() -> impl bincode::config::Config {
@@ -117,6 +126,15 @@ pub fn decode(key: u64, value: &Bytes) -> Result<Vec<(u64, Batch)>, RecordError>
     Ok(batches)
 }
 
+impl Standing {
+    fn trace(self) -> Option<TraceContext> {
+        (self.trace_id != 0).then_some(TraceContext {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+        })
+    }
+}
+
 impl Piece {
     fn of(batch: &Batch, lengths_bytes: usize) -> Self {
         Self {
@@ -135,7 +153,11 @@ impl Piece {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
             frame_attributes: batch.attributes.frame_attributes().to_vec(),
-            trace: batch.trace,
+            standing: Some(Standing {
+                trace_id: batch.trace.map_or(0, |trace| trace.trace_id),
+                span_id: batch.trace.map_or(0, |trace| trace.span_id),
+                since_ns: batch.wait.since_ns,
+            }),
             received_ns: batch.received_ns,
         }
     }
@@ -164,8 +186,12 @@ impl Piece {
             },
             numbers,
             attributes,
-            trace: self.trace,
+            trace: self.standing.and_then(Standing::trace),
             received_ns: self.received_ns,
+            wait: Wait {
+                since_ns: self.standing.map_or(0, |standing| standing.since_ns),
+                until_ns: 0,
+            },
             receipt: Receipt::none(),
         })
     }

@@ -29,8 +29,8 @@ fn everything_a_batch_carries_comes_back() {
     batch.trace = Some(TraceContext {
         trace_id: u128::MAX - 1,
         span_id: 9,
-        since_ns: 11,
     });
+    batch.wait.since_ns = 11;
     batch.attributes.set_batch("peer", "127.0.0.1:9");
     batch.attributes.push_frame(FrameAttribute {
         frame: 2,
@@ -47,8 +47,8 @@ fn everything_a_batch_carries_comes_back() {
         (&batch.payload, &batch.ends, &batch.layout, &batch.numbers)
     );
     assert_eq!(
-        (back.trace, back.received_ns, &back.attributes),
-        (batch.trace, batch.received_ns, &batch.attributes)
+        (back.trace, back.received_ns, back.wait, &back.attributes),
+        (batch.trace, batch.received_ns, batch.wait, &batch.attributes)
     );
 }
 
