@@ -71,6 +71,17 @@ impl Collector {
         }
     }
 
+    /// Waits for such a span.
+    pub(super) fn wait_for_span(&self, what: &str, such: impl Fn(&Seen) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.inbox.state.lock().unwrap();
+        while !state.spans.iter().any(&such) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain: {what}");
+            state = self.inbox.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
     /// What has arrived: all there is, once the program has ended.
     pub(super) fn spans(&self) -> Spans {
         Spans(self.inbox.state.lock().unwrap().spans.clone())

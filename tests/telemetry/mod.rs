@@ -1,12 +1,14 @@
 //! Spans, as a collector receives them: the real exporter, and a receiver made from the protocol's own definitions.
 
 mod collector;
+mod messages;
 mod outages;
+mod sampling;
 mod spans;
 mod waits;
 
 use collector::Collector;
-use spans::Spans;
+use spans::{Seen, Spans};
 
 use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence};
 

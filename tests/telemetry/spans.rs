@@ -37,9 +37,11 @@ impl Seen {
     }
 
     pub(super) fn attribute(&self, name: &str) -> String {
-        let attributes = attributes(&self.span.attributes);
-        let found = attributes.get(name);
-        found.unwrap_or_else(|| panic!("no {name} in {self:?}")).clone()
+        self.find(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<String> {
+        attributes(&self.span.attributes).remove(name)
     }
 
     pub(super) fn number(&self, name: &str) -> u64 {
@@ -53,6 +55,12 @@ impl Seen {
             (event.name.clone(), text.unwrap_or_default())
         });
         events.collect()
+    }
+
+    /// The attributes of the events of this name.
+    pub(super) fn events_named(&self, name: &str) -> Vec<Attributes> {
+        let named = self.span.events.iter().filter(|event| event.name == name);
+        named.map(|event| attributes(&event.attributes)).collect()
     }
 }
 
@@ -93,7 +101,16 @@ impl Spans {
         self.0.iter().map(|seen| format!("{}\n", seen.span.name)).collect()
     }
 
-    fn parent(&self, of: &Span) -> &Seen {
+    /// The span that this one is linked to, and to no other.
+    pub(super) fn link_of(&self, of: &Seen) -> &Seen {
+        let [link] = &of.span.links[..] else {
+            panic!("one link: {of:?}")
+        };
+        let linked = self.0.iter().find(|seen| seen.span.span_id == link.span_id);
+        linked.unwrap_or_else(|| panic!("what {of:?} is linked to did not arrive"))
+    }
+
+    pub(super) fn parent(&self, of: &Span) -> &Seen {
         let is_parent = |seen: &&Seen| seen.span.span_id == of.parent_span_id && seen.span.trace_id == of.trace_id;
         let parent = self.0.iter().find(is_parent);
         parent.unwrap_or_else(|| panic!("the parent of {of:?} did not arrive; these did: {}", self.names()))

@@ -29,7 +29,7 @@ fn take(program: &Program) {
     seen.assert_is(1, LAST);
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 

@@ -10,7 +10,7 @@ use super::attributes::{self, Operation};
 use super::messages::MessageMatcher;
 use super::sampling::Bucket;
 use super::trace::{ActorSpans, Wanted};
-use super::{TraceContext, Traceparent};
+use super::{Counter, Meters, TraceContext, Traceparent};
 use crate::batch::{Batch, FrameAttribute};
 use crate::config::MessagesConfig;
 
@@ -37,10 +37,11 @@ impl Following {
         }
     }
 
-    pub(super) fn chooser(&self) -> Chooser {
+    pub(super) fn chooser(&self, meters: &Meters) -> Chooser {
         Chooser {
             chosen: Bucket::new(self.max_per_second),
             examined: Bucket::new(self.max_examined_per_second),
+            not_examined: meters.counter("messages_not_examined"),
         }
     }
 }
@@ -50,6 +51,7 @@ impl Following {
 pub(super) struct Chooser {
     chosen: Bucket,
     examined: Bucket,
+    not_examined: Counter,
 }
 
 /// A followed message on its way through an actor.
@@ -88,10 +90,7 @@ impl ActorSpans {
         }
         chooser.examined.spend(examined);
         chooser.chosen.spend(found.len());
-        if examined < batch.len() {
-            let left = self.meters.counter("messages_not_examined");
-            left.add((batch.len() - examined) as u64);
-        }
+        chooser.not_examined.add((batch.len() - examined) as u64);
         let ids = found
             .iter()
             .map(|followed| attribute(followed.frame, MESSAGE_ID, followed.id.clone()));

@@ -1,12 +1,10 @@
 //! Spans of plugins inside those of their actors.
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::Status;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{TARGET, TraceContext};
-use crate::error::Error;
 
 /// A span around work on a frame; nothing when the batch is not sampled. It ends when this is dropped.
 #[derive(Debug, Default)]
@@ -19,17 +17,11 @@ impl OpenSpan {
         Self(span.set_parent(parent.as_parent()).is_ok().then_some(span))
     }
 
-    /// Notes that the work is tried again after `error`: an event.
-    pub fn retried(&self, error: &Error) {
-        let Some(span) = &self.0 else { return };
-        span.add_event("retry", vec![KeyValue::new("error.message", error.to_string())]);
-    }
-
-    /// Notes that one frame was rejected: an event, and the span's `error.type`.
-    pub fn rejected(&self, reason: &str) {
-        let Some(span) = &self.0 else { return };
-        span.add_event("rejected", vec![KeyValue::new("error.message", reason.to_owned())]);
-        self.failed("rejected", reason);
+    /// Says something about the work.
+    pub fn attribute(&self, key: &'static str, value: impl Into<String>) {
+        if let Some(span) = &self.0 {
+            span.set_attribute(key, value.into());
+        }
     }
 
     /// Notes what became of the work, and why: the span's `error.type` and status.

@@ -1,7 +1,7 @@
 //! The spans of one actor. A batch that nobody asks about costs one comparison, and a look at the clock where a late reason may come.
 
-use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
@@ -30,7 +30,8 @@ pub(super) struct Making {
     tracer: SdkTracer,
     head: Head,
     split_after_ns: u64,
-    pub(super) late: Late,
+    /// None when nothing is traced late.
+    pub(super) late: Option<Late>,
     late_per_second: u32,
     pub(super) following: Option<Following>,
 }
@@ -44,11 +45,11 @@ impl Spans {
             tracer,
             head: Head::new(config.sample_ratio, config.max_traces_per_second),
             split_after_ns: nanoseconds(config.split_after.duration()),
-            late: Late {
+            late: (always.max_per_second > 0).then(|| Late {
                 rejected: always.rejected,
                 retries: always.retries,
                 waited_ns: nanoseconds(always.waited.duration()),
-            },
+            }),
             late_per_second: always.max_per_second,
             following: config.messages.as_ref().map(Following::new),
         })))
@@ -68,7 +69,8 @@ pub(super) struct ActorSpans {
     edges: Vec<WatchedEdge>,
     pub(super) meters: Meters,
     head: RefCell<Head>,
-    late: Cell<Bucket>,
+    /// Shared by the workers of one actor.
+    late: Arc<Mutex<Bucket>>,
     pub(super) chooser: RefCell<Option<Chooser>>,
     peer: RefCell<Option<Peer>>,
 }
@@ -105,8 +107,8 @@ impl Tracer {
                 edges,
                 meters: meters.clone(),
                 head: RefCell::new(making.head.clone()),
-                late: Cell::new(Bucket::new(making.late_per_second)),
-                chooser: RefCell::new(making.following.as_ref().map(Following::chooser)),
+                late: Arc::new(Mutex::new(Bucket::new(making.late_per_second))),
+                chooser: RefCell::new(making.following.as_ref().map(|following| following.chooser(meters))),
                 peer: RefCell::default(),
                 making: making.clone(),
             })
@@ -145,7 +147,7 @@ impl Tracer {
             let mut wanted = own.of_batch(Operation::Spill, batch, batch.wait.since_ns, parent);
             wanted.links.extend(splits.then(|| Link::with_context(before.span())));
             batch.trace = own.emit(wanted).or(Some(before));
-        } else if own.making.late.waited(waited_ns) {
+        } else if own.making.late.is_some_and(|late| late.waited(waited_ns)) {
             batch.trace = own.late_trace(batch, batch.wait.until_ns);
         }
         own.message_spans(Operation::Spill, batch, batch.wait.since_ns, splits);
@@ -159,6 +161,10 @@ impl Tracer {
     /// The span `send ACTOR` around the delivery of a batch.
     pub fn send(&self, batch: &mut Batch) -> WorkSpan {
         WorkSpan::begin(self, Operation::Send, batch)
+    }
+
+    pub(super) fn late(&self) -> Option<Late> {
+        self.0.as_ref()?.making.late
     }
 
     /// Learns who is at the other end of a sink's connection, from what the sink says in its meters.
@@ -238,9 +244,7 @@ impl ActorSpans {
     /// The trace of a batch that the head did not choose, up to the moment when it was found to be needed: where it was read, and where it
     /// has waited. None when too many were made in this second, which is counted.
     pub(super) fn late_trace(&self, batch: &Batch, until_ns: u64) -> Option<TraceContext> {
-        let mut bucket = self.late.get();
-        let taken = bucket.take(now_ns());
-        self.late.set(bucket);
+        let taken = self.late.lock().unwrap_or_else(PoisonError::into_inner).take(now_ns());
         if !taken {
             self.meters.counter("late_traces_not_made").add(1);
             return None;

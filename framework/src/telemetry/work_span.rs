@@ -37,13 +37,16 @@ impl WorkSpan {
             batch.trace = TraceContext::of(begun.span_context()).or(batch.trace);
             span = Some(begun);
         }
-        Self(Some(Work {
+        let messages = own.message_spans(operation, batch, since_ns, false);
+        // Without a span and without a reason that could bring one later there is nothing to remember.
+        let matters = span.is_some() || !messages.is_empty() || own.making.late.is_some();
+        Self(matters.then_some(Work {
             operation,
             since_ns,
             retries: 0,
             woken: span.is_some(),
             span,
-            messages: own.message_spans(operation, batch, since_ns, false),
+            messages,
         }))
     }
 
@@ -67,11 +70,7 @@ impl WorkSpan {
     pub fn tried(&mut self, tracer: &Tracer, batch: &Batch, times: u64) {
         let Some(work) = &mut self.0 else { return };
         work.retries = work.retries.saturating_add(u32::try_from(times).unwrap_or(u32::MAX));
-        if tracer
-            .0
-            .as_ref()
-            .is_some_and(|own| own.making.late.retried(work.retries))
-        {
+        if tracer.late().is_some_and(|late| late.retried(work.retries)) {
             work.wake(tracer, batch);
         }
     }
@@ -79,7 +78,7 @@ impl WorkSpan {
     /// Notes that one frame was rejected: an event, and the span's `error.type`.
     pub fn rejected(&mut self, tracer: &Tracer, batch: &Batch, frame: usize, reason: &str) {
         let Some(work) = &mut self.0 else { return };
-        if tracer.0.as_ref().is_some_and(|own| own.making.late.rejected) {
+        if tracer.late().is_some_and(|late| late.rejected) {
             work.wake(tracer, batch);
         }
         let message = work.messages.iter_mut().find(|(index, _)| *index == frame);
