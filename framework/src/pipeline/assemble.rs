@@ -224,13 +224,7 @@ impl Assembly<'_> {
             let spilling = is_store.then(|| self.meters.get(to).map(|meters| meters.gauge("spilling")));
             Some(WatchedEdge::new(&edge.to_string(), meters.clone(), spilling.flatten()))
         });
-        Tracer::new(
-            &actor.name,
-            &self.options.spans,
-            store,
-            &context.meters,
-            edges.collect(),
-        )
+        Tracer::new(&actor.name, &self.options.spans).placed(&context.meters, store, edges.collect())
     }
 
     fn ended(&self) -> Recipient<Ended> {

@@ -63,7 +63,7 @@ struct Followed {
 
 impl ActorSpans {
     /// Chooses the messages of a batch that are followed, makes their spans `receive ACTOR`, and marks their frames.
-    pub(super) fn choose_messages(&self, batch: &mut Batch) {
+    pub(super) fn choose_messages(&self, batch: &mut Batch, since_ns: u64) {
         let (Some(following), Some(chooser)) = (&self.making.following, &mut *self.chooser.borrow_mut()) else {
             return;
         };
@@ -95,7 +95,7 @@ impl ActorSpans {
             .iter()
             .map(|followed| attribute(followed.frame, MESSAGE_ID, followed.id.clone()));
         let ids = ids.collect();
-        self.spans_of(Operation::Receive, batch, found, batch.received_ns, false);
+        self.spans_of(Operation::Receive, batch, found, since_ns, false);
         batch.attributes.merge_frames(ids);
     }
 

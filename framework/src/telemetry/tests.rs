@@ -31,10 +31,8 @@ fn spans(telemetry: &str, act: impl FnOnce(&Tracer, &Meters)) -> Vec<SpanData> {
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let meters = Meters::default();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        act(
-            &Tracer::new("actor", &spans, Some("drain"), &meters, Vec::new()),
-            &meters,
-        );
+        let tracer = Tracer::new("actor", &spans).placed(&meters, Some("drain"), Vec::new());
+        act(&tracer, &meters);
     });
     kept.0.lock().unwrap().clone()
 }

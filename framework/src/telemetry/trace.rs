@@ -91,39 +91,53 @@ impl Tracer {
         Self::default()
     }
 
-    /// Spans named after `actor`, which counts in `meters` what is not traced for want of room. `store` is the one that its batches
-    /// waited in last; the pressure of `edges` shows as events.
-    pub(crate) fn new(
-        actor: &str,
-        spans: &Spans,
-        store: Option<&str>,
-        meters: &Meters,
-        edges: Vec<WatchedEdge>,
-    ) -> Self {
+    /// Spans named after `actor`.
+    pub fn new(actor: &str, spans: &Spans) -> Self {
         Self(spans.0.as_ref().map(|making| {
             Box::new(ActorSpans {
                 actor: actor.into(),
-                store: store.map(Into::into),
-                edges,
-                meters: meters.clone(),
+                store: None,
+                edges: Vec::new(),
+                meters: Meters::default(),
                 head: RefCell::new(making.head.clone()),
                 late: Arc::new(Mutex::new(Bucket::new(making.late_per_second))),
-                chooser: RefCell::new(making.following.as_ref().map(|following| following.chooser(meters))),
+                chooser: RefCell::default(),
                 peer: RefCell::default(),
                 making: making.clone(),
             })
         }))
+        .placed(&Meters::default(), None, Vec::new())
+    }
+
+    /// The same in its place: `meters` count what is not traced for want of room, `store` is the one that its batches waited in last, and the
+    /// pressure of `edges` shows as events.
+    #[must_use]
+    pub(crate) fn placed(mut self, meters: &Meters, store: Option<&str>, edges: Vec<WatchedEdge>) -> Self {
+        if let Some(own) = &mut self.0 {
+            own.store = store.map(Into::into);
+            own.edges = edges;
+            own.meters = meters.clone();
+            own.chooser = RefCell::new(own.making.following.as_ref().map(|following| following.chooser(meters)));
+        }
+        self
     }
 
     /// The head's decision: makes the span `receive ACTOR`, from the first byte read until now, for the batches it samples, and lets
     /// them carry it on. Messages that are to be followed get spans of their own.
     pub fn receive(&self, batch: &mut Batch) {
         let Some(own) = &self.0 else { return };
-        if own.head.borrow_mut().chooses(fastrand::f64(), batch.received_ns) {
-            let wanted = own.of_batch(Operation::Receive, batch, batch.received_ns, None);
-            batch.trace = own.emit(wanted);
+        let chosen = own.head.borrow_mut().chooses(fastrand::f64(), batch.received_ns);
+        if !chosen && own.making.following.is_none() {
+            return;
         }
-        own.choose_messages(batch);
+        let now_ns = now_ns();
+        // The wall clock may have been set back in between.
+        let since_ns = batch.received_ns.min(now_ns);
+        if chosen {
+            let wanted = own.of_batch(Operation::Receive, batch, since_ns, None);
+            batch.trace = own.emit(wanted, now_ns);
+        }
+        own.choose_messages(batch, since_ns);
     }
 
     /// Notes that a batch begins to wait.
@@ -138,19 +152,21 @@ impl Tracer {
     /// wait begins a trace of its own, linked to the one before: backends give a trace up that goes on after minutes. A wait longer than
     /// `[telemetry.always] waited` makes the trace of a batch that has none.
     pub fn waited(&self, batch: &mut Batch) {
-        batch.wait.until_ns = now_ns();
+        let now_ns = now_ns();
+        batch.wait.until_ns = now_ns;
         let Some(own) = &self.0 else { return };
-        let waited_ns = batch.wait.until_ns.saturating_sub(batch.wait.since_ns);
+        let since_ns = batch.wait.since_ns.min(now_ns);
+        let waited_ns = now_ns - since_ns;
         let splits = waited_ns > own.making.split_after_ns;
         if let Some(before) = batch.trace {
             let parent = (!splits).then_some(before);
-            let mut wanted = own.of_batch(Operation::Spill, batch, batch.wait.since_ns, parent);
+            let mut wanted = own.of_batch(Operation::Spill, batch, since_ns, parent);
             wanted.links.extend(splits.then(|| Link::with_context(before.span())));
-            batch.trace = own.emit(wanted).or(Some(before));
+            batch.trace = own.emit(wanted, now_ns).or(Some(before));
         } else if own.making.late.is_some_and(|late| late.waited(waited_ns)) {
-            batch.trace = own.late_trace(batch, batch.wait.until_ns);
+            batch.trace = own.late_trace(batch, now_ns);
         }
-        own.message_spans(Operation::Spill, batch, batch.wait.since_ns, splits);
+        own.message_spans(Operation::Spill, batch, since_ns, splits);
     }
 
     /// The span `process ACTOR` around what a processor does with a batch, as the child of the actor before. The batch carries it on.
@@ -212,32 +228,29 @@ impl ActorSpans {
         }
     }
 
-    /// Begins a span, with an event for every edge out of this actor that does not flow.
+    /// Begins a span.
     pub(super) fn start(&self, wanted: Wanted) -> Span {
-        let now_ns = now_ns();
-        let span = SpanBuilder::from_name(format!("{} {}", wanted.operation.name(), wanted.actor))
+        let span = SpanBuilder::from_name([wanted.operation.name(), " ", &wanted.actor].concat())
             .with_kind(wanted.operation.kind())
             .with_attributes(wanted.attributes)
             .with_links(wanted.links)
-            // The wall clock may have been set back in between.
-            .with_start_time(time(wanted.since_ns.min(now_ns)));
+            .with_start_time(time(wanted.since_ns));
         let parent = wanted.parent.map(TraceContext::as_parent).unwrap_or_default();
         self.making.tracer.build_with_context(span, &parent)
     }
 
     /// Tells on the span of a batch which edges have kept it waiting.
-    pub(super) fn tell_pressure(&self, span: &mut Span) {
-        let now_ns = now_ns();
+    pub(super) fn tell_pressure(&self, span: &mut Span, now_ns: u64) {
         for attributes in self.edges.iter().filter_map(|edge| edge.pressure(now_ns)) {
             span.add_event("pressure", attributes);
         }
     }
 
     /// Makes the span of a batch that has ended already.
-    fn emit(&self, wanted: Wanted) -> Option<TraceContext> {
+    fn emit(&self, wanted: Wanted, now_ns: u64) -> Option<TraceContext> {
         let mut span = self.start(wanted);
-        self.tell_pressure(&mut span);
-        span.end_with_timestamp(time(now_ns()));
+        self.tell_pressure(&mut span, now_ns);
+        span.end_with_timestamp(time(now_ns));
         TraceContext::of(span.span_context())
     }
 
@@ -251,13 +264,13 @@ impl ActorSpans {
         }
         let wait = batch.wait;
         let received_until_ns = if wait.since_ns > 0 { wait.since_ns } else { until_ns };
-        let step = |operation, actor: &Arc<str>, since_ns, until_ns: u64, parent| {
+        let step = |operation, actor: &Arc<str>, since_ns: u64, until_ns, parent| {
             let mut span = self.start(Wanted {
                 operation,
                 attributes: attributes::of_batch(operation, actor, batch),
                 actor: actor.clone(),
                 links: Vec::new(),
-                since_ns,
+                since_ns: since_ns.min(until_ns),
                 parent,
             });
             span.end_with_timestamp(time(until_ns));
