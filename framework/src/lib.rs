@@ -41,7 +41,7 @@
 //!   all later batches of the same epoch are discarded by whoever holds them (go-back-N), and the store sends again, in order.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `commit_bytes`,
-//!   `in_flight_bytes`, `read_ahead_bytes`, `max_frame_bytes`, `[shutdown] deadline`.
+//!   `in_flight_bytes`, `read_ahead_bytes`, `max_frame_bytes`, `[shutdown] deadline`, those of [`telemetry`].
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A

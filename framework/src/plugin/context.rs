@@ -43,7 +43,8 @@ impl Context {
         self.meters.gauge(name)
     }
 
-    /// Says in words what the plugin is doing, shown by `status`: `state` = `listening on 127.0.0.1:9000`.
+    /// Says in words what the plugin is doing, shown by `status`: `state` = `listening on 127.0.0.1:9000`. What a sink says under `peer` in
+    /// its `open`, such as `127.0.0.1:9000`, is the `server.address` and `server.port` of its spans.
     pub fn say(&self, name: &str, text: impl Into<String>) {
         self.meters.say(name, text);
     }

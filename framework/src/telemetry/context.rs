@@ -1,5 +1,7 @@
 //! Where in which trace a batch stands, and where it has waited.
 
+use std::num::NonZeroU64;
+
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
@@ -12,22 +14,22 @@ pub struct TraceContext {
     /// 16 bytes, not all zero.
     pub trace_id: u128,
     /// The span the next actor's span is a child of.
-    pub span_id: u64,
+    pub span_id: NonZeroU64,
 }
 
 impl TraceContext {
     /// None when the span is not sampled.
     pub(super) fn of(span: &SpanContext) -> Option<Self> {
-        span.is_sampled().then(|| Self {
+        span.is_sampled().then_some(Self {
             trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
-            span_id: u64::from_be_bytes(span.span_id().to_bytes()),
+            span_id: NonZeroU64::new(u64::from_be_bytes(span.span_id().to_bytes()))?,
         })
     }
 
     pub(super) fn span(self) -> SpanContext {
         SpanContext::new(
             TraceId::from_bytes(self.trace_id.to_be_bytes()),
-            SpanId::from_bytes(self.span_id.to_be_bytes()),
+            SpanId::from_bytes(self.span_id.get().to_be_bytes()),
             TraceFlags::SAMPLED,
             true,
             TraceState::default(),

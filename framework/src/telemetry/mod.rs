@@ -1,4 +1,26 @@
 //! What the outside sees of a pipeline: meters, spans, logs.
+//!
+//! # Spans
+//! | span | kind | when | file |
+//! |---|---|---|---|
+//! | `receive SOURCE` | consumer | from the first byte read until the batch is sent on | `trace.rs` |
+//! | `spill STORE` | internal | made when the batch is handed down, with the true start of its wait, whatever process it began in | `trace.rs` |
+//! | `process PROCESSOR` | internal | around the plugin's work on the batch, retries included | `work_span.rs` |
+//! | `send SINK` | producer | around the delivery, reconnects included | `work_span.rs` |
+//!
+//! A batch carries the [`TraceContext`] of its last span, also through a store; the next span is its child. With `[telemetry.messages]` chosen frames have
+//! such spans of their own beside those of their batch, in traces of their own (`follow.rs`); a frame is as long at an actor as its batch. Each is linked
+//! to the batch's span at the same actor, if there is one.
+//!
+//! - **Who is traced** is decided at the source, before a span is made: `sample_ratio`, then `max_traces_per_second`. A batch in trouble
+//!   (`[telemetry.always]`) is traced from then on; what came before is made up from the times that it carries. Branches of a fan-out that get in
+//!   trouble apart do so in traces apart.
+//! - **Events**: `retry` and `rejected`, with `error.message`; `pressure`, with `aqueduct.edge`, `aqueduct.pressure` (saturated, spilling,
+//!   blocked) and `aqueduct.waited_s`, on the span of the batch that comes late for it.
+//! - **Links** stand where a long wait has split a trace, and from messages to batches: two at most. No two batches are ever merged into one.
+//! - **Bounds**: `max_traces_per_second` per source; `[telemetry.always] max_per_second` per actor; `[telemetry.messages] max_per_second` and
+//!   `max_examined_per_second` per source. What they leave out is counted as `late_traces_not_made` and `messages_not_examined`.
+//! - **Redelivery repeats spans**, as it repeats frames: what was handed down twice has two spans `spill STORE`.
 
 mod attributes;
 mod clock;

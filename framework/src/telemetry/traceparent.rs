@@ -1,6 +1,7 @@
 //! The text form of a trace context, version 00: <https://www.w3.org/TR/trace-context/#traceparent-header>.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 /// A span of some trace, as frames and attributes carry it: `00-TRACE-SPAN-FLAGS`.
@@ -8,8 +9,8 @@ use std::str::FromStr;
 pub struct Traceparent {
     /// Not 0.
     pub trace_id: u128,
-    /// Not 0.
-    pub span_id: u64,
+    /// Not 0 either.
+    pub span_id: NonZeroU64,
     /// Whether whoever made that span recorded it.
     pub sampled: bool,
 }
@@ -29,10 +30,10 @@ impl FromStr for Traceparent {
         let mut parts = text.split('-');
         let version = hex(parts.next(), 2)?;
         let trace_id = hex(parts.next(), 32)?;
-        let span_id = hex(parts.next(), 16)? as u64;
+        let span_id = NonZeroU64::new(hex(parts.next(), 16)? as u64).ok_or(())?;
         let flags = hex(parts.next(), 2)?;
         let more = parts.next().is_some();
-        if version == 0xff || version == 0 && more || trace_id == 0 || span_id == 0 {
+        if version == 0xff || version == 0 && more || trace_id == 0 {
             return Err(());
         }
         Ok(Self {

@@ -14,6 +14,7 @@ mod pack;
 mod tests;
 mod varint;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -130,7 +131,7 @@ impl Standing {
     fn trace(self) -> Option<TraceContext> {
         (self.trace_id != 0).then_some(TraceContext {
             trace_id: self.trace_id,
-            span_id: self.span_id,
+            span_id: NonZeroU64::new(self.span_id)?,
         })
     }
 }
@@ -155,7 +156,7 @@ impl Piece {
             frame_attributes: batch.attributes.frame_attributes().to_vec(),
             standing: Some(Standing {
                 trace_id: batch.trace.map_or(0, |trace| trace.trace_id),
-                span_id: batch.trace.map_or(0, |trace| trace.span_id),
+                span_id: batch.trace.map_or(0, |trace| trace.span_id.get()),
                 since_ns: batch.wait.since_ns,
             }),
             received_ns: batch.received_ns,

@@ -28,7 +28,7 @@ fn everything_a_batch_carries_comes_back() {
     let mut batch = batch_of(7, ["a", "", "ccc"]);
     batch.trace = Some(TraceContext {
         trace_id: u128::MAX - 1,
-        span_id: 9,
+        span_id: NonZeroU64::MAX,
     });
     batch.wait.since_ns = 11;
     batch.attributes.set_batch("peer", "127.0.0.1:9");

@@ -103,7 +103,9 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(self.arrived(|| Cow::Owned(number.to_string())))
+        // An integer of more than 64 bits arrives here with its last digits lost: another id than the one in the frame.
+        let exact = number.abs() < (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        Ok(self.arrived(|| Cow::Owned(number.to_string())).filter(|_| exact))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {

@@ -38,6 +38,15 @@ fn a_path_gives_the_string_or_number_there() {
         assert_eq!(id(nothing, order), None, "{nothing}");
     }
     assert_eq!(id("$.id", r#"{"id":"a\"b"}"#), Some("a\"b".into()));
+    assert_eq!(
+        id("$.id", r#"{"id":18446744073709551615}"#),
+        Some("18446744073709551615".into())
+    );
+    assert_eq!(
+        id("$.id", r#"{"id":18446744073709551617}"#),
+        None,
+        "it does not fit 64 bits"
+    );
     assert_eq!(id("$.id", "no JSON"), None);
     assert_eq!(id("$.id", r#"{"id":"cut o"#), None);
 }
@@ -63,7 +72,7 @@ fn a_frame_says_which_trace_it_belongs_to() {
     let context = |value| matcher.context(frame(value).as_bytes());
     let found = context("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
     assert_eq!(found.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
-    assert_eq!(found.span_id, 0xb7ad_6b71_6920_3331);
+    assert_eq!(found.span_id.get(), 0xb7ad_6b71_6920_3331);
     assert!(found.sampled);
     assert!(
         !context("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
