@@ -136,3 +136,30 @@ fn pressure_shows_on_the_spans_that_suffer_from_it() {
     let spilling = ("c_server -> drain".to_owned(), "spilling".to_owned());
     assert!(pressure("receive c_server").contains(&spilling), "{spans:#?}");
 }
+
+#[test]
+fn a_dead_letter_carries_on_the_trace_that_its_rejection_has_made() {
+    let (folder, collector) = (Folder::new(), Collector::open());
+    let program = folder.run_pipeline(&format!(
+        r#"
+        name = "p"
+        flow = ["c_server -> check -> network", "check.rejected -> dead_letters"]
+        telemetry = {{ endpoint = {:?}, sample_ratio = 0 }}
+        sources.c_server = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        processors.check = {{ type = "verify", on_error = "reject" }}
+        sinks.network = {{ type = "blackhole" }}
+        sinks.dead_letters = {{ type = "file", path = "dead.txt" }}
+        "#,
+        collector.endpoint
+    ));
+    let mut feeder = Feeder::connect(program.address_of("c_server"), MESSAGES);
+    feeder.send_text("no number\n");
+    program.wait_for("it is a dead letter", |status| {
+        status.number("dead_letters", "frames_out") == 1
+    });
+    program.stop();
+    let spans = collector.spans();
+    let way = way_to(&spans, "send dead_letters");
+    assert_eq!(names(&way), ["receive c_server", "process check", "send dead_letters"]);
+    assert_eq!(way[1].attribute("error.type"), "rejected");
+}

@@ -6,10 +6,10 @@
 use opentelemetry::trace::{Link, Span as _};
 use opentelemetry_sdk::trace::Span;
 
+use super::actor_spans::{ActorSpans, Wanted};
 use super::attributes::{self, Operation};
 use super::messages::MessageMatcher;
 use super::sampling::Bucket;
-use super::trace::{ActorSpans, Wanted};
 use super::{Counter, Meters, TraceContext, Traceparent};
 use crate::batch::{Batch, FrameAttribute};
 use crate::config::MessagesConfig;
@@ -64,9 +64,11 @@ struct Followed {
 impl ActorSpans {
     /// Chooses the messages of a batch that are followed, makes their spans `receive ACTOR`, and marks their frames.
     pub(super) fn choose_messages(&self, batch: &mut Batch, since_ns: u64) {
-        let (Some(following), Some(chooser)) = (&self.making.following, &mut *self.chooser.borrow_mut()) else {
+        let Some(following) = &self.making.following else {
             return;
         };
+        let mut chooser = self.chooser.borrow_mut();
+        let chooser = chooser.get_or_insert_with(|| following.chooser(&self.meters));
         let wanted = chooser.chosen.available(batch.received_ns);
         let looks = chooser.examined.available(batch.received_ns).min(batch.len());
         let (mut found, mut examined) = (Vec::new(), 0);

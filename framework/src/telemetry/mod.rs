@@ -22,6 +22,7 @@
 //!   `max_examined_per_second` per source. What they leave out is counted as `late_traces_not_made` and `messages_not_examined`.
 //! - **Redelivery repeats spans**, as it repeats frames: what was handed down twice has two spans `spill STORE`.
 
+mod actor_spans;
 mod attributes;
 mod clock;
 mod collector;
@@ -33,6 +34,7 @@ mod meters;
 mod open_span;
 mod pressing;
 mod sampling;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -46,7 +48,8 @@ pub use follow::{MESSAGE_ID, MESSAGE_TRACEPARENT};
 pub use meters::{Counter, Gauge, Meters, Snapshot};
 pub use open_span::OpenSpan;
 pub(crate) use pressing::WatchedEdge;
-pub use trace::{Spans, Tracer};
+pub use spans::Spans;
+pub use trace::Tracer;
 pub use traceparent::Traceparent;
 pub use work_span::WorkSpan;
 

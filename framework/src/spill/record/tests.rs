@@ -117,3 +117,11 @@ fn every_flipped_byte_and_every_truncation_is_noticed() {
     }
     assert_eq!(decode(4, &value).unwrap_err(), RecordError::Malformed("position"));
 }
+
+#[test]
+fn a_batch_that_is_not_traced_keeps_since_when_it_has_waited() {
+    let mut batch = batch_of(7, ["a"]);
+    batch.wait.since_ns = 11;
+    let back = unpack(&pack(&[(0, batch)])).remove(0).1;
+    assert_eq!((back.trace, back.wait.since_ns), (None, 11));
+}
