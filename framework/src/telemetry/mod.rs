@@ -17,7 +17,8 @@
 //!   trouble apart do so in traces apart.
 //! - **Events**: `retry` and `rejected`, with `error.message`; `pressure`, with `aqueduct.edge`, `aqueduct.pressure` (saturated, spilling,
 //!   blocked) and `aqueduct.waited_s`, on the span of the batch that comes late for it.
-//! - **Links** stand where a long wait has split a trace, and from messages to batches: two at most. No two batches are ever merged into one.
+//! - **Links** stand where a long wait has split a trace, and from messages to batches, and where batches are
+//!   joined ([`WorkSpan::joined`]; at most 128, `OTEL_SPAN_LINK_COUNT_LIMIT`).
 //! - **Bounds**: `max_traces_per_second` per source; `[telemetry.always] max_per_second` per actor; `[telemetry.messages] max_per_second` and
 //!   `max_examined_per_second` per source. What they leave out is counted as `late_traces_not_made` and `messages_not_examined`.
 //! - **Redelivery repeats spans**, as it repeats frames: what was handed down twice has two spans `spill STORE`.

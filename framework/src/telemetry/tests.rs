@@ -265,3 +265,21 @@ fn a_long_wait_splits_the_trace_of_a_message_too() {
     );
     assert_eq!(links.len(), 2, "and to its batch's");
 }
+
+#[test]
+fn what_comes_of_several_batches_is_linked_to_them_within_a_bound() {
+    let made = spans("", |tracer, _| {
+        let mut last = one(&["last"]);
+        tracer.receive(&mut last);
+        let mut work = tracer.process(&mut last);
+        for _ in 0..200 {
+            let mut held = one(&["held"]);
+            tracer.receive(&mut held);
+            work.joined(&held);
+        }
+    });
+    let process = made.iter().find(|span| span.name == "process actor").unwrap();
+    assert_eq!((process.links.links.len(), process.links.dropped_count), (128, 72));
+    let linked = process.links.links[0].span_context.span_id();
+    assert!(made.iter().any(|span| span.span_context.span_id() == linked));
+}

@@ -57,6 +57,15 @@ impl WorkSpan {
             .or(batch.trace)
     }
 
+    /// Notes that what is made here also comes of another batch, such as one held back: a link to the span that one has had last. One span has 128 links
+    /// at most (`OTEL_SPAN_LINK_COUNT_LIMIT`); it counts those left out.
+    pub fn joined(&mut self, other: &Batch) {
+        let span = self.0.as_mut().and_then(|work| work.span.as_mut());
+        if let (Some(span), Some(trace)) = (span, other.trace) {
+            span.add_link(trace.span(), Vec::new());
+        }
+    }
+
     /// Notes that the work is tried again after `error`: an event.
     pub fn retried(&mut self, tracer: &Tracer, batch: &Batch, error: &Error) {
         let Some(work) = &mut self.0 else { return };
