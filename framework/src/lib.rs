@@ -30,7 +30,7 @@
 //! | 12 | [`receipt`] | whoever held the batch last has settled it: the fate travels back to the store, or to the source |
 //!
 //! Around them: [`config`] turns files into checked plain data, [`pipeline`] turns that into running actors, [`supervisor`] and [`shutdown`] end them
-//! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`testing`] is for authors of plugins.
+//! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`testing`] is for authors of plugins.
 //!
 //! # What holds everywhere
 //! - **What decides does nothing.** Framing, demand, the store's FIFO, reordering, backoff and shutdown are plain state machines without
@@ -59,6 +59,7 @@ pub mod batch;
 pub mod config;
 pub mod demand;
 pub mod error;
+pub mod find;
 pub mod framing;
 pub mod mailbox;
 pub mod pipeline;

@@ -15,6 +15,7 @@ use crate::framework::config::{Loaded, PipelineConfig};
 use crate::framework::pipeline::{Control, Pipeline, PipelineStatus, Pressure, RunOptions, Sample, View};
 use crate::framework::plugin::Registry;
 use crate::framework::telemetry::Export;
+use crate::framework::telemetry::messages::MessageMatcher;
 use crate::live::Screen;
 use crate::{log, words};
 
@@ -56,6 +57,7 @@ impl Run {
         let options = RunOptions {
             deadline: process.shutdown.deadline.duration(),
             spans: export.as_ref().map(Export::spans).unwrap_or_default(),
+            ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
         };
         let code = actix_rt::System::new().block_on(run_all(&loaded, registry, &options, live.then_some(screen)));
         // Spans of the last seconds are still in the exporter's queue.

@@ -11,6 +11,7 @@ use super::{Ended, Order, Outcome, build, panic_text};
 use crate::backoff::Backoff;
 use crate::config::RetryConfig;
 use crate::error::Reaction;
+use crate::find::Find;
 use crate::mailbox::{CONTROL_SLOTS, Edge, Granted, Outlet};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSource, Feed, FeedParts, FramingSpec};
 use crate::receipt::{Fate, Ledger};
@@ -104,6 +105,14 @@ impl Handler<Granted> for Reader {
 
     fn handle(&mut self, granted: Granted, _: &mut Self::Context) {
         self.outlet.grant(granted);
+    }
+}
+
+impl Handler<Find> for Reader {
+    type Result = MessageResult<Find>;
+
+    fn handle(&mut self, Find(query): Find, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.feed.find(&query))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sender: hosts a sink. It connects and reconnects with backoff, resumes at the frame that failed, and settles receipts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::{Ended, Order, Outcome, panic_text};
 use crate::config::RetryConfig;
+use crate::find::{Find, State};
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec};
 use crate::telemetry::Tracer;
@@ -49,6 +50,16 @@ pub struct Sender {
     inbox: Rc<Inbox>,
     rejected: Rc<Outlet>,
     drain: Rc<Drain>,
+    trouble: Rc<RefCell<Trouble>>,
+}
+
+/// How the destination refuses, as far as whoever looks for a message is told.
+#[derive(Default)]
+struct Trouble {
+    /// Attempts since it last took anything.
+    attempts: u32,
+    /// Why the last one failed.
+    error: Option<String>,
 }
 
 /// The wish that the sender come to an end, as its task sees it.
@@ -74,6 +85,7 @@ impl Sender {
             inbox: Inbox::new(&parts.upstream, parts.window_bytes),
             rejected: Outlet::new(parts.rejected.clone()),
             drain: Rc::default(),
+            trouble: Rc::default(),
             parts,
         }
     }
@@ -101,6 +113,7 @@ impl Actor for Sender {
             self.inbox.clone(),
             self.rejected.clone(),
             self.drain.clone(),
+            self.trouble.clone(),
         );
         let guarded = AssertUnwindSafe(work).catch_unwind().map(|ended| {
             ended.unwrap_or_else(|panic| Outcome::Failed(format!("the sink panicked: {}", panic_text(&*panic))))
@@ -118,6 +131,23 @@ impl Handler<Arrival> for Sender {
 
     fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
         self.inbox.take(arrival);
+    }
+}
+
+impl Handler<Find> for Sender {
+    type Result = MessageResult<Find>;
+
+    fn handle(&mut self, Find(query): Find, _: &mut Self::Context) -> Self::Result {
+        let mut found = self.inbox.find(&query);
+        let trouble = self.trouble.borrow();
+        let said = self.parts.context.meters.snapshot().texts.remove("state");
+        for one in &mut found {
+            if let State::Sending { attempts, error } = &mut one.state {
+                (*attempts, *error) = (trouble.attempts, trouble.error.clone());
+            }
+            one.remark.clone_from(&said);
+        }
+        MessageResult(found.into())
     }
 }
 

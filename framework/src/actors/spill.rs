@@ -18,6 +18,7 @@ use crate::spill::{Persist, SpillOptions, WhenFull};
 use crate::telemetry::{Tracer, now_ns};
 use crate::units::Period;
 
+mod find;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ pub struct SpillParts {
     pub config: SpillConfig,
     /// The edges that feed it.
     pub upstream: Vec<EdgeId>,
+    /// Another store stands somewhere upstream: what that delivers again comes out of order.
+    pub behind_store: bool,
     /// Where its batches go.
     pub edges: Vec<Edge>,
     /// Makes its spans.
@@ -76,6 +79,7 @@ pub struct Spill {
     supervisor: Recipient<Ended>,
     report: Report,
     ending: Ending,
+    behind_store: bool,
 }
 
 /// How far the store is on its way out.
@@ -155,6 +159,7 @@ impl OpenStore {
             tracer: parts.tracer,
             supervisor: parts.supervisor,
             ending: Ending::No,
+            behind_store: parts.behind_store,
         }
     }
 }

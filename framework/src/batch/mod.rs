@@ -97,6 +97,11 @@ impl Batch {
         (0..self.len()).map(|index| self.frame(index))
     }
 
+    /// The id of its trace, as backends write it: 32 hexadecimal digits. None when it is not sampled.
+    pub fn trace_id(&self) -> Option<String> {
+        self.trace.map(TraceContext::id)
+    }
+
     /// The same frames under another receipt: for fan-out, and for stores that keep a copy. The bytes are shared.
     pub fn share(&self, receipt: Receipt) -> Batch {
         Batch {
@@ -154,13 +159,16 @@ impl<'a> Frame<'a> {
         self.batch.attributes.get(self.index, key)
     }
 
+    /// Where it stands in the trace of its own that a followed message has.
+    pub(crate) fn message_trace(&self) -> Option<TraceContext> {
+        let carried = self.attribute(MESSAGE_TRACEPARENT)?.parse::<Traceparent>();
+        carried.ok().map(TraceContext::from)
+    }
+
     /// A span of this name around work on the frame, inside the actor's own span of the message if it is one that is followed, or else of the
     /// batch; nothing when neither is sampled. It ends when the result is dropped.
     pub fn child_span(&self, name: &str) -> OpenSpan {
-        let message = self.attribute(MESSAGE_TRACEPARENT);
-        let message = message.and_then(|text| text.parse::<Traceparent>().ok());
-        message
-            .map(TraceContext::from)
+        self.message_trace()
             .or(self.batch.trace)
             .map(|parent| OpenSpan::child(parent, name, "internal"))
             .unwrap_or_default()

@@ -10,14 +10,34 @@ use tokio::sync::Notify;
 use super::{Arrival, EdgeId, Granted};
 use crate::batch::Batch;
 use crate::demand::{Grant, Window};
+use crate::find::{Found, Query, State, look};
+use crate::receipt::Receipt;
+use crate::telemetry::now_ns;
 
 /// The downstream end of an actor's edges: what arrived, and the windows that let more come.
 pub struct Inbox {
-    queue: RefCell<VecDeque<(EdgeId, Batch)>>,
+    queue: RefCell<VecDeque<Queued>>,
+    /// Copies of batches that were taken out and not let go of, for those who look for one.
+    shown: RefCell<Vec<InHand>>,
+    next_ticket: Cell<u64>,
     edges: RefCell<Vec<InEdge>>,
     arrived: Notify,
     open: Cell<bool>,
     window_bytes: u64,
+}
+
+struct Queued {
+    edge: EdgeId,
+    batch: Batch,
+    since_ns: u64,
+}
+
+/// A batch in the hands of the actor.
+struct InHand {
+    ticket: u64,
+    batch: Batch,
+    since_ns: u64,
+    state: State,
 }
 
 struct InEdge {
@@ -45,6 +65,8 @@ impl Inbox {
         });
         Rc::new(Self {
             queue: RefCell::default(),
+            shown: RefCell::default(),
+            next_ticket: Cell::new(0),
             edges: RefCell::new(edges.collect()),
             arrived: Notify::new(),
             open: Cell::new(false),
@@ -65,7 +87,12 @@ impl Inbox {
                     edge.active = true;
                     None
                 });
-                self.queue.borrow_mut().push_back((id, batch));
+                let since_ns = now_ns();
+                self.queue.borrow_mut().push_back(Queued {
+                    edge: id,
+                    batch,
+                    since_ns,
+                });
             }
             Arrival::Finished(id) => self.with_edge(id, |edge| {
                 edge.finished = true;
@@ -115,9 +142,11 @@ impl Inbox {
 
     /// The next batch, if one is there.
     pub fn try_next(self: &Rc<Self>) -> Option<Held> {
-        let (edge, batch) = self.queue.borrow_mut().pop_front()?;
+        let Queued { edge, batch, .. } = self.queue.borrow_mut().pop_front()?;
+        let ticket = self.next_ticket.replace(self.next_ticket.get() + 1);
         Some(Held {
             edge,
+            ticket,
             cost: batch.cost(),
             batch: Some(batch),
             inbox: self.clone(),
@@ -132,6 +161,26 @@ impl Inbox {
     /// Bytes received and not let go of, all edges together.
     pub fn held_bytes(&self) -> u64 {
         self.edges.borrow().iter().map(|edge| edge.window.held()).sum()
+    }
+
+    /// What of a message is in the hands of the actor, or waits here for it.
+    pub fn find(&self, query: &Query) -> Vec<Found> {
+        let mut all = Vec::new();
+        for held in self.shown.borrow().iter() {
+            let found = look(&held.batch, query, &held.state, Some(held.since_ns));
+            all.extend(found.into_iter().map(|(_, found)| found));
+        }
+        let mut before = 0;
+        for queued in self.queue.borrow().iter() {
+            let queue = State::Queued { frames_ahead: before };
+            for (index, mut found) in look(&queued.batch, query, &queue, Some(queued.since_ns)) {
+                let frames_ahead = before + index as u64;
+                found.state = State::Queued { frames_ahead };
+                all.push(found);
+            }
+            before += queued.batch.len() as u64;
+        }
+        all
     }
 
     fn release(&self, id: EdgeId, cost: usize) {
@@ -197,12 +246,29 @@ impl InEdge {
 /// A batch taken from an [`Inbox`]. Dropping this lets go of its bytes and so returns the demand.
 pub struct Held {
     edge: EdgeId,
+    ticket: u64,
     cost: usize,
     batch: Option<Batch>,
     inbox: Rc<Inbox>,
 }
 
 impl Held {
+    /// Lets the batch be found as long as this lives, in this state. Call it first before the batch is taken out, then whenever the state changes.
+    pub fn show(&self, state: State) {
+        let mut shown = self.inbox.shown.borrow_mut();
+        let since_ns = now_ns();
+        if let Some(known) = shown.iter_mut().find(|known| known.ticket == self.ticket) {
+            (known.state, known.since_ns) = (state, since_ns);
+        } else if let Some(batch) = &self.batch {
+            shown.push(InHand {
+                ticket: self.ticket,
+                batch: batch.share(Receipt::none()),
+                since_ns,
+                state,
+            });
+        }
+    }
+
     /// Takes the batch out; its demand stays taken until the `Held` itself is dropped.
     pub fn take(&mut self) -> Option<Batch> {
         self.batch.take()
@@ -211,6 +277,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        self.inbox
+            .shown
+            .borrow_mut()
+            .retain(|shown| shown.ticket != self.ticket);
         self.inbox.release(self.edge, self.cost);
     }
 }

@@ -4,6 +4,7 @@ use actix::prelude::*;
 
 use super::*;
 use crate::batch::{Batch, BatchBuilder, Numbers};
+use crate::find::{Query, State, Wanted};
 use crate::receipt::Receipt;
 
 /// An upstream actor that only takes grants.
@@ -127,4 +128,36 @@ async fn a_window_shared_by_two_upstreams_moves_to_the_one_that_sends() {
         most <= window * 3 / 4 + 20_000,
         "but the quiet edge's share stays granted: {most}"
     );
+}
+
+#[actix::test]
+async fn a_batch_is_found_in_the_queue_and_in_the_hands_of_the_actor_until_it_lets_go() {
+    let inbox = Inbox::new(&[1], 64 * 1024);
+    inbox.take(Arrival::Batch(1, batch(10)));
+    inbox.take(Arrival::Batch(1, batch(10)));
+    let query = Query {
+        wanted: Wanted::Number {
+            source: "s".into(),
+            seq: 0,
+        },
+        ids: None,
+        deadline: std::time::Instant::now(),
+    };
+    let states = || {
+        inbox
+            .find(&query)
+            .into_iter()
+            .map(|found| found.state)
+            .collect::<Vec<_>>()
+    };
+    let queued = |frames_ahead| State::Queued { frames_ahead };
+    assert_eq!(states(), [queued(0), queued(1)]);
+    let mut held = inbox.next().await.unwrap();
+    held.show(State::WaitingForDemand);
+    assert_eq!(states(), [State::WaitingForDemand, queued(0)]);
+    drop(held.take());
+    held.show(State::InHand);
+    assert_eq!(states(), [State::InHand, queued(0)]);
+    drop(held);
+    assert_eq!(states(), [queued(0)]);
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use actix::prelude::*;
 
 use super::RunOptions;
+use super::finder::Asked;
 use super::plan::{Plan, Stage};
 use crate::actors::processor::{Processor, ProcessorParts};
 use crate::actors::reader::{Reader, ReaderParts};
 use crate::actors::sender::{Sender, SenderParts};
 use crate::actors::spill::{Spill, SpillParts};
 use crate::actors::{Ended, Order};
-use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig};
+use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig, Role};
 use crate::error::{Error, Result};
+use crate::find::Find;
 use crate::mailbox::{Arrival, Edge, EdgeMeters};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
 use crate::supervisor::{Started, Supervisor};
@@ -24,6 +26,8 @@ pub(super) struct Assembled {
     pub(super) meters: BTreeMap<String, Meters>,
     pub(super) edges: Vec<(EdgeConfig, EdgeMeters)>,
     pub(super) arbiters: Vec<Arbiter>,
+    /// Who is asked for a message, downstream first.
+    pub(super) finds: Vec<Asked>,
 }
 
 pub(super) fn assemble(
@@ -46,6 +50,7 @@ pub(super) fn assemble(
         arrivals: BTreeMap::new(),
         meters: BTreeMap::new(),
         arbiters: vec![Arbiter::new()],
+        finds: Vec::new(),
     };
     let started = plan.stages.iter().try_for_each(|stage| assembly.start(stage));
     if let Err(error) = started {
@@ -58,6 +63,7 @@ pub(super) fn assemble(
         meters: assembly.meters,
         edges: assembly.edges,
         arbiters: assembly.arbiters,
+        finds: assembly.finds,
     })
 }
 
@@ -71,6 +77,7 @@ struct Assembly<'a> {
     meters: BTreeMap<String, Meters>,
     /// The first is the data Arbiter.
     arbiters: Vec<Arbiter>,
+    finds: Vec<Asked>,
 }
 
 impl Assembly<'_> {
@@ -106,7 +113,7 @@ impl Assembly<'_> {
         };
         let arbiter = self.arbiter(placement);
         let addr = Reader::start_in_arbiter(&arbiter, move |_| Reader::new(parts));
-        self.started(actor, addr.recipient());
+        self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
     }
 
@@ -116,6 +123,7 @@ impl Assembly<'_> {
         };
         let parts = SpillParts {
             config: host.clone(),
+            behind_store: behind_store(self.config, &actor.name),
             upstream: stage.upstream.clone(),
             edges: self.outgoing(stage, ""),
             tracer: self.tracer(actor, stage, &context),
@@ -126,7 +134,7 @@ impl Assembly<'_> {
         let arbiter = self.arbiter(Placement::Data);
         let addr = Spill::start_in_arbiter(&arbiter, move |_| store.into_actor());
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
-        self.started(actor, addr.recipient());
+        self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
     }
 
@@ -162,7 +170,7 @@ impl Assembly<'_> {
         let arbiter = self.arbiter(Placement::Data);
         let addr = Processor::start_in_arbiter(&arbiter, move |_| Processor::new(parts));
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
-        self.started(actor, addr.recipient());
+        self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
     }
 
@@ -191,7 +199,7 @@ impl Assembly<'_> {
         let arbiter = self.arbiter(placement);
         let addr = Sender::start_in_arbiter(&arbiter, move |_| Sender::new(parts));
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
-        self.started(actor, addr.recipient());
+        self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
     }
 
@@ -243,12 +251,24 @@ impl Assembly<'_> {
         self.arbiters[index].handle()
     }
 
-    fn started(&self, actor: &ActorConfig, orders: Recipient<Order>) {
+    fn started(&mut self, actor: &ActorConfig, orders: Recipient<Order>, find: Recipient<Find>) {
+        self.finds.push(Asked {
+            name: actor.name.clone(),
+            role: actor.role,
+            find,
+        });
         self.supervisor.do_send(Started {
             actor: actor.name.clone(),
             orders,
         });
     }
+}
+
+/// Whether a spill store stands somewhere upstream. The flow has no cycle: the plan was made.
+fn behind_store(config: &PipelineConfig, name: &str) -> bool {
+    let above = config.edges.iter().filter(|edge| edge.to == name);
+    let mut above = above.filter_map(|edge| config.actor(&edge.from));
+    above.any(|actor| actor.role == Role::Spill || behind_store(config, &actor.name))
 }
 
 fn unknown(actor: &ActorConfig) -> Error {

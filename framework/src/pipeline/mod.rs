@@ -1,6 +1,7 @@
 //! From a checked config to running actors, and what can be seen and asked of them.
 
 mod assemble;
+mod finder;
 mod plan;
 mod status;
 
@@ -16,8 +17,10 @@ use crate::error::{Error, Result};
 use crate::mailbox::EdgeMeters;
 use crate::plugin::Registry;
 use crate::supervisor::{Ending, Supervisor, Wish};
+use crate::telemetry::messages::MessageMatcher;
 use crate::telemetry::{Meters, Spans};
 
+pub use finder::{Counted, Finder, Spot, Trail};
 pub use plan::{Plan, Stage};
 pub use status::{ActorStatus, EdgeStatus, PipelineStatus, Pressure, Sample, pressure};
 
@@ -28,6 +31,8 @@ pub struct RunOptions {
     pub deadline: Duration,
     /// What spans are made with; the default makes none.
     pub spans: Spans,
+    /// How ids are read out of frames, for [`Finder`]; none when nobody said where they stand.
+    pub ids: Option<MessageMatcher>,
 }
 
 impl Default for RunOptions {
@@ -35,6 +40,7 @@ impl Default for RunOptions {
         Self {
             deadline: Duration::from_secs(10),
             spans: Spans::default(),
+            ids: None,
         }
     }
 }
@@ -53,6 +59,7 @@ pub struct View {
 /// A running pipeline.
 pub struct Pipeline {
     view: View,
+    finder: Finder,
     supervisor: Addr<Supervisor>,
     done: oneshot::Receiver<Ending>,
     arbiters: Vec<Arbiter>,
@@ -94,7 +101,15 @@ impl Pipeline {
             let meters = meters.get(&actor.name).cloned().unwrap_or_default();
             (actor.name.clone(), actor.role, actor.plugin.clone(), meters)
         });
+        // Stages are in start order: downstream first.
+        let mut asked = assembled.finds;
+        asked.reverse();
         Ok(Self {
+            finder: Finder {
+                pipeline: config.name.as_str().into(),
+                actors: Arc::new(asked),
+                ids: options.ids.clone(),
+            },
             view: View {
                 name: config.name.as_str().into(),
                 actors: Arc::new(actors.collect()),
@@ -109,6 +124,11 @@ impl Pipeline {
     /// What can be seen of it.
     pub fn view(&self) -> View {
         self.view.clone()
+    }
+
+    /// What finds one message in it.
+    pub fn finder(&self) -> Finder {
+        self.finder.clone()
     }
 
     /// How it is asked to end.

@@ -10,6 +10,7 @@ use super::framings::FramingSpec;
 use super::intake::{FrameIntake, Intake};
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
 use crate::error::{Error, Result};
+use crate::find::{Answer, Found, Query, Wanted};
 use crate::framing::Cutter;
 use crate::mailbox::Outlet;
 use crate::receipt::Ledger;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) source: Arc<str>,
     epoch: u64,
     next_number: Cell<u64>,
+    /// Every number below is in a batch that was sent.
+    sent: Cell<u64>,
     framing: FramingSpec,
     pub(super) outlet: Rc<Outlet>,
     /// Who waits for demand waits in line. A grant wakes all waiters of an outlet alike, and the same connection could always be first.
@@ -73,6 +76,7 @@ impl Feed {
                 source: parts.source,
                 epoch: now_ns(),
                 next_number: Cell::new(0),
+                sent: Cell::new(0),
                 framing: parts.framing,
                 outlet: parts.outlet,
                 line: Semaphore::new(1),
@@ -130,6 +134,23 @@ impl Feed {
         self.shared.stop.notify_waiters();
     }
 
+    /// What the reader knows of a message: which number comes next, and whether one waits in a batch that is not sent yet.
+    pub(crate) fn find(&self, query: &Query) -> Answer {
+        let shared = &self.shared;
+        let (next, sent) = (shared.next_number.get(), shared.sent.get());
+        let mut answer = Answer {
+            next_seq: Some(next),
+            ..Answer::default()
+        };
+        match &query.wanted {
+            Wanted::Number { source, seq } if **source == *shared.source && (sent..next).contains(seq) => {
+                answer.add(Found::unsent(&shared.source, shared.epoch, *seq));
+            }
+            _ => {}
+        }
+        answer
+    }
+
     /// The meters of the actor.
     pub fn meters(&self) -> &Meters {
         &self.shared.meters
@@ -165,6 +186,9 @@ impl Shared {
         self.meters.bytes_in.add(bytes);
         // The token is the frame count: without a store all a source can do about a drop is count what was lost.
         batch.receipt = self.ledger.issue(batch.len() as u64, 1);
+        if let Some((_, last)) = batch.numbers.bounds() {
+            self.sent.set(self.sent.get().max(last + 1));
+        }
         self.tracer.receive(&mut batch);
         self.meters.frames_out.add(batch.len() as u64);
         self.meters.bytes_out.add(bytes);

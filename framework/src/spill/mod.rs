@@ -29,6 +29,7 @@ mod folder;
 mod options;
 mod quarantine;
 pub mod record;
+pub mod search;
 mod segment;
 mod storage;
 #[cfg(test)]
@@ -40,4 +41,4 @@ pub mod thread;
 pub use error::SpillError;
 pub use folder::FORMAT;
 pub use options::{Persist, SpillOptions, WhenFull};
-pub use storage::{Found, Recovered, Storage, Usage};
+pub use storage::{Found, Glass, Recovered, Storage, Usage};

@@ -231,6 +231,11 @@ impl Reader {
         })
     }
 
+    /// True when others may have it open too; false for one that had been left open, which is put in order when this is closed.
+    pub(super) fn shares(&self) -> bool {
+        matches!(self.database, Opened::InOrder(_))
+    }
+
     /// Closes the file, whatever state it is in.
     pub(super) fn close(self) {
         let path = self.path.clone();

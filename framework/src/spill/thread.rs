@@ -5,8 +5,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use crate::batch::Batch;
-use crate::spill::{Found, Recovered, SpillError, SpillOptions, Storage, Usage};
+use crate::spill::search::{Search, Searched};
+use crate::spill::{Found, Glass, Recovered, SpillError, SpillOptions, Storage, Usage};
 
 /// What the thread is asked to do, in order.
 #[derive(Debug)]
@@ -38,6 +41,13 @@ pub enum StorageCommand {
         from: u64,
         /// Everything from here on stays.
         to: u64,
+    },
+    /// Look for a message, one record at a time between other commands. A later search ends the one under way.
+    Find {
+        /// The search.
+        search: Search,
+        /// Where its outcome goes; nothing more is looked at once the other end is gone.
+        answer: oneshot::Sender<Searched>,
     },
     /// Close the files and end the thread.
     Close,
@@ -128,6 +138,7 @@ impl SpillThread {
             gathered: 0,
             generation: 0,
             failed: None,
+            looking: None,
         };
         let (commands, inbox) = channel();
         let handle = std::thread::Builder::new()
@@ -164,16 +175,27 @@ struct Worker<R> {
     generation: u64,
     /// The generation whose appends are ignored.
     failed: Option<u64>,
+    looking: Option<Looking>,
+}
+
+/// A search under way.
+struct Looking {
+    search: Search,
+    answer: oneshot::Sender<Searched>,
+    glass: Glass,
 }
 
 impl<R: Fn(StorageEvent)> Worker<R> {
     /// Until told to close, or until nobody can tell any more: commits when enough has gathered, or has waited for long enough.
     fn run(&mut self, inbox: &Receiver<StorageCommand>) {
         loop {
+            self.look();
             let command = match self.next(inbox) {
                 Ok(command) => command,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.commit();
+                    if self.since.elapsed() >= self.commit_delay {
+                        self.commit();
+                    }
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.commit(),
@@ -189,6 +211,10 @@ impl<R: Fn(StorageEvent)> Worker<R> {
 
     /// The next command; `Timeout` when a commit is due first.
     fn next(&self, inbox: &Receiver<StorageCommand>) -> Result<StorageCommand, RecvTimeoutError> {
+        if self.looking.is_some() {
+            // What is queued comes between two looks of the search.
+            return inbox.recv_timeout(Duration::ZERO);
+        }
         if self.gathered == 0 {
             return inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
         }
@@ -229,9 +255,35 @@ impl<R: Fn(StorageEvent)> Worker<R> {
                 };
                 (self.report)(event);
             }
+            StorageCommand::Find { search, answer } => {
+                self.end_look();
+                self.looking = Some(Looking {
+                    search,
+                    answer,
+                    glass: Glass::default(),
+                });
+            }
             StorageCommand::Close => return false,
         }
         true
+    }
+
+    /// One look of the search under way.
+    fn look(&mut self) {
+        let Some(looking) = &mut self.looking else { return };
+        let over = looking.answer.is_closed() || Instant::now() >= looking.search.query().deadline;
+        match looking.search.next().filter(|_| !over) {
+            Some(at) => looking.search.take(&self.storage.peek(at, &mut looking.glass)),
+            None => self.end_look(),
+        }
+    }
+
+    fn end_look(&mut self) {
+        if let Some(mut looking) = self.looking.take() {
+            looking.glass.close();
+            // Whoever asked may have stopped waiting.
+            let _ = looking.answer.send(looking.search.end());
+        }
     }
 
     fn append(&mut self, generation: u64, batches: &[(u64, Batch)]) {
@@ -279,7 +331,8 @@ impl<R: Fn(StorageEvent)> Worker<R> {
         (self.report)(failed(Failure::Write, error));
     }
 
-    fn close(self) {
+    fn close(mut self) {
+        self.end_look();
         let event = match self.storage.close() {
             Ok(()) => StorageEvent::Closed { error: None },
             Err(error) => StorageEvent::Closed { error: Some(error) },

@@ -26,6 +26,11 @@ impl TraceContext {
         })
     }
 
+    /// The trace's id as backends write it: 32 hexadecimal digits.
+    pub fn id(self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+
     pub(super) fn span(self) -> SpanContext {
         SpanContext::new(
             TraceId::from_bytes(self.trace_id.to_be_bytes()),

@@ -8,6 +8,7 @@ use super::outputs::Outputs;
 use super::runner::Runner;
 use crate::actors::Outcome;
 use crate::error::Result;
+use crate::find::State;
 use crate::mailbox::{Held, Inbox};
 
 /// Bytes handled before other actors of the thread get a turn.
@@ -29,7 +30,11 @@ pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Ou
             },
         };
         let Some(mut held) = next else { return Outcome::Finished };
-        outputs.permit().await;
+        if !outputs.may_send() {
+            held.show(State::WaitingForDemand);
+            outputs.permit().await;
+        }
+        held.show(State::InHand);
         let Some(batch) = held.take() else { continue };
         if batch.receipt.is_stale() {
             outputs.count_stale(&batch);

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use actix::prelude::*;
 
 use super::{Ended, Order};
+use crate::find::Find;
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, slots};
 use crate::plugin::{Blueprint, Context as PluginContext, DynProcessor, Placement};
 use crate::telemetry::Tracer;
@@ -92,6 +93,14 @@ impl Handler<Arrival> for Processor {
 
     fn handle(&mut self, arrival: Arrival, _: &mut Self::Context) {
         self.inbox.take(arrival);
+    }
+}
+
+impl Handler<Find> for Processor {
+    type Result = MessageResult<Find>;
+
+    fn handle(&mut self, Find(query): Find, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.inbox.find(&query).into())
     }
 }
 

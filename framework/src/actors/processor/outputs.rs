@@ -49,6 +49,11 @@ impl Outputs {
         self.outlets.iter().for_each(|outlet| outlet.finish());
     }
 
+    /// True while every connected output has demand.
+    pub(super) fn may_send(&self) -> bool {
+        self.outlets.iter().all(|outlet| outlet.may_send())
+    }
+
     /// Waits until every connected output has demand: which one a frame takes is known only afterwards.
     pub(super) async fn permit(&self) {
         for outlet in &self.outlets {

@@ -14,6 +14,7 @@ use super::runner::Runner;
 use crate::actors::Outcome;
 use crate::batch::Batch;
 use crate::error::Result;
+use crate::find::State;
 use crate::mailbox::{Held, Inbox};
 use crate::plugin::Emitted;
 
@@ -98,7 +99,12 @@ pub(super) async fn work(pool: Rc<Pool>, inbox: Rc<Inbox>, outputs: Rc<Outputs>)
     loop {
         while let Some(done) = next_done(&pool) {
             match done.result {
-                Ok(result) => order.done(done.ticket, (done.frames, result)),
+                Ok(result) => {
+                    if let Some(held) = held.get(&done.ticket) {
+                        held.show(State::WaitingForOrder);
+                    }
+                    order.done(done.ticket, (done.frames, result));
+                }
                 Err(error) => return Outcome::Failed(error.to_string()),
             }
         }
@@ -141,6 +147,7 @@ fn give(
     outputs: &Outputs,
     order: &mut Reorder<(usize, Emitted)>,
 ) {
+    held.show(State::InHand);
     match held.take() {
         Some(batch) if !batch.receipt.is_stale() => {
             outputs.count_in(&batch);

@@ -1,14 +1,16 @@
 //! The sender's task: open, take a batch, write it, settle it; again from `open` when the other side is gone.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Drain, SenderParts};
+use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, BatchBuilder};
 use crate::error::{Error, Reaction, Result};
+use crate::find::State;
 use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::mailbox::{Inbox, Outlet};
 use crate::plugin::{Delivery, DynSink, frame_bytes};
@@ -18,7 +20,13 @@ use crate::telemetry::{Counter, WorkSpan};
 /// Bytes written before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
-pub(super) async fn work(parts: SenderParts, inbox: Rc<Inbox>, rejected: Rc<Outlet>, drain: Rc<Drain>) -> Outcome {
+pub(super) async fn work(
+    parts: SenderParts,
+    inbox: Rc<Inbox>,
+    rejected: Rc<Outlet>,
+    drain: Rc<Drain>,
+    trouble: Rc<RefCell<Trouble>>,
+) -> Outcome {
     let built = build(&parts.sink, &parts.context).and_then(|sink| Ok((sink, parts.framing.build()?)));
     let (sink, framing) = match built {
         Ok(built) => built,
@@ -35,6 +43,7 @@ pub(super) async fn work(parts: SenderParts, inbox: Rc<Inbox>, rejected: Rc<Outl
         inbox,
         rejected,
         drain,
+        trouble,
     };
     match work.run().await {
         Ok(()) => Outcome::Finished,
@@ -49,6 +58,7 @@ struct Work {
     inbox: Rc<Inbox>,
     rejected: Rc<Outlet>,
     drain: Rc<Drain>,
+    trouble: Rc<RefCell<Trouble>>,
     backoff: Backoff,
     retries: Counter,
     opened: Counter,
@@ -78,6 +88,10 @@ impl Work {
                     return self.give_back().await;
                 }
             };
+            held.show(State::Sending {
+                attempts: 0,
+                error: None,
+            });
             let Some(batch) = held.take() else { continue };
             turn += batch.cost();
             if batch.receipt.is_stale() {
@@ -173,6 +187,10 @@ impl Work {
     /// Said once per outage, at its beginning.
     fn say_unavailable(&self, error: &Error) {
         let actor = &self.parts.context.actor;
+        *self.trouble.borrow_mut() = Trouble {
+            attempts: self.backoff.attempts() + 1,
+            error: Some(error.to_string()),
+        };
         self.parts.context.say("state", format!("unavailable: {error}"));
         if self.backoff.attempts() > 0 {
             return;
@@ -239,6 +257,9 @@ impl Work {
             .add(frames - refused_frames.min(frames));
         self.parts.context.meters.bytes_out.add(bytes);
         self.backoff.reset();
+        if self.trouble.borrow().attempts > 0 {
+            self.trouble.take();
+        }
         let fate = if refused_frames > 0 && !self.rejected.is_connected() {
             Fate::Rejected
         } else {

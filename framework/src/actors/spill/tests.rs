@@ -120,6 +120,7 @@ async fn deliver(config: &str, text: &str, lose: Option<usize>) -> (Vec<u64>, Ve
     let store = Spill::open(SpillParts {
         context: PluginContext::new("p", "drain", folder.path()),
         config: toml::from_str(&config).unwrap(),
+        behind_store: false,
         upstream: vec![0],
         edges: vec![edge(1, forgetful.start().recipient())],
         tracer: Tracer::off(),

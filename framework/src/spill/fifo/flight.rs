@@ -76,6 +76,25 @@ impl Flight {
         }
     }
 
+    /// True when this position has settled.
+    pub(super) fn is_settled(&self, position: u64) -> bool {
+        self.next_unsettled(position) != position
+    }
+
+    /// True when this position is in flight.
+    pub(super) fn is_handed(&self, position: u64) -> bool {
+        let before = self.handed.range(..=position).next_back();
+        before.is_some_and(|(_, (end, _))| *end > position)
+    }
+
+    /// How many positions of the range are not settled.
+    pub(super) fn unsettled_in(&self, range: Range<u64>) -> u64 {
+        let range = range.start.max(self.settled)..range.end;
+        let within = |(start, end): (&u64, &u64)| (*end).min(range.end).saturating_sub((*start).max(range.start));
+        let settled: u64 = self.ahead.range(..range.end).map(within).sum();
+        range.end.saturating_sub(range.start) - settled
+    }
+
     pub(super) fn hand(&mut self, range: Range<u64>, cost: u64) {
         self.bytes += cost;
         self.handed.insert(range.start, (range.end, cost));

@@ -82,6 +82,11 @@ impl Memory {
         (entry.position == position).then_some((entry.end, batch))
     }
 
+    /// The entries from `position` on.
+    pub(super) fn from(&self, position: u64) -> impl Iterator<Item = &Entry> {
+        self.entries.range(self.index(position)..)
+    }
+
     /// When the oldest unsettled batch from `position` on arrived.
     pub(super) fn oldest_ns(&self, position: u64) -> Option<u64> {
         let mut entries = self.entries.range(self.index(position)..);

@@ -16,6 +16,7 @@
 
 mod ahead;
 mod effect;
+mod find;
 mod flight;
 mod memory;
 mod next;
@@ -26,6 +27,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 pub use effect::{Dropped, Effect, Mode, State};
+pub use find::Place;
 
 use self::ahead::ReadAhead;
 use self::flight::Flight;

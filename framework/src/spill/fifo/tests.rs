@@ -90,3 +90,42 @@ fn a_store_that_ends_by_force_does_not_wait_for_what_is_in_flight() {
     let rest = std::iter::from_fn(|| fifo.next(false));
     assert!(matches!(rest.last(), Some(Effect::Finished)));
 }
+
+#[test]
+fn a_position_is_told_as_waiting_in_flight_or_settled() {
+    let mut fifo = Fifo::new(&options(Persist::Overflow, WhenFull::Block), Recovered::default());
+    for first in [0, 2, 4] {
+        fifo.append(batch_of(first, ["a", "b"]), 7);
+    }
+    let Some(Effect::Hand { token, epoch, .. }) = fifo.next(true) else {
+        panic!("the first is handed down")
+    };
+    let place = |handed, ahead| {
+        Some(super::Place {
+            handed,
+            memory: true,
+            disk: false,
+            ahead,
+        })
+    };
+    assert_eq!(fifo.place(1), place(true, 0));
+    assert_eq!(fifo.place(5), place(false, 3), "three are handed down before it");
+    fifo.settled(crate::receipt::Settled {
+        token,
+        epoch,
+        fate: crate::receipt::Fate::Delivered,
+    });
+    assert_eq!(fifo.place(1), None);
+    assert_eq!(fifo.place(6), None, "it has not come");
+    let mut shown = Vec::new();
+    assert_eq!(
+        fifo.show(0, 1, |position, arrived_ns, _| shown.push((position, arrived_ns))),
+        Some(4)
+    );
+    assert_eq!(
+        fifo.show(4, 1, |position, arrived_ns, _| shown.push((position, arrived_ns))),
+        None
+    );
+    assert_eq!(shown, [(2, 7), (4, 7)]);
+    assert!(fifo.on_disk_only().is_empty());
+}

@@ -1,5 +1,6 @@
 //! The blocking storage object: one owner, no threads inside.
 
+mod peek;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 
+pub use peek::Glass;
 pub use read::Found;
 
 use super::cursor::Cursor;

@@ -48,7 +48,7 @@ impl Storage {
     }
 
     /// The segment that holds `position`, or else the next one, with the position at which it ends.
-    fn segment_for(&self, position: u64) -> Option<(u64, u64)> {
+    pub(super) fn segment_for(&self, position: u64) -> Option<(u64, u64)> {
         let writer = self
             .writer
             .as_ref()

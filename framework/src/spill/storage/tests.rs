@@ -241,3 +241,64 @@ fn both_slots_of_the_cursor_damaged_only_repeats() {
     let (_, recovered) = Storage::open(&options(folder.path())).unwrap();
     assert_eq!((recovered.settled, recovered.tail), (0, 1_000));
 }
+
+#[test]
+fn a_peek_finds_the_record_of_a_position_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for first in (0..12_000).step_by(1_000) {
+        append(&mut storage, first..first + 1_000);
+    }
+    let all = segments(folder.path());
+    assert!(all.len() > 2, "closed segments and the one that is written");
+    std::fs::write(&all[1], "no database").unwrap();
+    let damaged: u64 = all[1].file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let damaged = damaged..all[2].file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let (before, mut glass) = (storage.usage(), Glass::default());
+    for at in (0..12_000).step_by(77) {
+        let peeked = storage.peek(at, &mut glass);
+        assert_eq!(peeked.damaged, damaged.contains(&at), "{at}");
+        let lines = peeked
+            .batches
+            .iter()
+            .flat_map(|(first, batch)| (*first..).zip(text(batch)));
+        let found: Vec<_> = lines
+            .filter(|(position, _)| *position == at)
+            .map(|(_, text)| text)
+            .collect();
+        assert_eq!(found, if peeked.damaged { vec![] } else { vec![line(at)] }, "{at}");
+        assert!(peeked.next > at && peeked.next <= 12_000);
+    }
+    assert_eq!(storage.peek(12_000, &mut glass).batches.len(), 0);
+    glass.close();
+    assert_eq!(storage.usage(), before);
+    assert_eq!(
+        segments(folder.path()),
+        all,
+        "what is damaged is left for the read that delivers it"
+    );
+}
+
+#[test]
+fn looking_for_a_message_does_not_get_in_the_way_of_reading_what_a_kill_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for first in (0..9_000).step_by(1_000) {
+        append(&mut storage, first..first + 1_000);
+    }
+    let killed = image(folder.path());
+    let (mut storage, found) = Storage::open(&options(killed.path())).unwrap();
+    assert_eq!(found.tail, 9_000);
+    let (mut glass, mut from, mut lines) = (Glass::default(), 0, Vec::new());
+    while from < 9_000 {
+        for at in [8_999, from, 8_999 - from] {
+            assert!(!storage.peek(at, &mut glass).batches.is_empty());
+        }
+        let found = storage.read(from, u64::MAX, 50_000).unwrap();
+        assert_eq!(found.unreadable, 0);
+        lines.extend(found.batches.iter().flat_map(|(_, batch)| text(batch)));
+        from = found.next;
+    }
+    assert_eq!(lines, (0..9_000).map(line).collect::<Vec<_>>());
+    assert_eq!(storage.usage().quarantined, 0);
+}
