@@ -36,6 +36,8 @@ enum Command {
     Plugins(commands::plugins::Plugins),
     /// Ask a running pipeline what flows, what waits and why
     Status(commands::status::Status),
+    /// Find one message in running pipelines: which actor has it, what it does with it, since when, and the trace's id
+    Trace(commands::trace::Trace),
     /// Play the story: a slow reader, a repaired one, and a pipeline, against a server that will not wait
     Demo(commands::demo::Demo),
 }
@@ -79,6 +81,7 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::Graph(graph) => graph.run(&registry),
         Command::Plugins(plugins) => plugins.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Trace(trace) => trace.run(),
         Command::Demo(demo) => demo.run(&registry),
     }
 }

@@ -1,5 +1,9 @@
 //! A pipeline's state in words: what `status` prints and the live lines show.
 
+mod trail;
+
+pub(crate) use trail::trail;
+
 use crate::framework::pipeline::{ActorStatus, PipelineStatus, Pressure};
 
 /// `9.8 MB`, with decimal units as network people use them.

@@ -17,3 +17,4 @@ mod mistakes;
 mod plugins;
 mod shutdown;
 mod telemetry;
+mod trace;

@@ -1,6 +1,6 @@
 //! The `aqueduct` program as the user runs it, on a pipeline of the benchmark.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -83,7 +83,9 @@ impl Aqueduct {
     /// When the program does not answer.
     pub(crate) fn meter(&self, actor: &str, name: &str) -> Outcome<u64> {
         let mut text = String::new();
-        UnixStream::connect(&self.socket)?.read_to_string(&mut text)?;
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.write_all(b"status\n")?;
+        stream.read_to_string(&mut text)?;
         let status: Value = serde_json::from_str(&text)?;
         let actors = status["actors"].as_array().map(Vec::as_slice).unwrap_or_default();
         let found = actors.iter().find(|found| found["name"] == actor);

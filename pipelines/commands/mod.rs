@@ -6,6 +6,7 @@ pub(crate) mod graph;
 pub(crate) mod plugins;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod trace;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Clerk};
 use crate::cli::Files;
 use crate::commands::{FAILED, FORCED, LOST, load};
 use crate::framework::config::{Loaded, PipelineConfig};
@@ -127,8 +127,11 @@ fn start(
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
     let admin = Rc::new(admin);
-    let (serving, sampled, view) = (admin.clone(), latest.clone(), pipeline.view());
-    actix_rt::spawn(async move { serving.serve(|| sampled.borrow().renewed(&view)).await });
+    let (serving, clerk) = (
+        admin.clone(),
+        Clerk::new(latest.clone(), pipeline.view(), pipeline.finder()),
+    );
+    actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
     tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
     Ok(Running {
         pipeline,

@@ -1,16 +1,18 @@
 //! `aqueduct status`: asks running pipelines over their admin sockets.
 
-use std::io::Read;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::admin::Ask;
 use crate::commands::FAILED;
 use crate::framework::pipeline::PipelineStatus;
 use crate::{admin, words};
+
+/// How long a pipeline may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ask running pipelines for their state
 #[derive(Debug, Args)]
@@ -27,11 +29,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(&self) -> ExitCode {
-        let sockets = match (&self.socket, &self.pipeline) {
-            (Some(socket), _) => vec![socket.clone()],
-            (None, Some(name)) => vec![admin::path(name)],
-            (None, None) => all(),
-        };
+        let sockets = admin::sockets(self.socket.as_deref(), self.pipeline.as_deref());
         if sockets.is_empty() {
             eprintln!(
                 "no pipeline of this user is running (looked in {})",
@@ -41,7 +39,7 @@ impl Status {
         }
         let mut code = ExitCode::SUCCESS;
         for socket in sockets {
-            match ask(&socket) {
+            match admin::ask(&socket, Ask::Status, PATIENCE) {
                 Ok(text) if self.json => println!("{text}"),
                 Ok(text) => match serde_json::from_str::<PipelineStatus>(&text) {
                     Ok(status) => print!("{}", words::status(&status)),
@@ -64,20 +62,4 @@ impl Status {
         }
         code
     }
-}
-
-fn all() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(admin::folder()).into_iter().flatten().flatten();
-    let mut sockets: Vec<_> = entries.map(|entry| entry.path()).collect();
-    sockets.retain(|path| path.extension().is_some_and(|extension| extension == "sock"));
-    sockets.sort();
-    sockets
-}
-
-fn ask(socket: &Path) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -1,6 +1,6 @@
 //! The program under test: the real binary, with its files in a folder of its own.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -185,7 +185,9 @@ pub(super) fn signal(child: &Child, signal: Signal) {
 
 fn ask(socket: &Path) -> std::io::Result<PipelineStatus> {
     let mut text = String::new();
-    UnixStream::connect(socket)?.read_to_string(&mut text)?;
+    let mut stream = UnixStream::connect(socket)?;
+    stream.write_all(b"status\n")?;
+    stream.read_to_string(&mut text)?;
     Ok(serde_json::from_str(&text)?)
 }
 
