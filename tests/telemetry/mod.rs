@@ -1,6 +1,7 @@
 //! Spans, as a collector receives them: the real exporter, and a receiver made from the protocol's own definitions.
 
 mod collector;
+mod letters;
 mod messages;
 mod outages;
 mod sampling;

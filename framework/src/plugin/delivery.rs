@@ -56,6 +56,13 @@ impl Delivery {
         self.frame += ends[self.frame..].partition_point(|end| *end as usize <= written);
     }
 
+    /// Notes that the next `frames` were written, in whatever form: for sinks that write several at once, and not their wire bytes.
+    pub fn advance_frames(&mut self, frames: usize) {
+        self.frame = (self.frames_written() + frames).min(self.batch.len());
+        self.by_frame = false;
+        self.written = self.start_of(self.frame);
+    }
+
     /// The next frame; taking it says that the one before is written.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         self.by_frame = self.frame < self.batch.len();

@@ -72,6 +72,7 @@ mod intake;
 mod lane;
 mod output;
 mod registry;
+pub mod rejection;
 
 use std::future::Future;
 use std::time::Duration;

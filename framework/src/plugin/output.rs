@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::lane::Lane;
+use super::rejection::Rejection;
 use crate::batch::{Batch, Frame};
 use crate::error::Error;
 
@@ -105,11 +106,12 @@ impl Output {
         self.misuse = None;
     }
 
-    /// Emits the frame at `index` on `rejected`, with the reason.
-    pub(crate) fn reject(&mut self, index: usize, actor: &str, reason: &str) {
+    /// Emits the frame at `index` on `rejected`, with what is known of the rejection.
+    pub(crate) fn reject(&mut self, index: usize, rejection: &Rejection<'_>) {
         self.begin(index);
-        self.attribute("aqueduct.rejected.reason", reason);
-        self.attribute("aqueduct.rejected.actor", actor);
+        for (key, value) in rejection.attributes() {
+            self.attribute(key, value);
+        }
         self.keep_on(self.lanes.len() - 1, index);
     }
 

@@ -111,7 +111,7 @@ impl Run {
         let rejected = self.outputs.last().map_or(&[][..], |(_, emitted)| emitted);
         let letters = rejected.iter().map(|emitted| DeadLetter {
             frame: String::from_utf8_lossy(&emitted.bytes).into_owned(),
-            reason: (emitted.attributes.get("aqueduct.rejected.reason").cloned()).unwrap_or_default(),
+            reason: (emitted.attributes.get(crate::plugin::rejection::REASON).cloned()).unwrap_or_default(),
         });
         letters.collect()
     }

@@ -3,6 +3,7 @@
 //! A delivery is all or nothing: when a write or a sync fails, the file is cut back to where the delivery began, so that the next attempt
 //! neither repeats a frame nor begins inside one.
 
+mod json;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,23 @@ pub(super) struct Config {
     /// When frames must have reached the disk.
     #[serde(default)]
     sync: Sync,
+    /// What is written of a frame.
+    #[serde(default)]
+    format: Format,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// Its bytes, in the sink's framing.
+    #[default]
+    Frames,
+    /// A line of JSON with its bytes, number, trace id and attributes: for dead letters, which say why they were rejected.
+    Json,
+}
+
+/// JSON lines are written together until they have this many bytes.
+const JSON_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +72,7 @@ pub(super) struct FileSink {
     path: PathBuf,
     rotation: Rotation,
     sync: Sync,
+    format: Format,
     open: Option<Open>,
     /// What is left to cut off, when a failed write could not be undone at once.
     torn: Option<Torn>,
@@ -96,6 +114,7 @@ impl Sink for FileSink {
             },
             path,
             sync: config.sync,
+            format: config.format,
             open: None,
             torn: None,
             context: context.clone(),
@@ -111,13 +130,10 @@ impl Sink for FileSink {
     }
 
     async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
-        while !delivery.is_done() {
-            self.rotate_if_due(delivery.whole_frames(0).len())
-                .map_err(|error| self.failed("rotate", error))?;
-            let bytes = self.append(delivery).map_err(|error| self.failed("write", error))?;
-            delivery.advance(bytes);
+        match self.format {
+            Format::Frames => self.write_frames(delivery),
+            Format::Json => self.write_json(delivery),
         }
-        Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -155,7 +171,41 @@ impl FileSink {
         })
     }
 
-    fn rotate_if_due(&mut self, next_bytes: usize) -> io::Result<()> {
+    fn write_frames(&mut self, delivery: &mut Delivery) -> Result<()> {
+        while !delivery.is_done() {
+            self.rotate_if_due(delivery.whole_frames(0).len())?;
+            let wire = delivery.whole_frames(self.room());
+            self.append(wire).map_err(|error| self.failed("write", error))?;
+            delivery.advance(wire.len());
+        }
+        Ok(())
+    }
+
+    fn write_json(&mut self, delivery: &mut Delivery) -> Result<()> {
+        while !delivery.is_done() {
+            let first = json::line(delivery, delivery.frames_written())?;
+            self.rotate_if_due(first.len())?;
+            let (lines, frames) = json::lines(delivery, first, self.room().min(JSON_BYTES));
+            self.append(&lines).map_err(|error| self.failed("write", error))?;
+            delivery.advance_frames(frames);
+        }
+        Ok(())
+    }
+
+    /// Bytes that this file still takes before it is set aside.
+    fn room(&self) -> usize {
+        let Some((most, open)) = self.rotation.bytes.zip(self.open.as_ref()) else {
+            return usize::MAX;
+        };
+        usize::try_from(most.saturating_sub(open.bytes)).unwrap_or(usize::MAX)
+    }
+
+    fn rotate_if_due(&mut self, next_bytes: usize) -> Result<()> {
+        self.try_rotate(next_bytes)
+            .map_err(|error| self.failed("rotate", error))
+    }
+
+    fn try_rotate(&mut self, next_bytes: usize) -> io::Result<()> {
         let Some(open) = &self.open else { return Ok(()) };
         let age = open.begun.elapsed().unwrap_or_default();
         if !self.rotation.is_due(open.bytes, age, next_bytes as u64) {
@@ -171,20 +221,15 @@ impl FileSink {
         Ok(())
     }
 
-    /// Appends as many frames as the rotation lets into this file, and returns their bytes.
-    fn append(&mut self, delivery: &Delivery) -> io::Result<usize> {
+    /// Appends whole frames, or nothing of them.
+    fn append(&mut self, frames: &[u8]) -> io::Result<()> {
         let open = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let room = self
-            .rotation
-            .bytes
-            .map_or(u64::MAX, |most| most.saturating_sub(open.bytes));
-        let wire = delivery.whole_frames(usize::try_from(room).unwrap_or(usize::MAX));
-        let written = open.file.write_all(wire).and_then(|()| match self.sync {
+        let written = open.file.write_all(frames).and_then(|()| match self.sync {
             Sync::Never => Ok(()),
             Sync::Batch => open.file.sync_data(),
         });
         match written {
-            Ok(()) => open.bytes += wire.len() as u64,
+            Ok(()) => open.bytes += frames.len() as u64,
             Err(_) if open.file.set_len(open.bytes).is_ok() => {}
             Err(_) => {
                 self.torn = open.file.metadata().ok().map(|about| Torn {
@@ -193,7 +238,7 @@ impl FileSink {
                 });
             }
         }
-        written.map(|()| wire.len())
+        written
     }
 
     fn failed(&self, what: &str, error: io::Error) -> Error {

@@ -74,6 +74,30 @@ fn a_frame_larger_than_a_file_gets_one_of_its_own() {
 }
 
 #[test]
+fn as_json_every_frame_is_a_line_that_says_all_that_is_known_of_it() {
+    let running = writing("format = \"json\"\nrotate_bytes = 500");
+    let folder = running.folder().join("made");
+    let mut peer = running.connect("input");
+    std::io::Write::write_all(&mut peer, b"plain\nquo\"ted\n\xff\xfe\n").expect("it reads");
+    running.wait("out", "frames_out", 3);
+    let mut all: Vec<serde_json::Value> = Vec::new();
+    for name in ["out.txt.000001", "out.txt"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(text.len() <= 500, "{name} has {} bytes", text.len());
+        all.extend(text.lines().map(|line| serde_json::from_str(line).expect("JSON")));
+    }
+    let seqs: Vec<_> = all.iter().map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(seqs, [Some(0), Some(1), Some(2)]);
+    assert_eq!(all[0]["source"], "input");
+    assert_eq!(all[0]["text"], "plain");
+    assert_eq!(all[1]["text"], "quo\"ted");
+    assert_eq!(all[2]["base64"], "//4=");
+    assert!(all[2].get("text").is_none() && all[2].get("rejected").is_none());
+    assert!(all[0]["received"].as_str().is_some_and(|time| time.ends_with('Z')));
+    assert_eq!(running.stop().failure, None);
+}
+
+#[test]
 fn a_full_disk_is_waited_out_and_nothing_is_lost() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().join("out.txt");

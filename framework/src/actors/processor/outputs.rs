@@ -8,6 +8,7 @@ use actix::prelude::*;
 use super::ProcessorParts;
 use crate::batch::Batch;
 use crate::mailbox::{Granted, Outlet};
+use crate::plugin::rejection::{REASON, TRACE_ID};
 use crate::plugin::{Emitted, REJECTED, frame_bytes};
 use crate::receipt::Fate;
 use crate::telemetry::{Counter, Meters};
@@ -99,16 +100,13 @@ impl Outputs {
         // Said at the first and then whenever the number doubled: a bad feed must not flood the log.
         if total >= self.said.get() {
             self.said.set(total * 2);
-            let reason = batch
-                .attributes
-                .get(0, "aqueduct.rejected.reason")
-                .unwrap_or("no reason given");
+            let reason = batch.attributes.get(0, REASON).unwrap_or("no reason given");
             let kept = if outlet.is_connected() {
                 "sent to its `rejected` output"
             } else {
                 "discarded; connect its `rejected` output to keep them"
             };
-            tracing::warn!(actor = %self.actor, total, "frames were rejected and {kept}; the last one: {reason}");
+            tracing::warn!(actor = %self.actor, total, source = %batch.numbers.source, seq = batch.numbers.get(0), trace_id = batch.attributes.get(0, TRACE_ID), "frames were rejected and {kept}; the last one: {reason}");
         }
         if outlet.is_connected() {
             outlet.send(batch);

@@ -10,9 +10,10 @@ use crate::backoff::Backoff;
 use crate::batch::Batch;
 use crate::config::RetryConfig;
 use crate::error::{Error, Reaction, Result};
+use crate::plugin::rejection::Rejection;
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
 use crate::receipt::Fate;
-use crate::telemetry::{Counter, Gauge, Tracer, WorkSpan, now_ns};
+use crate::telemetry::{Counter, Gauge, TraceContext, Tracer, WorkSpan, now_ns};
 
 /// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
 const PANICS_IN_A_ROW: u32 = 1_000;
@@ -130,7 +131,7 @@ impl Runner {
                 let reason = format!("the plugin panicked: {text}");
                 self.span.rejected(&self.tracer, batch, index, &reason);
                 self.output.roll_back(index);
-                self.output.reject(index, &self.context.actor, &reason);
+                self.reject(batch, index, &reason);
             }
         }
         Ok(())
@@ -174,7 +175,7 @@ impl Runner {
                 self.span.retried(&self.tracer, batch, &error);
                 let wait = self.backoff.next(fastrand::f64());
                 if self.backoff.attempts() == 1 {
-                    tracing::warn!(actor = %self.context.actor, "{error}; trying the same frame again");
+                    tracing::warn!(actor = %self.context.actor, source = %batch.numbers.source, seq = batch.numbers.get(failed), trace_id = self.span.trace(batch).map(TraceContext::id), "{error}; trying the same frame again");
                 }
                 tokio::time::sleep(wait).await;
                 Ok(failed)
@@ -182,11 +183,17 @@ impl Runner {
             Reaction::Reject => {
                 let reason = error.to_string();
                 self.span.rejected(&self.tracer, batch, failed, &reason);
-                self.output.reject(failed, &self.context.actor, &reason);
+                self.reject(batch, failed, &reason);
                 Ok(failed + 1)
             }
             Reaction::Stop => Err(error),
         }
+    }
+
+    fn reject(&mut self, batch: &Batch, index: usize, reason: &str) {
+        let trace = self.span.trace(batch).or_else(|| batch.frame(index).message_trace());
+        let rejection = Rejection::now(&self.context.actor, reason, trace);
+        self.output.reject(index, &rejection);
     }
 
     fn rebuild(&mut self, text: &str) -> Result<()> {

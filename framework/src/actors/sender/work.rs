@@ -8,14 +8,15 @@ use std::time::Instant;
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
-use crate::batch::{Batch, BatchBuilder};
+use crate::batch::{Batch, BatchBuilder, FrameAttribute};
 use crate::error::{Error, Reaction, Result};
 use crate::find::State;
 use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::mailbox::{Inbox, Outlet};
+use crate::plugin::rejection::Rejection;
 use crate::plugin::{Delivery, DynSink, frame_bytes};
 use crate::receipt::Fate;
-use crate::telemetry::{Counter, WorkSpan};
+use crate::telemetry::{Counter, TraceContext, WorkSpan};
 
 /// Bytes written before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
@@ -65,6 +66,9 @@ struct Work {
     opened_at: Instant,
 }
 
+/// The delivery under way, and its trace.
+type Under<'a> = (&'a Delivery, Option<TraceContext>);
+
 enum Next {
     Batch(crate::mailbox::Held),
     Finished,
@@ -82,7 +86,7 @@ impl Work {
                 Next::Batch(held) => held,
                 Next::Finished => break,
                 Next::PeerGone(error) => {
-                    if self.reopen(error).await? {
+                    if self.reopen(error, None).await? {
                         continue;
                     }
                     return self.give_back().await;
@@ -151,7 +155,7 @@ impl Work {
                     return Ok(true);
                 }
                 Err(error) if error.reaction() == Reaction::Retry => {
-                    self.say_unavailable(&error);
+                    self.say_unavailable(&error, None);
                     let wait = self.backoff.next(fastrand::f64());
                     self.retries.add(1);
                     tokio::select! {
@@ -164,14 +168,14 @@ impl Work {
         }
     }
 
-    async fn reopen(&mut self, error: Error) -> Result<bool> {
+    async fn reopen(&mut self, error: Error, delivery: Option<Under<'_>>) -> Result<bool> {
         self.inbox.close();
         self.parts.context.counter("disconnects").add(1);
         // What stood for so long was back, even if nothing was there to deliver.
         if self.opened_at.elapsed() >= self.parts.retry.max.0 {
             self.backoff.reset();
         }
-        self.say_unavailable(&error);
+        self.say_unavailable(&error, delivery);
         let first = self.backoff.attempts() == 0;
         let wait = self.backoff.next(fastrand::f64());
         // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
@@ -184,8 +188,8 @@ impl Work {
         self.open().await
     }
 
-    /// Said once per outage, at its beginning.
-    fn say_unavailable(&self, error: &Error) {
+    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way.
+    fn say_unavailable(&self, error: &Error, delivery: Option<Under<'_>>) {
         let actor = &self.parts.context.actor;
         *self.trouble.borrow_mut() = Trouble {
             attempts: self.backoff.attempts() + 1,
@@ -195,12 +199,16 @@ impl Work {
         if self.backoff.attempts() > 0 {
             return;
         }
+        let numbers = delivery.map(|(delivery, _)| (&delivery.batch().numbers, delivery.failed_frame()));
+        let source = numbers.map(|(numbers, _)| tracing::field::display(&numbers.source));
+        let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
+        let trace_id = delivery.and_then(|(_, trace)| trace).map(TraceContext::id);
         match &self.parts.store {
             Some(store) => {
-                tracing::warn!(%actor, "{error}; frames are safe: they wait in the spill store `{store}` until it is back")
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back")
             }
             None => {
-                tracing::warn!(%actor, "{error}; no spill store stands upstream, so reading stops until it is back")
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back")
             }
         }
     }
@@ -228,12 +236,15 @@ impl Work {
                     delivery.rewind();
                     let before = self.retries.get();
                     span.retried(&self.parts.tracer, delivery.batch(), &error);
-                    let reopened = self.reopen(error).await?;
+                    let trace = span.trace(delivery.batch());
+                    let reopened = self.reopen(error, Some((&delivery, trace))).await?;
                     let more = self.retries.get() - before;
                     span.tried(&self.parts.tracer, delivery.batch(), more);
                     if !reopened {
                         span.failed("dropped", "the pipeline ended before the destination was back");
                         self.parts.context.meters.dropped.add(frames);
+                        let batch = delivery.batch();
+                        tracing::info!(actor = %self.parts.context.actor, source = %batch.numbers.source, seq = batch.numbers.get(delivery.failed_frame()), trace_id = span.trace(batch).map(TraceContext::id), "the batch in hand goes back to the store: the pipeline ended before the destination was back");
                         return Ok(false);
                     }
                 }
@@ -289,9 +300,10 @@ impl Work {
 
     async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
         let meters = &self.parts.context.meters;
+        let trace = span.trace(batch).or_else(|| batch.frame(index).message_trace());
         meters.rejected.add(1);
         if meters.rejected.get().is_power_of_two() {
-            tracing::warn!(actor = %self.parts.context.actor, total = meters.rejected.get(), "a frame was rejected: {error}");
+            tracing::warn!(actor = %self.parts.context.actor, total = meters.rejected.get(), source = %batch.numbers.source, seq = batch.numbers.get(index), trace_id = trace.map(TraceContext::id), "a frame was rejected: {error}");
         }
         if !self.rejected.is_connected() {
             return;
@@ -299,11 +311,18 @@ impl Work {
         let mut builder = BatchBuilder::with_layout(&batch.numbers, batch.layout.clone());
         builder.batch_attributes(batch.attributes.batch_only());
         builder.push_range(batch, index, index + 1);
-        builder.attribute("aqueduct.rejected.reason", &error.to_string());
-        builder.attribute("aqueduct.rejected.actor", &self.parts.context.actor);
+        let reason = error.to_string();
+        let rejection = Rejection::now(&self.parts.context.actor, &reason, trace);
+        let about = rejection.attributes().map(|(key, value)| FrameAttribute {
+            frame: 0,
+            key: key.to_owned(),
+            value,
+        });
+        let mut letter = builder.finish(batch.received_ns, trace, batch.receipt.child());
+        // Over those of an earlier rejection.
+        letter.attributes.merge_frames(about.collect());
         self.rejected.permit().await;
-        self.rejected
-            .send(builder.finish(batch.received_ns, span.trace(batch), batch.receipt.child()));
+        self.rejected.send(letter);
     }
 }
 
