@@ -192,6 +192,14 @@ pub(crate) fn read_all(from: &mut TcpStream) -> String {
     text
 }
 
+/// Everything from a peer until it ends or resets the connection.
+pub(crate) fn read_all_bytes(mut from: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What came before a reset stays.
+    let _ = from.read_to_end(&mut bytes);
+    bytes
+}
+
 pub(crate) fn send(to: &mut TcpStream, text: &str) {
     to.write_all(text.as_bytes()).expect("the peer takes it");
 }

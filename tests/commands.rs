@@ -187,11 +187,28 @@ fn plugins_with_a_name_tells_options_types_defaults_and_a_sample() {
     ] {
         assert!(about.contains(part), "{part:?} is missing in:\n{about}");
     }
+    assert!(about.contains("mode: \"keep\" | \"drop\", default \"keep\""), "{about}");
     assert!(
         text(&folder.aqueduct(&["plugins", "tcp_server"])).contains("(sink)"),
         "both plugins of the name are told"
     );
     assert_eq!(folder.aqueduct(&["plugins", "nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_option_of_every_plugin_shows_its_default_unless_it_is_optional_or_required() {
+    let folder = Folder::new();
+    let list = text(&folder.aqueduct(&["plugins"]));
+    let names = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split([' ', ',']).next());
+    let mut told = 0;
+    for name in names.chain(["framing"]) {
+        let about = text(&folder.aqueduct(&["plugins", name]));
+        assert!(!about.contains("has a default"), "{about}");
+        told += usize::from(about.contains("default "));
+    }
+    assert!(told > 10, "they are told");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Plugins of somebody else, in a program of their own: through the library, as such a program uses it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use aqueduct::framework::batch::Frame;
 use aqueduct::framework::config::{LoadOptions, load};
 use aqueduct::framework::error::Result;
 use aqueduct::framework::pipeline::{Control, Pipeline, RunOptions, View};
-use aqueduct::framework::plugin::{Context, Output, Processor, Registry};
+use aqueduct::framework::plugin::{Context, HoldLimit, Output, Processor, Registry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -52,7 +55,8 @@ fn a_plugin_that_panics_costs_one_frame_and_the_others_arrive_in_order() {
         sinks.out = { type = "file", path = "out.txt" }
         sinks.dead_letters = { type = "file", path = "dead.txt" }
         "#;
-    run(&folder, config, |view, control| {
+    let file = folder.write("p.toml", config);
+    run(file, |view, control| {
         let listening = || text(view, "source", "listening").parse::<SocketAddr>().ok();
         let mut feeder = Feeder::connect(wait_until("the source listens", listening), Messages::SHORT);
         feeder.send_text("1\n2\nboom\n3\nboom\n4\n");
@@ -65,12 +69,130 @@ fn a_plugin_that_panics_costs_one_frame_and_the_others_arrive_in_order() {
     assert_eq!(folder.read("dead.txt"), "boom\nboom\n");
 }
 
+/// Joins all frames with commas, and emits them when it is told to.
+#[derive(Default)]
+struct Join {
+    held: Vec<String>,
+}
+
+impl Processor for Join {
+    type Config = NoOptions;
+    const NAME: &'static str = "join";
+
+    fn new(_: NoOptions, _: &Context) -> Result<Self> {
+        Ok(Self::default())
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()> {
+        self.held.push(String::from_utf8_lossy(frame.bytes()).into_owned());
+        out.hold(frame);
+        Ok(())
+    }
+
+    fn holds(&self) -> Option<HoldLimit> {
+        Some(HoldLimit {
+            bytes: 64 * 1024 * 1024,
+            time: Duration::from_secs(3600),
+        })
+    }
+
+    fn tick(&mut self, out: &mut Output) -> Result<()> {
+        if !self.held.is_empty() {
+            out.push(std::mem::take(&mut self.held).join(",").as_bytes());
+        }
+        Ok(())
+    }
+}
+
+const JOINING: &str = r#"
+    name = "p"
+    flow = "source -> drain -> work -> out"
+    sources.source = { type = "tcp_server", listen = "127.0.0.1:0" }
+    spills.drain = { directory = "data", persist = "always" }
+    processors.work = { type = "join" }
+    sinks.out = { type = "file", path = "out.txt" }
+    "#;
+
+#[test]
+fn frames_held_back_by_a_plugin_survive_kill_9() {
+    let folder = Folder::new();
+    folder.write("p.toml", JOINING);
+    let mut first = Somebodys::start(&folder);
+    let address = wait_until("the source listens", || {
+        folder.read("address").parse::<SocketAddr>().ok()
+    });
+    let mut feeder = Feeder::connect(address, Messages::SHORT);
+    let lines: String = (0..100).map(|number| format!("{number}\n")).collect();
+    feeder.send_text(&lines);
+    wait_until("every frame is held", || (folder.read("held") == "100").then_some(()));
+    first.0.kill().expect("it lives");
+    first.0.wait().expect("it is ours");
+    assert_eq!(folder.read("out.txt"), "", "nothing has left");
+    std::fs::remove_file(folder.path("held")).expect("it was written");
+
+    let mut second = Somebodys::start(&folder);
+    wait_until("every frame is held again", || {
+        (folder.read("held") == "100").then_some(())
+    });
+    folder.write("stop", "");
+    assert!(second.0.wait().expect("it is ours").success());
+    let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    assert_eq!(folder.read("out.txt"), format!("{}\n", expected.join(",")));
+}
+
+/// This test binary once more, as the program of somebody who wrote plugins; killed when dropped.
+struct Somebodys(Child);
+
+/// Names the folder of its pipeline, to the program alone.
+const FOLDER: &str = "AQUEDUCT_TEST_PROGRAM_FOLDER";
+
+impl Somebodys {
+    fn start(folder: &Folder) -> Self {
+        let program = Command::new(std::env::current_exe().expect("a test binary"))
+            .args(["plugins::the_program_of_somebody", "--exact"])
+            .env(FOLDER, folder.path(""))
+            .stdout(Stdio::null())
+            .spawn();
+        Self(program.expect("it starts"))
+    }
+}
+
+impl Drop for Somebodys {
+    fn drop(&mut self) {
+        // Most have ended before.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// No test by itself: what [`Somebodys`] runs.
+#[test]
+fn the_program_of_somebody() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+        return;
+    };
+    run(folder.join("p.toml"), move |view, control| {
+        while !folder.join("stop").exists() {
+            let tell = |file: &str, text: String| {
+                // Written aside and renamed, so that no half of it is read.
+                let aside = folder.join(format!("{file}.new"));
+                std::fs::write(&aside, text)
+                    .and_then(|()| std::fs::rename(aside, folder.join(file)))
+                    .expect("a file");
+            };
+            tell("address", self::text(view, "source", "listening"));
+            tell("held", number(view, "work", "frames_in").to_string());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        control.shut_down();
+    });
+}
+
 /// Runs a pipeline in this process while `act` looks at it from a thread of its own; it must end without failure or force.
-fn run(folder: &Folder, config: &str, act: impl FnOnce(&View, &Control) + Send + 'static) {
-    let file = folder.write("p.toml", config);
+fn run(file: PathBuf, act: impl FnOnce(&View, &Control) + Send + 'static) {
     let mut registry = Registry::default();
     aqueduct::plugins::register(&mut registry);
-    registry.processor::<Fragile>();
+    registry.processor::<Fragile>().processor::<Join>();
     let loaded = load(&[file], &LoadOptions::default(), &registry).expect("the config is fine");
     actix_rt::System::new().block_on(async {
         let pipeline = Pipeline::start(&loaded.pipelines[0], &registry, &RunOptions::default()).expect("it starts");

@@ -24,7 +24,7 @@
 //! | 6 | [`mailbox::Inbox`] | holds it for the actor downstream; a [`demand::Window`] decides when more may come |
 //! | 7 | [`actors::spill`] | carries out what [`spill::fifo::Fifo`] decides: keep in memory, write, read back, hand down |
 //! | 8 | [`spill::thread`], [`spill::Storage`] | the thread that owns the files: group commit, segments, cursor |
-//! | 9 | [`actors::processor`] | runs a processor plugin inline or on workers; `runner.rs` contains errors and panics, `reorder.rs` restores order |
+//! | 9 | [`actors::processor`] | runs a processor plugin inline or on workers; `runner.rs` contains errors and panics, `tick.rs` and `held.rs` keep what it holds back, `reorder.rs` restores order |
 //! | 10 | [`plugin::Output`] | what the plugin emitted, frame by frame, becomes batches again, without copying when all is kept |
 //! | 11 | [`actors::sender`] | hosts a sink plugin: connects, writes a [`plugin::Delivery`], resumes at the frame that failed |
 //! | 12 | [`receipt`] | whoever held the batch last has settled it: the fate travels back to the store, or to the source |
@@ -38,7 +38,8 @@
 //! - **Demand is the permission to send.** A mailbox's capacity bounds nothing by itself in actix, so nobody sends without
 //!   demand, and `window_bytes` plus one batch bounds every edge. No source reads without demand: without a store TCP itself pushes back.
 //! - **A receipt settles exactly once.** Dropping one without a word counts as dropped, so no bug can look like a delivery. After the first drop
-//!   all later batches of the same epoch are discarded by whoever holds them (go-back-N), and the store sends again, in order.
+//!   all later batches of the same epoch are discarded by whoever holds them (go-back-N), and the store sends again, in order. What is made of several
+//!   batches, by a plugin that holds frames back, has one receipt for all of them.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `commit_bytes`,
 //!   `in_flight_bytes`, `read_ahead_bytes`, `max_frame_bytes`, `[shutdown] deadline`, those of [`telemetry`].

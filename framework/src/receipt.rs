@@ -73,36 +73,81 @@ impl Ledger {
 
     /// Issues the receipt of one batch. `epoch` starts at 1.
     pub fn issue(self: &Arc<Self>, token: u64, epoch: u64) -> Receipt {
-        Receipt(Some(Arc::new(Node {
+        Receipt(Some(Node::new(Origin::Issued {
             ledger: self.clone(),
             token,
             epoch,
-            pending: AtomicU32::new(1),
-            worst: AtomicU8::new(Fate::Delivered as u8),
         })))
     }
 }
 
+/// Who hears of a receipt's fate.
+enum Origin {
+    /// The issuer of a batch.
+    Issued {
+        ledger: Arc<Ledger>,
+        token: u64,
+        epoch: u64,
+    },
+    /// Several batches of which one was made.
+    Joint(Vec<Arc<Node>>),
+}
+
 struct Node {
-    ledger: Arc<Ledger>,
-    token: u64,
-    epoch: u64,
+    origin: Origin,
     pending: AtomicU32,
     worst: AtomicU8,
 }
 
 impl Node {
+    fn new(origin: Origin) -> Arc<Self> {
+        Arc::new(Self {
+            origin,
+            pending: AtomicU32::new(1),
+            worst: AtomicU8::new(Fate::Delivered as u8),
+        })
+    }
+
     fn settle(&self, fate: Fate) {
-        if fate == Fate::Dropped && self.ledger.redelivers {
-            self.ledger.broken.fetch_max(self.epoch, Ordering::AcqRel);
+        if fate == Fate::Dropped {
+            self.break_epoch();
         }
         self.worst.fetch_max(fate as u8, Ordering::AcqRel);
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (self.ledger.report)(Settled {
-                token: self.token,
-                epoch: self.epoch,
-                fate: Fate::from_u8(self.worst.load(Ordering::Acquire)),
-            });
+            let fate = Fate::from_u8(self.worst.load(Ordering::Acquire));
+            match &self.origin {
+                Origin::Issued { ledger, token, epoch } => (ledger.report)(Settled {
+                    token: *token,
+                    epoch: *epoch,
+                    fate,
+                }),
+                Origin::Joint(parents) => parents.iter().for_each(|parent| parent.settle(fate)),
+            }
+        }
+    }
+
+    /// At the first drop, not when all parts are settled: what follows must not overtake.
+    fn break_epoch(&self) {
+        match &self.origin {
+            Origin::Issued { ledger, epoch, .. } if ledger.redelivers => {
+                ledger.broken.fetch_max(*epoch, Ordering::AcqRel);
+            }
+            Origin::Issued { .. } => {}
+            Origin::Joint(parents) => parents.iter().for_each(|parent| parent.break_epoch()),
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        match &self.origin {
+            Origin::Issued { ledger, epoch, .. } => *epoch <= ledger.broken.load(Ordering::Acquire),
+            Origin::Joint(parents) => parents.iter().any(|parent| parent.is_stale()),
+        }
+    }
+
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Issued { token, epoch, .. } => write!(f, "{token}@{epoch}"),
+            Origin::Joint(parents) => write!(f, "joint of {}", parents.len()),
         }
     }
 }
@@ -114,6 +159,14 @@ impl Receipt {
     /// A receipt nobody waits for: for tests and for batches whose fate is known already.
     pub fn none() -> Self {
         Self(None)
+    }
+
+    /// The receipt of what was made of several batches: each of them is settled when this one is, with its fate. It is stale as soon as
+    /// one of them is.
+    #[must_use]
+    pub fn joint(parts: impl IntoIterator<Item = Self>) -> Self {
+        let parents = parts.into_iter().filter_map(|mut part| part.0.take());
+        Self(Some(Node::new(Origin::Joint(parents.collect()))))
     }
 
     /// Another part of the same batch: the issuer hears only when every part has settled.
@@ -135,9 +188,7 @@ impl Receipt {
     /// True when an earlier batch of the same epoch was dropped: delivering this one would break the order,
     /// so its holder drops it too.
     pub fn is_stale(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|node| node.epoch <= node.ledger.broken.load(Ordering::Acquire))
+        self.0.as_ref().is_some_and(|node| node.is_stale())
     }
 }
 
@@ -152,7 +203,11 @@ impl Drop for Receipt {
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some(node) => write!(f, "Receipt({}@{})", node.token, node.epoch),
+            Some(node) => {
+                f.write_str("Receipt(")?;
+                node.fmt(f)?;
+                f.write_str(")")
+            }
             None => f.write_str("Receipt(none)"),
         }
     }

@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::commands::WRONG;
-use crate::framework::config::{Role, host_schema};
+use crate::framework::config::{Catalog, Role, host_schema};
 use crate::framework::framing;
 use crate::framework::plugin::{About, Registry};
+use crate::framework::units::{ByteSize, Period};
 
 /// List plugins or tell about one
 #[derive(Debug, Args)]
@@ -32,7 +33,12 @@ impl Plugins {
                 "spills:\n  {:<14} Keeps frames, in memory first, then on disk, until they can be taken.",
                 "spill"
             );
-            println!("framings:\n  {}", framing::BUILT_IN.join(", "));
+            let framings = framing::BUILT_IN
+                .iter()
+                .copied()
+                .map(str::to_owned)
+                .chain(registry.framing_names());
+            println!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
             println!(
                 "\n`aqueduct plugins NAME` (also `spill`, `framing`) tells its options, with types, defaults and a sample."
             );
@@ -43,12 +49,17 @@ impl Plugins {
         }
         let all = ROLES.into_iter().flat_map(|role| registry.all(role));
         let found: Vec<_> = all.filter(|about| about.info.name == *name).collect();
-        if found.is_empty() {
+        if let Some(info) = registry.framing_about(name) {
+            println!("{name} (framing)");
+            describe(&info.schema);
+            println!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
+            options(&info.schema);
+        } else if found.is_empty() {
             eprintln!("no plugin is called `{name}`; `aqueduct plugins` lists them");
             return ExitCode::from(WRONG);
         }
         for about in found {
-            tell(about);
+            tell(about, registry);
         }
         ExitCode::SUCCESS
     }
@@ -63,12 +74,16 @@ fn first_line(schema: &Value) -> &str {
         .unwrap_or("")
 }
 
-fn tell(about: &About) {
+fn describe(schema: &Value) {
+    for line in schema["description"].as_str().unwrap_or("").lines() {
+        println!("  {line}");
+    }
+}
+
+fn tell(about: &About, registry: &Registry) {
     let info = &about.info;
     println!("{} ({})", info.name, info.role);
-    if let Some(text) = info.schema["description"].as_str() {
-        println!("  {}", text.replace('\n', "\n  "));
-    }
+    describe(&info.schema);
     println!("\n  options:");
     options(&info.schema);
     println!("\n  options of every {}:", info.role);
@@ -76,12 +91,7 @@ fn tell(about: &About) {
         println!("    framing: table, see `aqueduct plugins framing`");
     }
     options(&host_schema(info.role));
-    if !info.outputs.is_empty() {
-        println!(
-            "\n  outputs besides the main one: {}, rejected",
-            info.outputs.join(", ")
-        );
-    }
+    tell_outputs(about, registry);
     if !about.sample.is_empty() {
         println!("\n  sample:");
         if !about.sample.contains(&format!("[{}.", info.role.table())) {
@@ -90,6 +100,27 @@ fn tell(about: &About) {
         for line in about.sample.trim_end().lines() {
             println!("    {line}");
         }
+    }
+}
+
+fn tell_outputs(about: &About, registry: &Registry) {
+    match about.info.role {
+        Role::Processor => {
+            let outputs: Vec<_> = about.outputs.iter().copied().chain(["rejected"]).collect();
+            println!("\n  outputs besides the main one: {}", outputs.join(", "));
+        }
+        Role::Sink => println!("\n  output: rejected"),
+        Role::Source | Role::Spill => {}
+    }
+    if let Some(limit) = registry
+        .sample_hold_limit(&about.info.name)
+        .filter(|_| about.info.role == Role::Processor)
+    {
+        println!(
+            "\n  holds frames back, with the options of its sample up to {} and {}; it cannot have several `workers`",
+            ByteSize(limit.bytes as u64),
+            Period(limit.time)
+        );
     }
 }
 
@@ -108,7 +139,8 @@ fn nested(root: &Value, table: &Value, indent: usize) {
     for (key, option) in table["properties"].as_object().into_iter().flatten() {
         let default = match &option["default"] {
             _ if required.contains(&key.as_str()) => "required".to_owned(),
-            Value::Null => "optional".to_owned(),
+            Value::Null if takes_null(option) => "optional".to_owned(),
+            Value::Null => "has a default".to_owned(),
             value => format!("default {value}"),
         };
         let space = " ".repeat(indent);
@@ -118,6 +150,15 @@ fn nested(root: &Value, table: &Value, indent: usize) {
         }
         nested(root, resolve(root, option), indent + 4);
     }
+}
+
+/// True for what may be unset.
+fn takes_null(option: &Value) -> bool {
+    let null = |kind: &Value| kind == "null" || kind["type"] == "null";
+    let choices = ["type", "anyOf", "oneOf"];
+    choices
+        .iter()
+        .any(|key| option[*key].as_array().is_some_and(|kinds| kinds.iter().any(null)))
 }
 
 /// What an option refers to; itself when that is nothing else.
@@ -140,16 +181,25 @@ fn tell_built_in(name: &str) -> bool {
         }
         "framing" => {
             for (name, schema) in framing::schemas() {
-                println!("framing = {{ type = \"{name}\", ... }}");
-                options(&schema);
+                tell_framing(name, &schema);
                 println!();
             }
             println!("delimited, length_delimited and framings of plugins also take:");
             options(&framing::limits_schema());
         }
-        _ => return false,
+        _ => {
+            let Some((name, schema)) = framing::schemas().into_iter().find(|(known, _)| *known == name) else {
+                return false;
+            };
+            tell_framing(name, &schema);
+        }
     }
     true
+}
+
+fn tell_framing(name: &str, schema: &Value) {
+    println!("framing = {{ type = \"{name}\", ... }}");
+    options(schema);
 }
 
 /// The type of an option, in words.

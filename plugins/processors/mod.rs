@@ -1,5 +1,7 @@
 //! Processors: what happens to frames on their way.
 
+#[cfg(test)]
+mod conformance;
 pub mod delay;
 pub mod filter;
 pub mod rewrite;

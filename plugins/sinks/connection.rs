@@ -11,7 +11,7 @@ use aqueduct_framework::plugin::{Context, Delivery};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_sys::socket;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
@@ -31,7 +31,7 @@ const DISCARD_READS: usize = 16;
 const CLOSE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a FIN of the peer means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnPeerFin {
     /// The peer has gone: connect again. Noticed before a write, so that nothing is written to nobody.

@@ -1,6 +1,8 @@
 //! Sinks: where frames go.
 
 mod blackhole;
+#[cfg(test)]
+mod conformance;
 mod connection;
 mod file;
 mod stdout;

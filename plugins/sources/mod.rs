@@ -1,5 +1,7 @@
 //! Sources: where frames come from.
 
+#[cfg(test)]
+mod conformance;
 mod connection;
 mod generate;
 mod stdin;

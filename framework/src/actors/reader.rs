@@ -89,6 +89,10 @@ impl Actor for Reader {
         ctx.set_mailbox_capacity(CONTROL_SLOTS);
         self.outlet.join(&ctx.address().recipient());
         let work = read(self.source.clone(), self.context.clone(), self.feed.clone());
+        // A source may panic while it is dropped; the supervisor must hear of that too.
+        let work = AssertUnwindSafe(work).catch_unwind().map(|ended| {
+            ended.unwrap_or_else(|panic| Outcome::Failed(format!("the source panicked: {}", panic_text(&*panic))))
+        });
         ctx.spawn(work.into_actor(self).map(|outcome, reader, ctx| {
             reader.outlet.finish();
             reader.supervisor.do_send(Ended {

@@ -4,6 +4,10 @@ use serde_json::Value;
 
 use super::pipeline::Role;
 
+/// Why a plugin that holds frames back has no colleagues.
+pub(crate) const SEVERAL_HOLD: &str =
+    "it holds frames back, and each of several instances would see a part of them only; set `workers = 1`";
+
 /// One plugin, as the checker sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PluginInfo {
@@ -37,6 +41,13 @@ pub trait Catalog {
     /// The names of all framing plugins.
     fn framing_names(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether the processor of that name, with these settings, holds frames back: then it cannot have several workers. Called for settings that
+    /// were accepted.
+    fn holds(&self, name: &str, settings: &Value) -> bool {
+        let _ = (name, settings);
+        false
     }
 
     /// Reads settings into the plugin's `Config`, which finds what a schema cannot say: a regex that does not compile.

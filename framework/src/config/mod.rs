@@ -31,6 +31,7 @@ mod tree;
 mod variables;
 mod words;
 
+pub(crate) use catalog::SEVERAL_HOLD;
 pub use catalog::{Catalog, PluginInfo};
 pub use framing::FramingConfig;
 pub use host::{

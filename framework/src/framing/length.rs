@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Framing, Rest};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ impl Default for LengthDelimitedConfig {
 }
 
 /// The order of a number's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Endian {
     /// The most significant byte first: network order.

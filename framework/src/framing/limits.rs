@@ -1,7 +1,7 @@
 //! The bounds that hold for every framing, whatever it is.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The largest `max_frame_bytes`, in bytes: frames and what is read with them must stay below the 4 GiB of a batch.
 pub const MOST_FRAME_BYTES: u64 = 1 << 30;
@@ -27,7 +27,7 @@ impl Default for Limits {
 }
 
 /// What happens to a frame longer than `max_frame_bytes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnOversize {
     /// Drop it, count it, and go on at the next frame.

@@ -45,6 +45,17 @@ pub struct Rest {
 ///
 /// A framing decides only where frames end. The framework keeps the unfinished frame between two reads, enforces
 /// `max_frame_bytes`, counts what is discarded, and never calls `decode` with the middle of a frame first.
+/// [`testing::framing`](crate::testing::framing()) runs one in a test, [`testing::conformance::framing`](crate::testing::conformance::framing) holds it to
+/// what follows.
+///
+/// - **Ordering**: a source builds an instance for each stream, which sees that stream's bytes in order; a sink builds one for all that it writes.
+/// - **Reads do not matter**: which frames `decode` finds must not depend on how the stream was parted into reads.
+/// - **Cancel-safety**: nothing waits here. A stream may end, or be reset, behind any byte; the instance is dropped then.
+/// - **Errors**: of `decode` they end the stream, of `encode` they concern one frame.
+/// - **Redelivery**: the same frame may be encoded again, and must give the same bytes.
+/// - **Shutdown**: no stream ends regularly; the unfinished frame is counted as truncated.
+/// - **Panics** are those of the source or sink it works for: no bytes, and no frame, may make it panic.
+/// - **Threads**: it may be built on one thread and used on another, by one at a time. It has no clock and does no I/O.
 pub trait Framing: Sized + Send + 'static {
     /// The framing's options: the keys beside `type` in a `framing` table.
     type Config: DeserializeOwned + JsonSchema;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::{Delivery, Feed, Frames, Output, Processor, Sink, Source};
+use super::{Delivery, Feed, Frames, HoldLimit, Output, Processor, Sink, Source};
 use crate::error::{Error, Result};
 
 /// A boxed [`Source`].
@@ -26,7 +26,12 @@ pub trait DynProcessor {
     /// [`Processor::tick_every`]
     fn tick_every(&self) -> Option<Duration>;
     /// [`Processor::tick`]
-    fn tick(&mut self);
+    ///
+    /// # Errors
+    /// As there.
+    fn tick(&mut self, out: &mut Output) -> Result<()>;
+    /// [`Processor::holds`]
+    fn holds(&self) -> Option<HoldLimit>;
 }
 
 impl<T: Processor> DynProcessor for T {
@@ -38,8 +43,12 @@ impl<T: Processor> DynProcessor for T {
         Processor::tick_every(self)
     }
 
-    fn tick(&mut self) {
-        Processor::tick(self);
+    fn tick(&mut self, out: &mut Output) -> Result<()> {
+        Processor::tick(self, out)
+    }
+
+    fn holds(&self) -> Option<HoldLimit> {
+        Processor::holds(self)
     }
 }
 

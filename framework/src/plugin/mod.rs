@@ -3,7 +3,7 @@
 //! A plugin is built on the thread it runs on and never leaves it, so it need not be `Send`. It keeps no reference to the pipeline: what it may
 //! ask or tell goes through the [`Context`], the [`Feed`], the [`Output`] and the [`Delivery`] it is given.
 //!
-//! A whole processor, with its test: frames whose id was seen before leave by an output of their own.
+//! A whole processor, with a span, a counter, an attribute and its test: frames whose id was seen before leave by an output of their own.
 //!
 //! ```
 //! use std::collections::VecDeque;
@@ -12,6 +12,7 @@
 //! use aqueduct_framework::batch::Frame;
 //! use aqueduct_framework::error::{Error, Result};
 //! use aqueduct_framework::plugin::{Context, Output, Processor};
+//! use aqueduct_framework::telemetry::Counter;
 //! use aqueduct_framework::testing;
 //!
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -25,6 +26,7 @@
 //!
 //! struct Dedup {
 //!     config: Config,
+//!     repeats: Counter,
 //!     seen: VecDeque<Vec<u8>>,
 //! }
 //!
@@ -33,14 +35,17 @@
 //!     const NAME: &'static str = "dedup";
 //!     const OUTPUTS: &'static [&'static str] = &["repeat"];
 //!
-//!     fn new(config: Config, _: &Context) -> Result<Self> {
-//!         Ok(Self { config, seen: VecDeque::new() })
+//!     fn new(config: Config, context: &Context) -> Result<Self> {
+//!         Ok(Self { config, repeats: context.counter("repeats"), seen: VecDeque::new() })
 //!     }
 //!
 //!     fn frame(&mut self, frame: Frame<'_>, out: &mut Output) -> Result<()> {
+//!         let span = frame.child_span("lookup");
 //!         let id = frame.field(b',', self.config.column).ok_or(Error::rejected("no such column"))?;
 //!         out.attribute("id", id);
+//!         span.attribute("id", String::from_utf8_lossy(id));
 //!         if self.seen.iter().any(|seen| seen == id) {
+//!             self.repeats.add(1);
 //!             out.send("repeat", frame);
 //!             return Ok(());
 //!         }
@@ -57,6 +62,7 @@
 //! assert_eq!(run.output(""), ["a,1", "b,1"]);
 //! assert_eq!(run.output("repeat"), ["a,2"]);
 //! assert_eq!(run.attributes("repeat", 0)["id"], "a");
+//! assert_eq!(run.count("repeats"), 1);
 //!
 //! let run = testing::processor::<Dedup>("column = 1\nremember = 9").frames(["a"]);
 //! assert_eq!(run.rejected()[0].reason, "no such column");
@@ -68,6 +74,7 @@ mod erased;
 mod feed;
 mod frames;
 mod framings;
+mod hold;
 mod intake;
 mod lane;
 mod output;
@@ -87,6 +94,7 @@ pub(crate) use feed::frame_bytes;
 pub use feed::{Feed, FeedParts};
 pub use frames::Frames;
 pub use framings::FramingSpec;
+pub use hold::HoldLimit;
 pub use intake::{Filled, FrameIntake, Intake};
 pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use registry::{About, Blueprint, Registry};
@@ -103,11 +111,19 @@ pub enum Placement {
     Own,
 }
 
-/// Reads from somewhere. Hosted by a socket reader actor.
+/// Reads from somewhere. Hosted by a socket reader actor. [`testing::source`](crate::testing::source) runs one in a test,
+/// [`testing::conformance::source`](crate::testing::conformance::source) holds it to what follows.
 ///
-/// **Ordering**: frames leave in the order they are given to the feed. **Demand**: read only after [`Intake::ready`], so that
-/// a pipeline without a spill store pushes back to the peer. **Shutdown**: when [`Feed::stopping`] resolves, finish the frame in hand
-/// and return; after the shutdown deadline `run` is dropped wherever it waits.
+/// - **Ordering**: frames leave in the order they are given to the feed, over all its streams.
+/// - **Demand**: wait for [`Intake::ready`] (or [`FrameIntake::ready`]) before every read, so that a pipeline without a spill store pushes back to
+///   the peer. What is sent without demand is a bug of the source.
+/// - **Cancel-safety**: `run` may be dropped wherever it waits, at the shutdown deadline. Nothing of what was given to the feed is lost by that.
+/// - **Errors**: see [`Source::run`].
+/// - **Redelivery**: a source keeps no copy of what it gave to the feed. A spill store behind it sends again what was dropped; without one it is
+///   counted as `lost`.
+/// - **Shutdown**: when [`Feed::stopping`] resolves, finish the frame in hand and return, also while there is no demand.
+/// - **Panics** are caught: the source is built anew and run again, its streams and their unfinished frames are gone. The fifth fails the pipeline.
+/// - **Threads**: built and run on one thread, that of [`Source::PLACEMENT`]. On the data thread it must never block.
 pub trait Source: Sized + 'static {
     /// Its options: the keys of its table besides the framework's own. Doc comments become the help of `aqueduct plugins NAME`.
     type Config: DeserializeOwned + JsonSchema;
@@ -122,24 +138,38 @@ pub trait Source: Sized + 'static {
     /// True when its peer closes if it is not read fast enough: `check` warns where a full store would block it.
     const WILL_NOT_WAIT: bool = false;
 
-    /// Builds it. Opens nothing: connections and files are `run`'s.
+    /// Builds it, on the thread it will run on. Opens nothing: connections and files are `run`'s. `check` builds it too, and drops it.
     ///
     /// # Errors
     /// When options contradict each other, or a pattern does not compile.
     fn new(config: Self::Config, context: &Context) -> Result<Self>;
 
-    /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves.
+    /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves. It is not called again then.
     ///
     /// # Errors
-    /// `unavailable`: the actor backs off and calls `run` again. `fatal`: the pipeline fails. A source that redials by itself returns neither.
+    /// `unavailable`: the actor backs off and calls `run` again, on the same instance. `fatal`, and `rejected` too: the pipeline fails. A source that redials
+    /// by itself returns none.
     fn run(&mut self, feed: &Feed) -> impl Future<Output = Result<()>>;
 }
 
-/// Does something to frames. Hosted by a processor actor.
+/// Does something to frames. Hosted by a processor actor. [`testing::processor`](crate::testing::processor()) runs one in a test,
+/// [`testing::conformance::processor`](crate::testing::conformance::processor) holds it to what follows.
 ///
-/// **Ordering**: frames arrive in order and leave in the order they were emitted; with `workers = n` each worker has an instance of its own, and output is put
-/// back into input order. **Redelivery**: after a crash or a drop downstream frames may come again. **Panics** are caught: the plugin is
-/// built anew, its state is lost, and the frame that panicked becomes a dead letter.
+/// - **Ordering**: frames of a source arrive in order, and frames leave each output in the order they were emitted. With `workers = n` each worker has an
+///   instance of its own, which sees some of the batches; output is put back into input order.
+/// - **Receipts**: a batch is settled when all that it became is settled, with the worst fate; frames filtered out count as delivered.
+/// - **Holding back**: a processor that emits later what it made of frames says so with [`Processor::holds`] and [`Output::hold`]. Their batches are
+///   settled when what [`Processor::tick`] (or a frame that calls [`Output::release`]) made of them is. What is held keeps its demand.
+/// - **Cancel-safety**: [`Processor::batch`] may be dropped wherever it waits, at the shutdown deadline; the instance is dropped with it.
+/// - **Errors** concern one frame: see [`Processor::frame`].
+/// - **Redelivery**: after a crash or a drop downstream frames come again, those held back among them: state must bear seeing a frame twice. When
+///   what is held was dropped downstream, the instance is built anew first, so that nothing in it is counted twice; frames that were held when
+///   the pipeline was killed come again to a new instance.
+/// - **Shutdown**: everything that came is still handled, then `tick` is called a last time, and the instance dropped. What is in hand or held back at
+///   the deadline counts as dropped.
+/// - **Panics** are caught: the plugin is built anew, its state is lost, and the batch is run again frame by frame, so that only the frame that panicked
+///   becomes a dead letter. Frames held by the lost instance become dead letters too. More than 1,000 panics in a row fail the pipeline.
+/// - **Threads**: built and run on one thread, that of [`Processor::PLACEMENT`] or a worker's. On the data thread it must never block.
 pub trait Processor: Sized + 'static {
     /// Its options.
     type Config: DeserializeOwned + JsonSchema;
@@ -152,7 +182,7 @@ pub trait Processor: Sized + 'static {
     /// Named outputs besides the main one and `rejected`.
     const OUTPUTS: &'static [&'static str] = &[];
 
-    /// Builds it, on the thread it will run on.
+    /// Builds it, on the thread it will run on. `check` builds it too, and drops it.
     ///
     /// # Errors
     /// When options contradict each other, or a pattern does not compile.
@@ -185,13 +215,40 @@ pub trait Processor: Sized + 'static {
         None
     }
 
-    /// Called between batches, about every [`Processor::tick_every`], for reports and counters.
-    fn tick(&mut self) {}
+    /// How much it holds back with [`Output::hold`] at most; none: it never does. Asked once, when it is built. It cannot have more than
+    /// one of `workers` then.
+    fn holds(&self) -> Option<HoldLimit> {
+        None
+    }
+
+    /// Called between batches: about every [`Processor::tick_every`], when a limit of [`Processor::holds`] is reached, and a last time at the
+    /// end of the input. It emits what was made of all frames held back, by [`Output::push`] and [`Output::push_to`]; what it emits has the number, source
+    /// and attributes of the frame held last. When it returns nothing counts as held any more: those batches are settled when what it emitted is.
+    ///
+    /// # Errors
+    /// What it emitted is taken back. `unavailable`: back off, then `tick` again, so state may be cleared only by what cannot fail any more. `rejected`: all
+    /// frames held are dead letters, and must be forgotten. `fatal`: the pipeline fails.
+    fn tick(&mut self, out: &mut Output) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
 }
 
-/// Writes to somewhere. Hosted by a sender actor, which connects, retries, resumes and settles.
+/// Writes to somewhere. Hosted by a sender actor, which connects, retries, resumes and settles. [`testing::sink`](crate::testing::sink) runs one in
+/// a test, [`testing::conformance::sink`](crate::testing::conformance::sink) holds it to what follows.
 ///
-/// **Ordering**: one delivery at a time, in order. **Redelivery**: after `unavailable` the same delivery comes again, from the frame that failed.
+/// - **Ordering**: one call at a time: `open`, then one delivery after the other, in order, with `watch` in between; after an `unavailable`, `open` again.
+/// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then.
+/// - **Demand**: none is granted before the first `open` returns, nor between a failure and the next `open`.
+/// - **Cancel-safety**: `open` and `watch` may be dropped wherever they wait; after `watch` was dropped it is called again. `write` is dropped at the
+///   shutdown deadline only, and its batch counts as dropped.
+/// - **Errors**: see [`Sink::write`] and [`Sink::open`].
+/// - **Redelivery**: after `unavailable` the same delivery comes again, from the start of the frame that failed. After a crash, or when another branch of a
+///   fan-out dropped a batch, whole batches come again.
+/// - **Shutdown**: what came is still written, then [`Sink::close`] is called. While the destination is away and a spill store stands upstream,
+///   the sink is dropped without `close`, and what is left goes back to the store.
+/// - **Panics** fail the pipeline, because nobody knows how much was written; the batch in hand counts as dropped.
+/// - **Threads**: built and run on one thread, that of [`Sink::PLACEMENT`]. On the data thread it must never block.
 pub trait Sink: Sized + 'static {
     /// Its options.
     type Config: DeserializeOwned + JsonSchema;
@@ -206,20 +263,21 @@ pub trait Sink: Sized + 'static {
     /// Config keys that hold a path it writes: two actors cannot share one.
     const PATHS: &'static [&'static str] = &[];
 
-    /// Builds it. Opens nothing.
+    /// Builds it, on the thread it will run on. Opens nothing. `check` builds it too, and drops it.
     ///
     /// # Errors
     /// When options contradict each other.
     fn new(config: Self::Config, context: &Context) -> Result<Self>;
 
-    /// Gets ready: connects, waits for the client, opens the file. No demand is granted before. Cancel-safe: it may be dropped at shutdown.
+    /// Gets ready: connects, waits for the client, opens the file. Called again, on the same instance, after every `unavailable` and whenever
+    /// `watch` has resolved: what was open before is to be forgotten.
     ///
     /// # Errors
-    /// `unavailable`: the actor backs off and calls it again. `fatal`: the pipeline fails.
+    /// `unavailable`: the actor backs off and calls it again. `fatal`, and `rejected` too: the pipeline fails.
     fn open(&mut self) -> impl Future<Output = Result<()>>;
 
-    /// Writes what the delivery holds, until nothing is left. Progress is told with [`Delivery::advance`] or by taking frames.
-    /// When it returns, the batch counts as delivered: what the sink promises (written, synced) must be true by then.
+    /// Writes what the delivery holds, until nothing is left. Progress is told with [`Delivery::advance`] or by taking frames. To return `Ok`
+    /// without any progress is a mistake, which fails the pipeline.
     ///
     /// # Errors
     /// `unavailable`: `open` again, then the rest from the frame that failed. `rejected`: this frame is a dead letter, the next follows. `fatal`: the pipeline fails.
@@ -230,7 +288,8 @@ pub trait Sink: Sized + 'static {
         std::future::pending()
     }
 
-    /// The end: flush, say goodbye. Called once, within the shutdown deadline.
+    /// The end: flush, say goodbye. Called at the end of the input, within the shutdown deadline; not after a fatal error, nor when the pipeline is
+    /// forced to end. It must bear being called without `open`, and twice.
     ///
     /// # Errors
     /// They are logged; nothing comes after.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::hold::HeldFrames;
 use super::lane::Lane;
 use super::rejection::Rejection;
 use crate::batch::{Batch, Frame};
@@ -24,6 +25,7 @@ pub struct Output {
     current: u32,
     pending: Vec<(String, String)>,
     misuse: Option<String>,
+    held: HeldFrames,
 }
 
 impl Output {
@@ -39,7 +41,14 @@ impl Output {
             current: 0,
             pending: Vec::new(),
             misuse: None,
+            held: HeldFrames::default(),
         }
+    }
+
+    /// The same for a plugin that says it holds frames back.
+    pub(crate) fn holding(mut self, may: bool) -> Self {
+        self.held.may = may;
+        self
     }
 
     /// Output names: main (empty), declared ones, `rejected`.
@@ -82,6 +91,26 @@ impl Output {
         }
     }
 
+    /// Says that the plugin keeps what it needs of the frame in hand and will emit it later, from [`Processor::tick`](super::Processor::tick) or from
+    /// a later frame. Until then the frame's batch is not settled: after a crash it comes again. A plugin without
+    /// [`Processor::holds`](super::Processor::holds) may not; that is a mistake, which stops it.
+    pub fn hold(&mut self, frame: Frame<'_>) {
+        if !self.held.may {
+            self.blame("the plugin held a frame back, but its `holds` says that it never does".into());
+        } else if frame.index() as u32 == self.current {
+            self.held.hold(self.current);
+        } else {
+            self.blame("the plugin held a frame other than the one in hand".into());
+        }
+    }
+
+    /// Says that all frames held before the one in hand went into what this batch emits, or are of no use any more: they are settled when
+    /// what this batch emits is. All of them or none: a plugin that parts with them one by one says it when the last one goes. Of no
+    /// meaning in [`Processor::tick`](super::Processor::tick), which lets go of everything.
+    pub fn release(&mut self) {
+        self.held.release(self.current);
+    }
+
     /// Frames emitted on the main output so far.
     pub fn len(&self) -> usize {
         self.lanes[0].frames()
@@ -104,6 +133,7 @@ impl Output {
         }
         self.pending.clear();
         self.misuse = None;
+        self.held.roll_back(index as u32);
     }
 
     /// Emits the frame at `index` on `rejected`, with what is known of the rejection.
@@ -129,10 +159,21 @@ impl Output {
         self.lanes.iter_mut().for_each(Lane::clear);
         self.pending.clear();
         self.misuse = None;
+        self.held.clear();
+    }
+
+    /// What the batch in hand holds back and lets go of.
+    pub(crate) fn held(&mut self) -> &mut HeldFrames {
+        &mut self.held
+    }
+
+    /// True when nothing at all was emitted.
+    pub(crate) fn emitted_nothing(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.frames() == 0)
     }
 
     #[inline]
-    pub(super) fn begin(&mut self, index: usize) {
+    pub(crate) fn begin(&mut self, index: usize) {
         self.current = index as u32;
         self.pending.clear();
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Context, DynProcessor, DynSink, DynSource, FramingSpec, Placement, Processor, Sink, Source, framings};
+use super::{
+    Context, DynProcessor, DynSink, DynSource, FramingSpec, HoldLimit, Placement, Processor, Sink, Source, framings,
+};
 use crate::config::{Catalog, FramingConfig, PluginInfo, Role};
 use crate::error::{Error, Result};
 use crate::framing::{DynFraming, Framing};
@@ -121,6 +123,24 @@ impl Registry {
         self.processors.get(name).map(|entry| entry.blueprint(settings))
     }
 
+    /// How much the processor of that name holds back with these settings; none when it never does, or does not take them.
+    pub fn hold_limit(&self, name: &str, settings: &Value) -> Option<HoldLimit> {
+        let plan = self.processor_blueprint(name, settings)?;
+        let built = crate::actors::build(&plan, &Context::new("check", name, ""));
+        built.ok().and_then(|plugin| plugin.holds())
+    }
+
+    /// The same with the settings of its sample.
+    pub fn sample_hold_limit(&self, name: &str) -> Option<HoldLimit> {
+        let sample = self.processors.get(name)?.about.sample;
+        self.hold_limit(name, &crate::testing::sample_settings(Role::Processor, sample).ok()?)
+    }
+
+    /// What is known about the framing plugin of that name.
+    pub fn framing_about(&self, name: &str) -> Option<&PluginInfo> {
+        self.framings.get(name).map(|(info, _)| info)
+    }
+
     /// The sink of that name with these settings.
     pub fn sink_blueprint(&self, name: &str, settings: &Value) -> Option<Blueprint<dyn DynSink>> {
         self.sinks.get(name).map(|entry| entry.blueprint(settings))
@@ -185,6 +205,10 @@ impl Catalog for Registry {
 
     fn framing_names(&self) -> Vec<String> {
         self.framings.keys().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn holds(&self, name: &str, settings: &Value) -> bool {
+        self.hold_limit(name, settings).is_some()
     }
 
     fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {

@@ -25,7 +25,7 @@ impl Host {
         let plan = registry.processor::<P>().processor_blueprint(P::NAME, options);
         let plan = plan.ok_or_else(|| Error::fatal("the plugin has no name"))?;
         Ok(Self {
-            runner: Runner::new(&plan, context, &Tracer::off())?,
+            runner: Runner::new(&plan, context, &Tracer::off(), usize::MAX)?,
             names: Output::new(P::OUTPUTS).names().to_vec(),
         })
     }
@@ -44,11 +44,24 @@ impl Host {
         self.runner.run(batch).await
     }
 
-    /// Calls the plugin's `tick`, as the actor does between batches.
+    /// Calls the plugin's `tick` if it is due, as the actor does between batches. Give it time with tokio's clock.
     ///
     /// # Errors
-    /// When it panicked and cannot be built anew.
-    pub fn tick(&mut self) -> Result<()> {
-        self.runner.tick()
+    /// When the plugin cannot go on.
+    pub async fn between(&mut self) -> Result<Emitted> {
+        self.runner.between().await
+    }
+
+    /// Calls the plugin's `tick`, as the actor does at the end.
+    ///
+    /// # Errors
+    /// When the plugin cannot go on.
+    pub async fn tick(&mut self) -> Result<Emitted> {
+        self.runner.tick().await
+    }
+
+    /// Batches of which the plugin holds frames back.
+    pub fn holding(&self) -> usize {
+        self.runner.back().batches
     }
 }

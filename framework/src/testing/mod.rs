@@ -1,5 +1,8 @@
 //! For tests of plugins, the framework's own and everybody's: they run as they do in a pipeline, without one.
 //!
+//! [`processor()`], [`source()`], [`sink()`] and [`framing()`] run one plugin with options in TOML, by the actor or the code that runs it in a pipeline, and
+//! give what came of it; whatever is waited for in vain ends the test after 20 s, in words. [`conformance`] holds a plugin to its contract.
+//!
 //! ```
 //! # use aqueduct_framework::batch::Frame;
 //! # use aqueduct_framework::error::Result;
@@ -24,60 +27,35 @@
 //! ```
 
 mod batch;
+pub mod conformance;
+mod frames;
+mod framing;
 mod host;
 mod processor;
 mod run;
+mod sample;
+mod sink;
+mod source;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 
 pub use batch::{batch, lines};
+pub use framing::{Decoded, FramingKit, framing};
 pub use host::Host;
 pub use processor::{ProcessorKit, processor};
 pub use run::{DeadLetter, Run};
+pub use sample::sample_options;
+pub use sink::{RunningSink, SinkKit, SinkRun, sink};
+pub use source::{RunningSource, SourceKit, SourceRun, source};
 
-/// Keys of an actor's table that are the framework's, not its plugin's.
-const FRAMEWORK_KEYS: [&str; 7] = [
-    "type",
-    "framing",
-    "window_bytes",
-    "workers",
-    "own_thread",
-    "retry",
-    "partial_bytes",
-];
-
-/// The plugin's options in a `sample.toml`, which is a table such as `[processors.NAME]` as it stands in a pipeline's file:
-/// for the test that a sample works.
-///
-/// # Errors
-/// When it is no TOML, or is not exactly one table of one actor.
-pub fn sample_options(sample: &str) -> Result<String> {
-    let wrong = |what: &str| {
-        Error::fatal(format!(
-            "the sample {what}; it should be one table such as [processors.NAME]"
-        ))
-    };
-    let roles: toml::Table = toml::from_str(sample).map_err(|error| wrong("is not TOML").because(error))?;
-    let mut actors = roles.into_iter().filter_map(|(_, actors)| match actors {
-        toml::Value::Table(actors) => Some(actors),
-        _ => None,
-    });
-    let (Some(actors), None) = (actors.next(), actors.next()) else {
-        return Err(wrong("does not hold one role"));
-    };
-    match actors.into_iter().next() {
-        Some((_, toml::Value::Table(mut options))) => {
-            for key in FRAMEWORK_KEYS {
-                options.remove(key);
-            }
-            Ok(options.to_string())
-        }
-        _ => Err(wrong("does not hold one actor")),
-    }
+/// The plugin's settings in a sample.
+pub(crate) fn sample_settings(role: crate::config::Role, sample: &str) -> Result<Value> {
+    options(&sample::options_of(role, sample)?)
 }
 
 fn options(text: &str) -> Result<Value> {

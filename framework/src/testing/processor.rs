@@ -67,11 +67,11 @@ impl<P: Processor> ProcessorKit<P> {
         let fates = Arc::new(Mutex::new(Vec::new()));
         let mut run = Run::new(host.names());
         for batch in self.batches(frames, &fates) {
-            for (output, batch) in host.run(batch).await? {
-                run.take(output, batch);
-            }
+            let emitted = host.run(batch).await?;
+            run.take_all(emitted);
+            run.take_all(host.between().await?);
         }
-        host.tick()?;
+        run.take_all(host.tick().await?);
         // What a plugin reports when it goes belongs to the run.
         drop(host);
         let fates = std::mem::take(&mut *fates.lock().unwrap_or_else(PoisonError::into_inner));

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::frames::Seen;
 use crate::batch::Batch;
+use crate::plugin::Emitted;
 use crate::receipt::{Fate, Settled};
 use crate::telemetry::Snapshot;
 
@@ -15,17 +17,10 @@ pub struct DeadLetter {
     pub reason: String,
 }
 
-#[derive(Debug, Clone)]
-struct Emitted {
-    bytes: Vec<u8>,
-    number: u64,
-    attributes: BTreeMap<String, String>,
-}
-
 /// What a processor made of the frames it was given.
 #[derive(Debug, Clone)]
 pub struct Run {
-    outputs: Vec<(&'static str, Vec<Emitted>)>,
+    outputs: Vec<(&'static str, Vec<Seen>)>,
     meters: Snapshot,
     fates: Vec<(u64, Fate)>,
 }
@@ -39,19 +34,14 @@ impl Run {
         }
     }
 
+    pub(super) fn take_all(&mut self, emitted: Emitted) {
+        for (output, batch) in emitted {
+            self.take(output, batch);
+        }
+    }
+
     pub(super) fn take(&mut self, output: usize, batch: Batch) {
-        let emitted = batch.frames().map(|frame| {
-            let own = batch.attributes.range(frame.index(), frame.index() + 1);
-            let own = own.iter().map(|own| (own.key.as_str(), own.value.as_str()));
-            Emitted {
-                bytes: frame.bytes().to_vec(),
-                number: frame.number(),
-                attributes: (batch.attributes.batch_attributes().chain(own))
-                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                    .collect(),
-            }
-        });
-        self.outputs[output].1.extend(emitted);
+        self.outputs[output].1.extend(Seen::all(&batch));
         let rejected = output + 1 == self.outputs.len();
         let fate = if rejected { Fate::Rejected } else { Fate::Delivered };
         batch.receipt.settle(fate);
@@ -68,8 +58,7 @@ impl Run {
     /// When the plugin has no such output.
     #[track_caller]
     pub fn output(&self, name: &str) -> Vec<String> {
-        let text = |emitted: &Emitted| String::from_utf8_lossy(&emitted.bytes).into_owned();
-        self.emitted(name).iter().map(text).collect()
+        self.emitted(name).iter().map(Seen::text).collect()
     }
 
     /// The frames that left by an output, in order.
@@ -132,7 +121,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn emitted(&self, name: &str) -> &[Emitted] {
+    fn emitted(&self, name: &str) -> &[Seen] {
         match self.outputs.iter().find(|(known, _)| *known == name) {
             Some((_, emitted)) => emitted,
             None => {

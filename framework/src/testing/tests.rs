@@ -1,5 +1,8 @@
 //! What a plugin's author is promised, on a plugin that does what its frames say.
 
+mod kits;
+mod wrong;
+
 use std::cell::Cell;
 use std::time::Duration;
 

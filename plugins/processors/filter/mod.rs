@@ -10,7 +10,7 @@ use aqueduct_framework::plugin::{Context, Frames, Output, Placement, Processor};
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The output of the frames that are not kept. Where the flow does not use it, they are counted as `filtered`.
 const DROPPED: &str = "dropped";
@@ -31,7 +31,7 @@ pub struct Config {
     mode: Mode,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     #[default]

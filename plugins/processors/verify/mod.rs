@@ -16,7 +16,7 @@ use aqueduct_framework::units::Period;
 use number::Place;
 use schemars::JsonSchema;
 use sequence::{Sequence, Verdict};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tally::{Tally, TallyMeters};
 
 /// Missing ranges remembered unless the config says otherwise; each takes about 40 bytes.
@@ -46,7 +46,7 @@ pub struct Config {
     remember: NonZeroUsize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum OnError {
     #[default]
@@ -123,8 +123,9 @@ impl Processor for Verify {
         Some(self.report_every)
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, _: &mut Output) -> Result<()> {
         self.report();
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Delivery, Placement, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use rotation::Rotation;
 
@@ -44,7 +44,7 @@ pub(super) struct Config {
     format: Format,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Format {
     /// Its bytes, in the sink's framing.

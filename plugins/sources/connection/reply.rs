@@ -9,7 +9,7 @@ use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::Context;
 use aqueduct_framework::telemetry::Counter;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The most bytes of equal replies that are written at once.
 const BLOCK_BYTES: usize = 64_000;
@@ -25,7 +25,7 @@ pub(in crate::sources) struct ReplyConfig {
     template: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Per {
     /// One for each read.

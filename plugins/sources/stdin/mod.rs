@@ -1,7 +1,7 @@
 //! The source `stdin`: the standard input, cut by the framing, until its end.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fs::File;
 use std::io::{self, Read};

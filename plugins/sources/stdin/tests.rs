@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use aqueduct_framework::error::Result;
 use aqueduct_framework::plugin::{Context, Feed, Placement, Registry, Source};
+use aqueduct_framework::testing::conformance::source;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,7 +17,9 @@ use crate::testing::Running;
 struct Opened(PathBuf);
 
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Config {
+    /// What is read.
     path: PathBuf,
 }
 
@@ -32,6 +35,14 @@ impl Source for Opened {
     async fn run(&mut self, feed: &Feed) -> Result<()> {
         super::read(File::open(&self.0).expect("it is there"), feed).await
     }
+}
+
+/// Called with those of all other sources.
+pub(in crate::sources) fn conforms() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("input.txt");
+    std::fs::write(&file, crate::testing::lines(0..50_000)).expect("a file");
+    source::<Opened>().options(&format!("path = {file:?}")).check();
 }
 
 fn reading(path: &str) -> Running {

@@ -1,7 +1,7 @@
 //! A cheap processor on the data thread: no hop, no copy, no wake-up of another core.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::ProcessorParts;
 use super::outputs::Outputs;
@@ -10,44 +10,44 @@ use crate::actors::Outcome;
 use crate::error::Result;
 use crate::find::State;
 use crate::mailbox::{Held, Inbox};
+use crate::plugin::Emitted;
 
 /// Bytes handled before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Outputs>) -> Outcome {
-    let mut runner = match Runner::new(&parts.plugin, &parts.context, &parts.tracer) {
-        Ok(runner) => runner,
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
-    inbox.open();
+    match run(parts, &inbox, &outputs).await {
+        Ok(()) => Outcome::Finished,
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+async fn run(parts: ProcessorParts, inbox: &Rc<Inbox>, outputs: &Outputs) -> Result<()> {
+    let mut runner = Runner::new(&parts.plugin, &parts.context, &parts.tracer, parts.window_bytes)?;
+    // What is held back keeps its demand, so that it stays within the window.
+    let mut kept: VecDeque<Held> = VecDeque::new();
     let mut turn = 0;
+    inbox.open();
     loop {
-        let next = match runner.tick_every() {
-            None => inbox.next().await,
-            Some(period) => match next_or_tick(&inbox, &mut runner, period).await {
-                Ok(next) => next,
-                Err(error) => return Outcome::Failed(error.to_string()),
-            },
+        let next = match runner.wake_in() {
+            None => Some(inbox.next().await),
+            Some(time) => tokio::time::timeout(time, inbox.next()).await.ok(),
         };
-        let Some(mut held) = next else { return Outcome::Finished };
-        if !outputs.may_send() {
-            held.show(State::WaitingForDemand);
-            outputs.permit().await;
+        match next {
+            None => {}
+            Some(None) => {
+                let last = runner.tick().await?;
+                send(outputs, last).await;
+                return Ok(());
+            }
+            Some(Some(mut held)) => {
+                turn += handle(&mut runner, outputs, &mut held).await?;
+                kept.extend((runner.back().last_frames > 0).then_some(held));
+            }
         }
-        held.show(State::InHand);
-        let Some(batch) = held.take() else { continue };
-        if batch.receipt.is_stale() {
-            outputs.count_stale(&batch);
-            continue;
-        }
-        outputs.count_in(&batch);
-        turn += batch.cost();
-        let frames = batch.len();
-        match runner.run(batch).await {
-            Ok(emitted) => outputs.send(emitted, frames),
-            Err(error) => return Outcome::Failed(error.to_string()),
-        }
-        drop(held);
+        let due = runner.between().await?;
+        send(outputs, due).await;
+        kept.drain(..kept.len().saturating_sub(runner.back().batches));
         if turn >= TURN_BYTES {
             turn = 0;
             tokio::task::yield_now().await;
@@ -55,12 +55,29 @@ pub(super) async fn work(parts: ProcessorParts, inbox: Rc<Inbox>, outputs: Rc<Ou
     }
 }
 
-async fn next_or_tick(inbox: &Rc<Inbox>, runner: &mut Runner, period: Duration) -> Result<Option<Held>> {
-    loop {
-        let next = tokio::time::timeout(period, inbox.next()).await;
-        runner.tick_if_due()?;
-        if let Ok(next) = next {
-            return Ok(next);
-        }
+/// Runs one batch, and gives its cost.
+async fn handle(runner: &mut Runner, outputs: &Outputs, held: &mut Held) -> Result<usize> {
+    if !outputs.may_send() {
+        held.show(State::WaitingForDemand);
+        outputs.permit().await;
+    }
+    held.show(State::InHand);
+    let Some(batch) = held.take() else { return Ok(0) };
+    if batch.receipt.is_stale() {
+        outputs.count_stale(&batch);
+        return Ok(0);
+    }
+    outputs.count_in(&batch);
+    let (cost, frames) = (batch.cost(), batch.len());
+    let emitted = runner.run(batch).await?;
+    outputs.send(emitted, frames - runner.back().last_frames);
+    Ok(cost)
+}
+
+/// Sends what was made between batches.
+async fn send(outputs: &Outputs, emitted: Emitted) {
+    if !emitted.is_empty() {
+        outputs.permit().await;
+        outputs.send(emitted, 0);
     }
 }

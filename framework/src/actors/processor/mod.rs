@@ -1,18 +1,23 @@
 //! The processor: hosts a processor plugin, on the data thread when it is cheap, else on threads of its own.
 
+mod held;
 mod inline;
 mod outputs;
 mod reorder;
 pub(crate) mod runner;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod workers;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 
-use super::{Ended, Order};
+use super::{Ended, Order, Outcome, panic_text};
 use crate::find::Find;
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, slots};
 use crate::plugin::{Blueprint, Context as PluginContext, DynProcessor, Placement};
@@ -77,6 +82,10 @@ impl Actor for Processor {
             self.pool = Some(pool.clone());
             futures_util::future::Either::Right(workers::work(pool, inbox, outputs))
         };
+        // A plugin may panic while it is dropped; the supervisor must hear of that too.
+        let work = AssertUnwindSafe(work)
+            .catch_unwind()
+            .map(|ended| ended.unwrap_or_else(|panic| Outcome::Failed(dropped_badly(&*panic))));
         ctx.spawn(work.into_actor(self).map(|outcome, processor, ctx| {
             processor.outputs.finish();
             processor.parts.supervisor.do_send(Ended {
@@ -86,6 +95,13 @@ impl Actor for Processor {
             ctx.stop();
         }));
     }
+}
+
+fn dropped_badly(panic: &(dyn Any + Send)) -> String {
+    format!(
+        "the plugin panicked where it must not, such as in its `drop`: {}",
+        panic_text(panic)
+    )
 }
 
 impl Handler<Arrival> for Processor {

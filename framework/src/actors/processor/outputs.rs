@@ -73,7 +73,7 @@ impl Outputs {
         self.meters.dropped.add(batch.len() as u64);
     }
 
-    /// Sends what one batch of `frames_in` frames became.
+    /// Sends what `frames_in` frames became: those of one batch that are not held back.
     pub(super) fn send(&self, emitted: Emitted, frames_in: usize) {
         let mut frames = 0;
         for (output, batch) in emitted {

@@ -1,18 +1,19 @@
 //! Runs one plugin instance on one batch: rollback, retries, dead letters, panics.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::held::HeldBatches;
 use crate::actors::{build, panic_text};
 use crate::backoff::Backoff;
 use crate::batch::Batch;
-use crate::config::RetryConfig;
+use crate::config::{RetryConfig, SEVERAL_HOLD};
 use crate::error::{Error, Reaction, Result};
 use crate::plugin::rejection::Rejection;
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
-use crate::receipt::Fate;
+use crate::receipt::{Fate, Receipt};
 use crate::telemetry::{Counter, Gauge, TraceContext, Tracer, WorkSpan, now_ns};
 
 /// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
@@ -20,32 +21,47 @@ const PANICS_IN_A_ROW: u32 = 1_000;
 
 /// A plugin instance and what is needed to build it anew.
 pub(crate) struct Runner {
-    plan: Blueprint<dyn DynProcessor>,
-    context: Context,
-    plugin: Box<dyn DynProcessor>,
-    output: Output,
+    pub(super) plan: Blueprint<dyn DynProcessor>,
+    pub(super) context: Context,
+    pub(super) plugin: Box<dyn DynProcessor>,
+    pub(super) output: Output,
     tracer: Tracer,
     /// Around the batch in hand.
-    span: WorkSpan,
-    backoff: Backoff,
+    pub(super) span: WorkSpan,
+    pub(super) backoff: Backoff,
     panics_in_a_row: u32,
     panics: Counter,
-    retries: Counter,
+    pub(super) retries: Counter,
     /// When the batch in hand was begun, 0 while idle: the watchdog reads it.
-    busy_since_ns: Gauge,
-    ticked: Instant,
+    pub(super) busy_since_ns: Gauge,
+    pub(super) ticked: Instant,
+    pub(super) held: HeldBatches,
+    /// How many frames of the batch run last are held back.
+    pub(super) held_last: usize,
+    /// Dead letters of frames that a panic took along, not handed over yet.
+    pub(super) lost: Emitted,
 }
 
 impl Runner {
-    /// Builds the plugin, on the thread it will run on.
+    /// Builds the plugin, on the thread it will run on. `window_bytes` bounds what it may hold back.
     ///
     /// # Errors
     /// What its `new` returns.
-    pub(crate) fn new(plan: &Blueprint<dyn DynProcessor>, context: &Context, tracer: &Tracer) -> Result<Self> {
+    pub(crate) fn new(
+        plan: &Blueprint<dyn DynProcessor>,
+        context: &Context,
+        tracer: &Tracer,
+        window_bytes: usize,
+    ) -> Result<Self> {
         let context = context.clone();
+        let plugin = build(plan, &context)?;
+        let held = HeldBatches::new(plugin.holds(), window_bytes / 2);
         Ok(Self {
-            plugin: build(plan, &context)?,
-            output: Output::new(plan.about.outputs),
+            plugin,
+            output: Output::new(plan.about.outputs).holding(held.may_hold()),
+            held,
+            held_last: 0,
+            lost: Vec::new(),
             plan: plan.clone(),
             tracer: tracer.clone(),
             span: WorkSpan::default(),
@@ -65,33 +81,15 @@ impl Runner {
         self
     }
 
-    pub(crate) fn tick_every(&self) -> Option<Duration> {
-        self.plugin.tick_every()
-    }
-
-    /// Lets the plugin do what it does between batches, when it is time.
+    /// Itself, unless it is one of several and holds frames back.
     ///
     /// # Errors
-    /// When it panicked and cannot be built anew.
-    pub(crate) fn tick_if_due(&mut self) -> Result<()> {
-        if self.tick_every().is_some_and(|period| self.ticked.elapsed() >= period) {
-            self.ticked = Instant::now();
-            self.tick()?;
+    /// What to change: each of several instances would see a part of the frames only.
+    pub(crate) fn alone_if_it_holds(self, workers: usize) -> Result<Self> {
+        if workers > 1 && self.held.may_hold() {
+            return Err(Error::fatal(SEVERAL_HOLD));
         }
-        Ok(())
-    }
-
-    /// Lets the plugin do what it does between batches, now.
-    ///
-    /// # Errors
-    /// When it panicked and cannot be built anew.
-    pub(crate) fn tick(&mut self) -> Result<()> {
-        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| self.plugin.tick())) {
-            let text = panic_text(&*panic);
-            tracing::error!(actor = %self.context.actor, "the plugin panicked between batches and is built anew: {text}");
-            self.rebuild(&text)?;
-        }
-        Ok(())
+        Ok(self)
     }
 
     /// Runs a batch to its end. What it emits carries children of the batch's receipt; its own part is settled.
@@ -99,6 +97,7 @@ impl Runner {
     /// # Errors
     /// When the plugin cannot go on: the batch counts as dropped, with all that it emitted.
     pub(crate) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
+        self.forget_stale()?;
         self.span = self.tracer.process(&mut batch);
         self.busy_since_ns.set(now_ns());
         let outcome = self.frames(&batch).await;
@@ -111,10 +110,31 @@ impl Runner {
         }
         // A batch that turned out to be in trouble is traced from here on.
         batch.trace = span.trace(&batch);
-        let emitted = self.output.emit(&batch);
-        batch.receipt.settle(Fate::Delivered);
+        let emitted = self.emit(batch);
         drop(span);
         Ok(emitted)
+    }
+
+    /// What the batch in hand became, behind what a panic left over. Its receipt is settled, unless some of its frames are held.
+    fn emit(&mut self, mut batch: Batch) -> Emitted {
+        let mut emitted = std::mem::take(&mut self.lost);
+        let (released, kept) = self.output.held().take();
+        if released {
+            let own = batch.receipt.child();
+            let joint = Receipt::joint(self.held.take_receipts().into_iter().chain([own]));
+            let own = std::mem::replace(&mut batch.receipt, joint);
+            emitted.extend(self.output.emit(&batch));
+            std::mem::replace(&mut batch.receipt, own).settle(Fate::Delivered);
+        } else {
+            emitted.extend(self.output.emit(&batch));
+        }
+        self.held_last = kept.len();
+        if kept.is_empty() {
+            batch.receipt.settle(Fate::Delivered);
+        } else {
+            self.held.push(batch, kept, Instant::now());
+        }
+        emitted
     }
 
     async fn frames(&mut self, batch: &Batch) -> Result<()> {
@@ -123,7 +143,13 @@ impl Runner {
                 self.panics_in_a_row = 0;
                 return Ok(());
             }
-            Stretch::Panicked { .. } => self.output.roll_back(0),
+            Stretch::Panicked { text } => {
+                self.output.roll_back(0);
+                self.lose_held(
+                    Some(batch),
+                    &format!("the plugin panicked while it held this frame: {text}"),
+                );
+            }
         }
         // A panic may have come from any frame the plugin had looked at: one at a time finds the culprit.
         for index in 0..batch.len() {
@@ -131,6 +157,7 @@ impl Runner {
                 let reason = format!("the plugin panicked: {text}");
                 self.span.rejected(&self.tracer, batch, index, &reason);
                 self.output.roll_back(index);
+                self.lose_held(Some(batch), &reason);
                 self.reject(batch, index, &reason);
             }
         }
@@ -190,13 +217,13 @@ impl Runner {
         }
     }
 
-    fn reject(&mut self, batch: &Batch, index: usize, reason: &str) {
+    pub(super) fn reject(&mut self, batch: &Batch, index: usize, reason: &str) {
         let trace = self.span.trace(batch).or_else(|| batch.frame(index).message_trace());
         let rejection = Rejection::now(&self.context.actor, reason, trace);
         self.output.reject(index, &rejection);
     }
 
-    fn rebuild(&mut self, text: &str) -> Result<()> {
+    pub(super) fn rebuild(&mut self, text: &str) -> Result<()> {
         self.panics.add(1);
         self.panics_in_a_row += 1;
         if self.panics_in_a_row > PANICS_IN_A_ROW {
@@ -204,6 +231,11 @@ impl Runner {
                 "the plugin panicked {PANICS_IN_A_ROW} times in a row, the last time with: {text}"
             )));
         }
+        self.renew()
+    }
+
+    /// Builds the plugin anew; its state is lost.
+    pub(super) fn renew(&mut self) -> Result<()> {
         self.plugin = build(&self.plan, &self.context)?;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The processor actor between an actor that feeds it and one per output that takes what leaves.
 
+mod hold;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,7 +9,6 @@ use actix::prelude::*;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
-use crate::actors::Outcome;
 use crate::batch::Frame;
 use crate::demand::Grant;
 use crate::error::{Error, Result};
@@ -144,14 +145,60 @@ impl Story {
 }
 
 fn play(workers: usize, placement: Placement, connected: &[&'static str], batches: &[&[&str]]) -> Story {
+    let plugin = (Registry::default().processor::<Worker>()).processor_blueprint("worker", &serde_json::Value::Null);
+    play_plugin(plugin.unwrap(), workers, placement, connected, batches)
+}
+
+fn play_plugin(
+    plugin: Blueprint<dyn DynProcessor>,
+    workers: usize,
+    placement: Placement,
+    connected: &[&'static str],
+    batches: &[&[&str]],
+) -> Story {
+    let told = async {
+        let (ends, mut ended) = unbounded_channel();
+        let (processor, context, mut seen) = start(plugin, workers, placement, connected, Ends(ends));
+        let fates = feed(&processor, batches);
+        processor.do_send(Arrival::Finished(0));
+        let outcome = ended.recv().await.unwrap();
+        let seen = drain(&mut seen, batches, &fates).await;
+        let fates = fates.lock().unwrap();
+        Story {
+            seen,
+            outcome,
+            fates: fates.iter().map(|settled| (settled.token, settled.fate)).collect(),
+            context,
+        }
+    };
     System::new()
-        .block_on(async { tokio::time::timeout(PATIENCE, tell(workers, placement, connected, batches)).await })
+        .block_on(async { tokio::time::timeout(PATIENCE, told).await })
         .expect("the processor comes to an end")
 }
 
-async fn tell(workers: usize, placement: Placement, connected: &[&'static str], batches: &[&[&str]]) -> Story {
-    let (seen, mut seen_by) = unbounded_channel();
-    let (ends, mut ended) = unbounded_channel();
+/// The first frame that leaves while more may come.
+fn wait_with_open_input(plugin: Blueprint<dyn DynProcessor>, placement: Placement) -> Vec<String> {
+    let told = async {
+        let (ends, _ended) = unbounded_channel();
+        let (processor, _, mut seen) = start(plugin, 1, placement, &[""], Ends(ends));
+        let _fates = feed(&processor, &[&["a"]]);
+        vec![seen.recv().await.unwrap().1]
+    };
+    System::new()
+        .block_on(async { tokio::time::timeout(PATIENCE, told).await })
+        .expect("something leaves")
+}
+
+type Left = UnboundedReceiver<(&'static str, String)>;
+
+fn start(
+    plugin: Blueprint<dyn DynProcessor>,
+    workers: usize,
+    placement: Placement,
+    connected: &[&'static str],
+    ends: Ends,
+) -> (Recipient<Arrival>, PluginContext, Left) {
+    let (seen, seen_by) = unbounded_channel();
     let context = PluginContext::new("test", "process", "");
     let outputs = connected.iter().zip(1..).map(|(name, id)| {
         let taker = Taker {
@@ -165,35 +212,18 @@ async fn tell(workers: usize, placement: Placement, connected: &[&'static str], 
         };
         ((*name).to_owned(), vec![edge])
     });
-    let plugin = (Registry::default().processor::<Worker>()).processor_blueprint("worker", &serde_json::Value::Null);
     let processor = Processor::new(ProcessorParts {
         context: context.clone(),
-        plugin: plugin.unwrap(),
+        plugin,
         window_bytes: 1 << 20,
         workers,
         placement,
         upstream: vec![0],
         outputs: outputs.collect(),
         tracer: Tracer::off(),
-        supervisor: Ends(ends).start().recipient(),
-    })
-    .start();
-    let fates = feed(&processor.recipient(), batches);
-    let outcome = ended.recv().await.unwrap();
-    drop(seen);
-    let seen = drain(&mut seen_by, batches, &fates).await;
-    let fates = fates
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|settled| (settled.token, settled.fate))
-        .collect();
-    Story {
-        seen,
-        outcome,
-        fates,
-        context,
-    }
+        supervisor: ends.start().recipient(),
+    });
+    (processor.start().recipient(), context, seen_by)
 }
 
 fn feed(processor: &Recipient<Arrival>, batches: &[&[&str]]) -> Arc<Mutex<Vec<Settled>>> {
@@ -204,7 +234,6 @@ fn feed(processor: &Recipient<Arrival>, batches: &[&[&str]]) -> Arc<Mutex<Vec<Se
     for (frames, token) in batches.iter().zip(0..) {
         processor.do_send(Arrival::Batch(0, lines(*frames, token * 100, ledger.issue(token, 1))));
     }
-    processor.do_send(Arrival::Finished(0));
     fates
 }
 

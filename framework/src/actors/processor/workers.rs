@@ -2,18 +2,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::ProcessorParts;
 use super::outputs::Outputs;
 use super::reorder::Reorder;
 use super::runner::Runner;
+use super::tick::Back;
+use super::{ProcessorParts, dropped_badly};
 use crate::actors::Outcome;
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::find::State;
 use crate::mailbox::{Held, Inbox};
 use crate::plugin::Emitted;
@@ -21,22 +24,38 @@ use crate::plugin::Emitted;
 /// Batches a worker has at once: one in work, one waiting, so that it never idles between two.
 const PER_WORKER: usize = 2;
 
-/// A batch for a worker.
+/// A batch for a worker; without one, the end of the input.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Work {
     ticket: u64,
-    batch: Batch,
+    batch: Option<Batch>,
 }
 
-/// What a worker made of a batch; without a result it could not start.
+/// What a worker made of a batch, or between batches.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Done {
     worker: usize,
-    ticket: u64,
-    frames: usize,
-    result: Result<Emitted>,
+    /// Of the batch; none for what was made between batches.
+    ticket: Option<u64>,
+    made: Result<Made>,
+}
+
+struct Made {
+    frames_in: usize,
+    emitted: Emitted,
+    back: Back,
+}
+
+impl Made {
+    fn nothing() -> Self {
+        Self {
+            frames_in: 0,
+            emitted: Vec::new(),
+            back: Back::default(),
+        }
+    }
 }
 
 /// The workers of a processor, as its actor sees them.
@@ -91,41 +110,35 @@ impl Drop for Pool {
 }
 
 pub(super) async fn work(pool: Rc<Pool>, inbox: Rc<Inbox>, outputs: Rc<Outputs>) -> Outcome {
-    let mut order: Reorder<(usize, Emitted)> = Reorder::new();
-    let mut held: BTreeMap<u64, Held> = BTreeMap::new();
-    let mut emitted = 0;
-    let mut open = true;
+    let mut desk = Desk {
+        pool: &pool,
+        outputs: &outputs,
+        order: Reorder::new(),
+        given: BTreeMap::new(),
+        kept: VecDeque::new(),
+        emitted: 0,
+    };
+    let (mut open, mut ending) = (true, false);
     inbox.open();
     loop {
         while let Some(done) = next_done(&pool) {
-            match done.result {
-                Ok(result) => {
-                    if let Some(held) = held.get(&done.ticket) {
-                        held.show(State::WaitingForOrder);
-                    }
-                    order.done(done.ticket, (done.frames, result));
-                }
-                Err(error) => return Outcome::Failed(error.to_string()),
+            if let Err(error) = desk.take(done).await {
+                return Outcome::Failed(error.to_string());
             }
         }
-        while let Some((frames, result)) = order.pop() {
-            outputs.permit().await;
-            outputs.send(result, frames);
-            held.remove(&emitted);
-            emitted += 1;
-        }
-        if !open && order.in_flight() == 0 {
-            return Outcome::Finished;
+        desk.send_in_order().await;
+        if !open && desk.order.in_flight() == 0 {
+            if ending {
+                return Outcome::Finished;
+            }
+            ending = true;
+            desk.give_the_end();
         }
         let idle = pool.idlest();
         tokio::select! {
             () = pool.came.notified() => {}
             next = inbox.next(), if open && idle.is_some() => match (next, idle) {
-                (Some(mut batch), Some(worker)) => {
-                    let ticket = order.issue();
-                    give(&pool, worker, ticket, &mut batch, &outputs, &mut order);
-                    held.insert(ticket, batch);
-                }
+                (Some(batch), Some(worker)) => desk.give(worker, batch),
                 _ => open = false,
             },
         }
@@ -134,31 +147,88 @@ pub(super) async fn work(pool: Rc<Pool>, inbox: Rc<Inbox>, outputs: Rc<Outputs>)
 
 fn next_done(pool: &Pool) -> Option<Done> {
     let done = pool.done.borrow_mut().pop_front()?;
-    let load = &pool.workers[done.worker].1;
-    load.set(load.get().saturating_sub(1));
+    if done.ticket.is_some() {
+        let load = &pool.workers[done.worker].1;
+        load.set(load.get().saturating_sub(1));
+    }
     Some(done)
 }
 
-fn give(
-    pool: &Pool,
-    worker: usize,
-    ticket: u64,
-    held: &mut Held,
-    outputs: &Outputs,
-    order: &mut Reorder<(usize, Emitted)>,
-) {
-    held.show(State::InHand);
-    match held.take() {
-        Some(batch) if !batch.receipt.is_stale() => {
-            outputs.count_in(&batch);
-            pool.give(worker, Work { ticket, batch });
-        }
-        stale => {
-            if let Some(batch) = stale {
-                outputs.count_stale(&batch);
+/// Where batches are given out, and what was made of them is sent in input order.
+struct Desk<'a> {
+    pool: &'a Pool,
+    outputs: &'a Outputs,
+    order: Reorder<Made>,
+    given: BTreeMap<u64, Held>,
+    /// What the one worker holds back keeps its demand.
+    kept: VecDeque<Held>,
+    emitted: u64,
+}
+
+impl Desk<'_> {
+    fn give(&mut self, worker: usize, mut held: Held) {
+        let ticket = self.order.issue();
+        held.show(State::InHand);
+        match held.take() {
+            Some(batch) if !batch.receipt.is_stale() => {
+                self.outputs.count_in(&batch);
+                let batch = Some(batch);
+                self.pool.give(worker, Work { ticket, batch });
+                self.given.insert(ticket, held);
             }
-            order.done(ticket, (0, Vec::new()));
+            stale => {
+                if let Some(batch) = stale {
+                    self.outputs.count_stale(&batch);
+                }
+                self.order.done(ticket, Made::nothing());
+            }
         }
+    }
+
+    /// Every worker flushes what it holds back.
+    fn give_the_end(&mut self) {
+        for worker in 0..self.pool.workers.len() {
+            let ticket = self.order.issue();
+            self.pool.give(worker, Work { ticket, batch: None });
+        }
+    }
+
+    async fn take(&mut self, done: Done) -> Result<()> {
+        let made = done.made?;
+        match done.ticket {
+            Some(ticket) => {
+                if let Some(held) = self.given.get(&ticket) {
+                    held.show(State::WaitingForOrder);
+                }
+                self.order.done(ticket, made);
+            }
+            None => {
+                // It was made after all that this worker had handed in before.
+                self.send_in_order().await;
+                self.send(made).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_in_order(&mut self) {
+        while let Some(made) = self.order.pop() {
+            let held = self.given.remove(&self.emitted);
+            self.emitted += 1;
+            self.kept.extend(held.filter(|held| {
+                held.show(State::InHand);
+                made.back.last_frames > 0
+            }));
+            self.send(made).await;
+        }
+    }
+
+    async fn send(&mut self, made: Made) {
+        if !made.emitted.is_empty() || made.frames_in > 0 {
+            self.outputs.permit().await;
+            self.outputs.send(made.emitted, made.frames_in);
+        }
+        self.kept.drain(..self.kept.len().saturating_sub(made.back.batches));
     }
 }
 
@@ -190,37 +260,65 @@ impl Actor for Worker {
         let (queue, came) = (self.queue.clone(), self.came.clone());
         let (parts, done_to, worker) = (self.parts.clone(), self.done_to.clone(), self.index);
         let work = async move {
-            let done = |ticket, frames, result| {
-                done_to.do_send(Done {
-                    worker,
-                    ticket,
-                    frames,
-                    result,
-                });
-            };
-            let mut runner = match Runner::new(&parts.plugin, &parts.context, &parts.tracer) {
-                Ok(runner) => runner.of_worker(worker),
-                Err(error) => return done(0, 0, Err(error)),
-            };
-            loop {
-                if let Err(error) = runner.tick_if_due() {
-                    return done(0, 0, Err(error));
+            let done = |ticket, made| done_to.do_send(Done { worker, ticket, made });
+            let runner = Runner::new(&parts.plugin, &parts.context, &parts.tracer, parts.window_bytes);
+            let ended = match runner.and_then(|runner| runner.alone_if_it_holds(parts.workers)) {
+                Ok(runner) => {
+                    let serving = serve(runner.of_worker(worker), &queue, &came, &done);
+                    let ended = AssertUnwindSafe(serving).catch_unwind().await;
+                    ended.unwrap_or_else(|panic| Err(Error::fatal(dropped_badly(&*panic))))
                 }
-                let next = queue.borrow_mut().pop_front();
-                let Some(Work { ticket, batch }) = next else {
-                    wait(&came, runner.tick_every()).await;
-                    continue;
-                };
-                let frames = batch.len();
-                let result = runner.run(batch).await;
-                let failed = result.is_err();
-                done(ticket, frames, result);
-                if failed {
-                    return;
-                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                done(None, Err(error));
             }
         };
         ctx.spawn(work.into_actor(self));
+    }
+}
+
+/// Runs what comes until the end of the input.
+async fn serve(
+    mut runner: Runner,
+    queue: &RefCell<VecDeque<Work>>,
+    came: &Notify,
+    done: &impl Fn(Option<u64>, Result<Made>),
+) -> Result<()> {
+    let mut told = Back::default();
+    loop {
+        let emitted = runner.between().await?;
+        if !emitted.is_empty() || runner.back().batches != told.batches {
+            done(None, Ok(made(emitted, 0, &runner)));
+        }
+        let next = queue.borrow_mut().pop_front();
+        match next {
+            None => wait(came, runner.wake_in()).await,
+            Some(Work { ticket, batch: None }) => {
+                let last = runner.tick().await?;
+                done(Some(ticket), Ok(made(last, 0, &runner)));
+                return Ok(());
+            }
+            Some(Work {
+                ticket,
+                batch: Some(batch),
+            }) => {
+                let frames = batch.len();
+                let emitted = runner.run(batch).await?;
+                let passed = frames - runner.back().last_frames;
+                done(Some(ticket), Ok(made(emitted, passed, &runner)));
+            }
+        }
+        told = runner.back();
+    }
+}
+
+fn made(emitted: Emitted, frames_in: usize, runner: &Runner) -> Made {
+    let back = runner.back();
+    Made {
+        frames_in,
+        emitted,
+        back,
     }
 }
 

@@ -226,10 +226,16 @@ impl Work {
             self.reject(delivery.batch(), &span, index, &error).await;
         }
         while !delivery.is_done() {
+            let before = delivery.wire().len();
             let Err(error) = self.sink.write(&mut delivery).await else {
                 // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
                 delivery.advance(0);
-                continue;
+                if delivery.is_done() || delivery.wire().len() < before {
+                    continue;
+                }
+                return Err(Error::fatal(
+                    "the sink's `write` returned without writing anything; it must go on until nothing is left",
+                ));
             };
             match error.reaction() {
                 Reaction::Retry => {

@@ -144,6 +144,10 @@ impl Catalog for Fake {
         vec!["legacy".into()]
     }
 
+    fn holds(&self, name: &str, settings: &Value) -> bool {
+        name == "delay" && settings["share"] == 1.0
+    }
+
     fn accepts(&self, _: Role, name: &str, settings: &Value) -> Result<(), String> {
         if name != "filter" {
             return Ok(());
