@@ -57,7 +57,7 @@ enum Format {
 /// JSON lines are written together until they have this many bytes.
 const JSON_BYTES: usize = 256 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sync {
     /// The kernel writes them when it likes; a power cut may lose the last seconds.
