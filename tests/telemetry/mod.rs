@@ -2,6 +2,7 @@
 
 mod backend;
 mod collector;
+mod demo;
 mod letters;
 mod messages;
 mod outages;

@@ -12,7 +12,16 @@ fn every_transport_carries_whole_traces() {
         let program = folder.run_pipeline(&pipeline(&keys));
         Peers::of(&program).one_by_one(30);
         program.stop();
-        assert_eq!(collector.spans().journeys(STEPS).len(), 30, "over {transport}");
+        let spans = collector.spans();
+        assert_eq!(spans.journeys(STEPS).len(), 30, "over {transport}");
+        let instance = &spans.0[0].resource["service.instance.id"];
+        assert_eq!(instance.len(), 36, "{instance}");
+        assert!(
+            spans
+                .0
+                .iter()
+                .all(|seen| seen.resource["service.instance.id"] == *instance)
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::attributes::SCHEMA_URL;
+use super::noted::Noted;
 use super::outage::{Counts, Queue, Watched};
 use super::{Spans, TARGET};
 use crate::config::{Collector, Protocol, TelemetryConfig};
@@ -39,6 +40,7 @@ pub struct Export {
     endpoint: String,
     limit: u64,
     counts: Counts,
+    noted: Option<Noted>,
     spans: Spans,
 }
 
@@ -50,6 +52,14 @@ impl Export {
     /// # Errors
     /// When it is not known how to speak to the collector; whether it is there is not asked.
     pub fn start(config: &TelemetryConfig) -> Result<Option<Self>> {
+        Self::start_noting(config, None)
+    }
+
+    /// The same, and remembers the longest span of this name for [`Export::longest`].
+    ///
+    /// # Errors
+    /// As [`Export::start`].
+    pub fn start_noting(config: &TelemetryConfig, name: Option<&str>) -> Result<Option<Self>> {
         let collector = config
             .collector(variable)
             .map_err(|why| Error::fatal(why.to_string()))?;
@@ -67,11 +77,13 @@ impl Export {
             counts: counts.clone(),
             told: AtomicU64::default(),
         };
+        let noted = name.map(Noted::new);
         let queue = BatchSpanProcessor::builder(exporter).with_batch_config(batches(config, limit));
         let queue = Queue {
             inner: queue.build(),
             limit,
             counts: counts.clone(),
+            noted: noted.clone(),
         };
         let provider = SdkTracerProvider::builder()
             .with_span_processor(queue)
@@ -83,6 +95,7 @@ impl Export {
             endpoint: collector.endpoint,
             limit,
             counts,
+            noted,
             spans,
         }))
     }
@@ -90,6 +103,11 @@ impl Export {
     /// Where the spans go.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// How long the longest span of the noted name was so far, and its trace id as 32 hexadecimal digits.
+    pub fn longest(&self) -> Option<(Duration, String)> {
+        self.noted.as_ref()?.longest()
     }
 
     /// What the pipelines make their spans with.
@@ -191,18 +209,32 @@ fn batches(config: &TelemetryConfig, queue_spans: u64) -> BatchConfig {
     }
 }
 
-/// The SDK's detectors read `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; a name in the config outranks them.
+/// The SDK's detectors read `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; a name in the config outranks them. Every run is an instance of
+/// its own, by which backends tell the spans before a restart from those behind it.
 fn resource(config: &TelemetryConfig) -> Resource {
     let detected = Resource::builder().build();
+    let instance = Key::new("service.instance.id");
+    let instance = detected.get(&instance).unwrap_or_else(|| random_uuid().into());
     let named = detected.get(&Key::new("service.name"));
     let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
-    let resource = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let resource = Resource::builder().with_attributes([
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", instance),
+    ]);
     match &config.service_name {
         Some(name) => resource.with_service_name(name.clone()),
         None if is_named => resource,
         None => resource.with_service_name("aqueduct"),
     }
     .build()
+}
+
+/// A random UUID of version 4 (RFC 9562), as the conventions recommend for `service.instance.id`.
+fn random_uuid() -> String {
+    let (version, variant) = (0x4 << 76, 0x2 << 62);
+    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | version | variant;
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 fn tracer(provider: &SdkTracerProvider) -> SdkTracer {

@@ -32,6 +32,7 @@ mod export;
 mod follow;
 pub mod messages;
 mod meters;
+mod noted;
 mod open_span;
 mod outage;
 mod pressing;

@@ -11,6 +11,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::runtime::Runtime;
 
+use super::noted::Noted;
 use crate::config::Protocol;
 
 /// Counts of one export. Cloning shares them.
@@ -54,6 +55,7 @@ pub(super) struct Queue {
     pub(super) inner: BatchSpanProcessor,
     pub(super) limit: u64,
     pub(super) counts: Counts,
+    pub(super) noted: Option<Noted>,
 }
 
 impl SpanProcessor for Queue {
@@ -62,6 +64,9 @@ impl SpanProcessor for Queue {
     fn on_end(&self, span: SpanData) {
         let counts = &self.counts.0;
         counts.made.fetch_add(1, Ordering::Relaxed);
+        if let Some(noted) = &self.noted {
+            noted.see(&span);
+        }
         if counts.waiting.fetch_add(1, Ordering::Relaxed) < self.limit {
             self.inner.on_end(span);
         } else {
