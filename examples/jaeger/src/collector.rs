@@ -20,16 +20,14 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// The newest traces are kept.
+/// The newest traces are kept. Their number is the only limit: with a limit of bytes the crate kept no trace at all once it had been reached.
 const TRACES: u32 = 10_000;
-/// About how many bytes they may take.
-const BYTES: usize = 256 << 20;
 
 /// Serves until one of the listeners fails.
 pub(crate) async fn serve(ui: TcpListener, grpc: TcpListener, http: TcpListener) -> Result<(), Box<dyn Error>> {
     let state = State::new(Config {
         max_length: TRACES,
-        max_memory_usage: BYTES,
+        max_memory_usage: usize::MAX,
     });
     let receiver = Receiver(Arc::new(TraceServiceImpl::new(state.clone())));
     let over_http = Router::new()
