@@ -87,10 +87,10 @@ fn the_collector_never_answers() {
         peers.one_by_one(1);
         // The exporter waits for the answer to its first request while everything flows.
         let _waiting = mute.accept().unwrap();
-        peers.one_by_one(1_000);
+        peers.one_by_one(500);
         let before = program.peak_memory_bytes();
-        // Kept, their 40,000 spans would take more than 20 MB.
-        peers.one_by_one(10_000);
+        // Kept, their 20,000 spans would take about 20 MB.
+        peers.one_by_one(5_000);
         let grown = program.peak_memory_bytes() - before;
         assert!(grown < 8 << 20, "{grown} bytes more, for spans that nobody takes");
         let log = assert_flows_and_ends(program, peers);

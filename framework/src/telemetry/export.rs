@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcess
 use tokio::runtime::{Builder, Runtime};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::attributes::SCHEMA_URL;
@@ -126,7 +126,7 @@ impl Export {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|meta| meta.target() == TARGET))
+            .with_filter(filter_fn(|meta| meta.target() == TARGET).with_max_level_hint(LevelFilter::INFO))
     }
 }
 
