@@ -39,6 +39,7 @@ impl<'scope> Running<'scope> {
         let options = RunOptions {
             deadline: loaded.process.shutdown.deadline.duration(),
             spans: tracing.map(Tracing::spans).unwrap_or_default(),
+            ..RunOptions::default()
         };
         let thread = scope.spawn(move || actix_rt::System::new().block_on(run(loaded, registry, &options, &started)));
         match handles.recv() {
