@@ -1,6 +1,7 @@
 //! `cargo bench --bench relay`: Aqueduct beside plain C programs, in turn, on the same stream over loopback.
 //!
 //! Options behind `--`: `--rounds`, `--gigabytes` of each transfer, `--messages` of each latency run. Nothing here touches the disk.
+//! `--only through`, `reader`, `latency` or `tracing` measures that part alone.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -8,6 +9,7 @@ mod support;
 mod latency;
 mod reader;
 mod through;
+mod tracing;
 
 use support::Outcome;
 use support::figures::Figures;
@@ -26,9 +28,18 @@ fn main() -> Outcome<()> {
     let bytes = (options.get("gigabytes").max(0.001) * 1e9) as u64;
     println!("{}", machine::describe());
     let mut figures = Figures::default();
-    through::measure(&programs, rounds, bytes, &mut figures)?;
-    reader::measure(&programs, rounds, bytes, &mut figures)?;
-    latency::measure(&programs, rounds, messages, &mut figures)?;
+    if options.includes("through") {
+        through::measure(&programs, rounds, bytes, &mut figures)?;
+    }
+    if options.includes("reader") {
+        reader::measure(&programs, rounds, bytes, &mut figures)?;
+    }
+    if options.includes("latency") {
+        latency::measure(&programs, rounds, messages, &mut figures)?;
+    }
+    if options.includes("tracing") {
+        tracing::measure(&programs, rounds, bytes, &mut figures)?;
+    }
     figures.print();
     Ok(())
 }

@@ -7,18 +7,20 @@ use crate::support::programs::Programs;
 use crate::support::{LINE_BYTES, Outcome};
 
 /// One transfer through one relay.
-struct Passed {
-    gigabytes: f64,
+pub(crate) struct Passed {
+    pub(crate) gigabytes: f64,
     seconds: f64,
     usage: Usage,
 }
 
 impl Passed {
-    fn speed(&self) -> f64 {
+    /// GB/s.
+    pub(crate) fn speed(&self) -> f64 {
         self.gigabytes / self.seconds
     }
 
-    fn cpu_per_gigabyte(&self) -> f64 {
+    /// CPU seconds.
+    pub(crate) fn cpu_per_gigabyte(&self) -> f64 {
         self.usage.cpu_seconds / self.gigabytes
     }
 }
@@ -31,7 +33,7 @@ pub(crate) fn measure(programs: &Programs, rounds: usize, bytes: u64, figures: &
     let mut pairs = Vec::new();
     for round in 1..=rounds {
         let c = through_c(programs, bytes)?;
-        let ours = through_aqueduct(programs, bytes)?;
+        let ours = through_aqueduct(programs, bytes, "")?;
         println!(
             "through, round {round}: C {:.3} GB/s, {:.3} CPU s/GB; Aqueduct {:.3} GB/s, {:.3} CPU s/GB; ratio {:.3}",
             c.speed(),
@@ -78,10 +80,14 @@ fn through_c(programs: &Programs, bytes: u64) -> Outcome<Passed> {
     })
 }
 
-fn through_aqueduct(programs: &Programs, bytes: u64) -> Outcome<Passed> {
+/// One transfer through Aqueduct; `tables` are put behind the pipeline's.
+///
+/// # Errors
+/// When a program fails, or bytes are missing at the sink.
+pub(crate) fn through_aqueduct(programs: &Programs, bytes: u64, tables: &str) -> Outcome<Passed> {
     let mut sink = programs.start("sink", &["--truncate"])?;
     let folder = tempfile::tempdir()?;
-    let aqueduct = Aqueduct::start(folder.path(), &pipeline(&sink.port()?))?;
+    let aqueduct = Aqueduct::start(folder.path(), &(pipeline(&sink.port()?) + tables))?;
     let source = programs.run(
         "source",
         &["--connect", &aqueduct.port()?, "--bytes", &bytes.to_string()],

@@ -43,6 +43,8 @@ pub(crate) mod targets {
     pub(crate) const LINES: Target = target("lines through, 1 connection", "M/s", 10.0, 16.0);
     pub(crate) const LINES_IN: Target = target("lines into the spill store, destination absent", "M/s", 4.0, 7.0);
     pub(crate) const LINES_OUT: Target = target("lines out of it when the destination is back", "M/s", 4.0, 10.0);
+    pub(crate) const TRACED_FEW: Target = target("throughput that tracing 1 % of the batches costs", "%", 1.0, 0.5);
+    pub(crate) const TRACED_EVERY: Target = target("throughput that tracing all batches costs", "%", 5.0, 2.5);
     pub(crate) const DISK: Target = target("disk bytes per 100-byte line", "bytes", 110.0, 103.0);
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Outcome;
 
-/// The options of a benchmark: names with a number each.
-pub(crate) struct Options(BTreeMap<&'static str, f64>);
+/// The options of a benchmark: names with a number each, and `--only PART`.
+pub(crate) struct Options {
+    values: BTreeMap<&'static str, f64>,
+    only: Option<String>,
+}
 
 impl Options {
     /// Reads the arguments. `known` are the names with their defaults. None: Cargo runs the benchmarks as tests, and measuring would take minutes.
@@ -14,11 +17,15 @@ impl Options {
     /// When an argument is unknown or is not followed by a number.
     pub(crate) fn read(known: &[(&'static str, f64)]) -> Outcome<Option<Self>> {
         let mut values: BTreeMap<_, _> = known.iter().copied().collect();
-        let mut measuring = false;
+        let (mut measuring, mut only) = (false, None);
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             if argument == "--bench" {
                 measuring = true;
+                continue;
+            }
+            if argument == "--only" {
+                only = Some(arguments.next().ok_or_else(|| usage(known))?);
                 continue;
             }
             let name = argument.strip_prefix("--").unwrap_or_default();
@@ -29,12 +36,17 @@ impl Options {
                 _ => return Err(usage(known).into()),
             }
         }
-        Ok(measuring.then_some(Self(values)))
+        Ok(measuring.then_some(Self { values, only }))
     }
 
     /// The value of an option; 0 for a name that [`Options::read`] was not given.
     pub(crate) fn get(&self, name: &str) -> f64 {
-        self.0.get(name).copied().unwrap_or(0.0)
+        self.values.get(name).copied().unwrap_or(0.0)
+    }
+
+    /// Whether this part is to be measured.
+    pub(crate) fn includes(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
     }
 
     /// The same as a count.
@@ -45,5 +57,8 @@ impl Options {
 
 fn usage(known: &[(&'static str, f64)]) -> String {
     let names = known.iter().map(|(name, value)| format!(" [--{name} {value}]"));
-    format!("usage: cargo bench --bench NAME --{}", names.collect::<String>())
+    format!(
+        "usage: cargo bench --bench NAME --{} [--only PART]",
+        names.collect::<String>()
+    )
 }

@@ -47,8 +47,9 @@
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A
 //! plugin that says [`plugin::Placement::Own`], and every worker, gets an Arbiter of its own. Each store has the thread `spill-NAME` for its files. The
-//! supervisor, signals, `status` and the log live on the system's own thread. The exporter of spans has a thread while a collector is
-//! configured. There are no others.
+//! supervisor, signals, `status` and the log live on the system's own thread. The exporter of spans has the thread
+//! `OpenTelemetry.Traces.BatchProcessor` while a collector is configured, on which its connection runs too, and `spans-lookup` for as long as a
+//! collector's host name is looked up. There are no others.
 //!
 //! # What is deliberately absent
 //! Global state; a registry filled by macros; `unsafe` (forbidden here; the crate `aqueduct-sys` has what little there is); retries without

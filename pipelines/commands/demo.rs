@@ -7,6 +7,7 @@
 //! | `message`, `sequence` | what the server sends, and the check of what arrived |
 //! | `destination` | who gets the messages, and its moods |
 //! | `naive`, `repaired`, `pipeline` | the acts, with their readers |
+//! | `trace` | `--trace`: act 3 in a tracing backend |
 //! | `screen`, `table` | what the audience sees |
 //! | `interrupt` | Ctrl-C: a thread that tidies up and ends the process |
 
@@ -22,6 +23,7 @@ mod script;
 mod sequence;
 mod server;
 mod table;
+mod trace;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -35,10 +37,14 @@ use screen::Screen;
 use script::Script;
 use server::Legacy;
 use table::Row;
+use trace::Tracing;
 
 /// Play the story
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    /// Send the spans of act 3 to this collector (OTLP over HTTP), and say which trace to look at
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:4318")]
+    trace: Option<String>,
     /// Leave config, logs and data behind to look at
     #[arg(long)]
     keep: bool,
@@ -64,6 +70,7 @@ impl Demo {
     /// Plays everything; true when the pipeline kept its promises.
     fn play(&self, registry: &Registry, screen: &mut Screen) -> Result<bool, String> {
         let script = if self.quick { Script::quick() } else { Script::full() };
+        let tracing = self.trace.as_deref().map(Tracing::start).transpose()?;
         let folder = Folder::new(self.keep)?;
         let began = Instant::now();
         introduce(screen, &script);
@@ -74,10 +81,13 @@ impl Demo {
         let rows = [
             naive::play(screen, &script, &legacy)?,
             repaired::play(screen, &script, &legacy)?,
-            pipeline::play(screen, &script, &legacy, &folder, registry)?,
+            pipeline::play(screen, &script, &legacy, &folder, registry, tracing.as_ref())?,
         ];
         let [_, _, last] = &rows;
         conclude(screen, &rows, last, began);
+        if let Some(tracing) = tracing {
+            screen.say(&tracing.finish());
+        }
         if self.keep {
             screen.say(&folder.description());
         }

@@ -1,11 +1,14 @@
 //! Spans, as a collector receives them: the real exporter, and a receiver made from the protocol's own definitions.
 
+mod backend;
 mod collector;
+mod demo;
 mod letters;
 mod messages;
 mod outages;
 mod sampling;
 mod spans;
+mod transports;
 mod waits;
 
 use collector::Collector;
@@ -135,15 +138,6 @@ fn the_config_outranks_the_variables_but_for_the_one_that_disables() {
     program.stop();
     assert_eq!(collector.spans().0.len(), spans.0.len());
     assert!(other.spans().0.is_empty());
-}
-
-#[test]
-fn an_endpoint_that_cannot_be_spoken_to_is_told_before_anything_runs() {
-    let folder = Folder::new();
-    let mut program = folder.run_pipeline(&pipeline("endpoint = \"https://127.0.0.1:4318\""));
-    program.log.first(&["[telemetry] endpoint", "no http:// URL"]);
-    assert_eq!(program.exit_code(), 1);
-    assert_eq!(folder.names(), ["p.toml"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
     for sheet in plan.pipelines {
         let mut part = Part::new(&sheet, catalog);
         part.tree = tree::build(sheet.layers, &variables, &mut part.report);
-        let process = part.pipeline_file(alone);
+        let process = part.pipeline_file(alone, &variables);
         let pipeline = part.pipeline();
         claims.extend(claims::of(&part.name(), &part.actors, &part.report));
         loaded.warnings.extend(part.warnings);
@@ -53,7 +53,7 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         part.tree = tree::build(sheet.layers, &variables, &mut part.report);
         let own = schema_for!(ProcessConfig).to_value();
         schema::check(&mut part.tree, &own, &[], "", &mut part.report);
-        loaded.process = part.process().unwrap_or_default();
+        loaded.process = part.process(&variables).unwrap_or_default();
         mistakes.extend(part.report.finish());
     }
     mistakes.extend(claims::conflicts(&claims));
@@ -93,10 +93,10 @@ impl<'a> Part<'a> {
     }
 
     /// Checks everything but the tables of actors; gives the process-wide settings when they may stand here.
-    fn pipeline_file(&mut self, alone: bool) -> Option<ProcessConfig> {
+    fn pipeline_file(&mut self, alone: bool, variables: &HashMap<String, String>) -> Option<ProcessConfig> {
         schema::check(&mut self.tree, &file_schema(), &[], "", &mut self.report);
         if alone {
-            return self.process();
+            return self.process(variables);
         }
         for name in PROCESS_TABLES.iter().filter(|name| self.tree.get(**name).is_some()) {
             self.report
@@ -107,12 +107,15 @@ impl<'a> Part<'a> {
     }
 
     /// The process-wide tables, once they have been checked.
-    fn process(&mut self) -> Option<ProcessConfig> {
+    fn process(&mut self, variables: &HashMap<String, String>) -> Option<ProcessConfig> {
         let tables = PROCESS_TABLES
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.tree.get(name)?.clone())));
         let mut process: ProcessConfig = serde_json::from_value(Value::Object(tables.collect())).ok()?;
         process.admin.socket = process.admin.socket.map(|socket| resolve(&self.folder, &socket));
+        if let Err(refused) = process.telemetry.collector(|name| variables.get(name).cloned()) {
+            self.report.mistakes.push(refused.mistake(&self.report));
+        }
         Some(process)
     }
 

@@ -6,12 +6,13 @@
 //! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
 //! table between the framework and its plugin and checks both against their schemas (`schema`, `words`); `flow` and `graph` read
 //! and check the edges; `claims` finds two actors on one address or path; `advice` warns. What comes out is
-//! `pipeline`, `host`, `framing` and `process`; what must be known of plugins is `catalog`.
+//! `pipeline`, `host`, `framing` and `process`, where `collector` decides who gets the spans; what must be known of plugins is `catalog`.
 
 mod actors;
 mod advice;
 mod catalog;
 mod claims;
+mod collector;
 mod flow;
 mod framing;
 mod graph;
@@ -33,6 +34,7 @@ mod words;
 
 pub(crate) use catalog::SEVERAL_HOLD;
 pub use catalog::{Catalog, PluginInfo};
+pub use collector::{Collector, Refused};
 pub use framing::FramingConfig;
 pub use host::{
     HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull, host_schema,

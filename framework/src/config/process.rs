@@ -1,5 +1,7 @@
 //! Settings of the whole process, in the file of a single pipeline or in one given for them.
 
+use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -28,8 +30,16 @@ pub struct ProcessConfig {
 pub struct TelemetryConfig {
     /// URL of an OTLP collector, such as `http://127.0.0.1:4318`. Unset: what `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it nothing is exported.
     pub endpoint: Option<String>,
-    /// How the collector is spoken to.
-    pub protocol: Protocol,
+    /// How the collector is spoken to. Unset: what `OTEL_EXPORTER_OTLP_PROTOCOL` says, or `http`. Collectors usually listen on port 4318 for
+    /// `http` and on 4317 for `grpc`.
+    pub protocol: Option<Protocol>,
+    /// How long the collector may take to answer one request. Unset: what `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
+    pub export_timeout: Option<Period>,
+    /// The longest that a span waits before it is sent. Unset: what `OTEL_BSP_SCHEDULE_DELAY` says, or 5 s.
+    pub export_interval: Option<Period>,
+    /// Spans that may wait for the collector; those that find the queue full are dropped, and counted. A span takes about 1 KiB. Unset: what
+    /// `OTEL_BSP_MAX_QUEUE_SIZE` says, or 2,048.
+    pub queue_spans: Option<NonZeroU32>,
     /// Share of the traces that are made, 0 to 1; decided at their first span.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample_ratio: f64,
@@ -51,7 +61,10 @@ impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             endpoint: None,
-            protocol: Protocol::default(),
+            protocol: None,
+            export_timeout: None,
+            export_interval: None,
+            queue_spans: None,
             sample_ratio: 1.0,
             max_traces_per_second: None,
             split_after: Period::seconds(60),
@@ -89,12 +102,22 @@ impl Default for AlwaysConfig {
 }
 
 /// OTLP's transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// Protobuf over HTTP.
-    #[default]
+    /// Protobuf over HTTP/1.1.
     Http,
+    /// gRPC.
+    Grpc,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+        })
+    }
 }
 
 /// How the log looks.

@@ -21,18 +21,20 @@
 //!   joined ([`WorkSpan::joined`]; at most 128, `OTEL_SPAN_LINK_COUNT_LIMIT`).
 //! - **Bounds**: `max_traces_per_second` per source; `[telemetry.always] max_per_second` per actor; `[telemetry.messages] max_per_second` and
 //!   `max_examined_per_second` per source. What they leave out is counted as `late_traces_not_made` and `messages_not_examined`.
+//!   `queue_spans` wait for the collector at most, and a request ends after `export_timeout`; what finds the queue full is counted in the log.
 //! - **Redelivery repeats spans**, as it repeats frames: what was handed down twice has two spans `spill STORE`.
 
 mod actor_spans;
 mod attributes;
 mod clock;
-mod collector;
 mod context;
 mod export;
 mod follow;
 pub mod messages;
 mod meters;
+mod noted;
 mod open_span;
+mod outage;
 mod pressing;
 mod sampling;
 mod spans;

@@ -13,6 +13,7 @@ use super::screen::Screen;
 use super::script::Script;
 use super::server::{Done, Legacy, Orders, Server};
 use super::table::{Row, grouped};
+use super::trace::Tracing;
 use crate::framework::config::{self, LoadOptions, Loaded};
 use crate::framework::pipeline::{PipelineStatus, Sample};
 use crate::framework::plugin::Registry;
@@ -32,13 +33,14 @@ pub(super) fn play(
     legacy: &Legacy,
     folder: &Folder,
     registry: &Registry,
+    tracing: Option<&Tracing>,
 ) -> Result<Row, String> {
     screen.title("Act 3. Aqueduct: c_server -> drain -> process -> network");
     screen.say(
         "The same server at the same speed. The destination is slow first, then it leaves, then it comes back.\n\
          `drain` keeps 1 MiB in memory here and the rest on disk, so that the disk has something to do.",
     );
-    runner::log_to(&folder.path().join(LOG_FILE))?;
+    runner::log_to(&folder.path().join(LOG_FILE), tracing)?;
     let server = legacy.start(Orders {
         rate: script.rate,
         time: script.push,
@@ -48,7 +50,7 @@ pub(super) fn play(
     let file = write_config(folder.path(), server.port, listen)?;
     let loaded = load(&file, registry)?;
     std::thread::scope(|scope| {
-        let running = Running::start(scope, &loaded, registry)?;
+        let running = Running::start(scope, &loaded, registry, tracing)?;
         let outcome = flow(screen, script, server, &running, listen);
         // Whatever happened, the thread must end, or this scope never does.
         running.control.shut_down();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so by a panic")]
 
 mod catalog;
+mod collector;
 mod files;
 mod layers;
 mod loading;

@@ -6,10 +6,16 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::prelude::*;
+
+use super::Tracing;
 use crate::framework::config::Loaded;
 use crate::framework::pipeline::{Control, Pipeline, RunOptions, View};
 use crate::framework::plugin::Registry;
 use crate::framework::supervisor::Ending;
+use crate::framework::telemetry::TARGET;
 
 /// A pipeline that runs on a thread of `'scope`.
 pub(super) struct Running<'scope> {
@@ -27,9 +33,15 @@ impl<'scope> Running<'scope> {
         scope: &'scope Scope<'scope, 'env>,
         loaded: &'env Loaded,
         registry: &'env Registry,
+        tracing: Option<&Tracing>,
     ) -> Result<Self, String> {
         let (started, handles) = mpsc::channel();
-        let thread = scope.spawn(move || actix_rt::System::new().block_on(run(loaded, registry, &started)));
+        let options = RunOptions {
+            deadline: loaded.process.shutdown.deadline.duration(),
+            spans: tracing.map(Tracing::spans).unwrap_or_default(),
+            ..RunOptions::default()
+        };
+        let thread = scope.spawn(move || actix_rt::System::new().block_on(run(loaded, registry, &options, &started)));
         match handles.recv() {
             Ok((view, control)) => Ok(Self { view, control, thread }),
             Err(_) => Err(joined(thread)
@@ -63,25 +75,31 @@ fn joined(thread: ScopedJoinHandle<'_, Result<Ending, String>>) -> Result<Ending
         .unwrap_or_else(|_| Err("the pipeline's thread panicked, which is a bug".to_owned()))
 }
 
-async fn run(loaded: &Loaded, registry: &Registry, started: &Sender<(View, Control)>) -> Result<Ending, String> {
+async fn run(
+    loaded: &Loaded,
+    registry: &Registry,
+    options: &RunOptions,
+    started: &Sender<(View, Control)>,
+) -> Result<Ending, String> {
     let config = loaded.pipelines.first().ok_or("the config holds no pipeline")?;
-    let options = RunOptions {
-        deadline: loaded.process.shutdown.deadline.duration(),
-        ..RunOptions::default()
-    };
-    let pipeline = Pipeline::start(config, registry, &options).map_err(|error| error.to_string())?;
+    let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     // The receiver waits for this, and goes on to hold what it is sent.
     let _ = started.send((pipeline.view(), pipeline.control()));
     pipeline.ended().await.map_err(|error| error.to_string())
 }
 
-/// Sends the log of the whole process to a file.
-pub(super) fn log_to(file: &Path) -> Result<(), String> {
+/// Sends the log of the whole process to a file, and pipeline spans to whoever traces.
+pub(super) fn log_to(file: &Path, tracing: Option<&Tracing>) -> Result<(), String> {
     let opened = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(Mutex::new(opened))
         .with_ansi(false)
         .with_target(false)
-        .try_init()
-        .map_err(|error| format!("the log cannot be started: {error}"))
+        .with_filter(LevelFilter::INFO)
+        .with_filter(filter_fn(|meta| meta.target() != TARGET));
+    let started = tracing_subscriber::registry()
+        .with(log)
+        .with(tracing.map(Tracing::layer))
+        .try_init();
+    started.map_err(|error| format!("the log cannot be started: {error}"))
 }
