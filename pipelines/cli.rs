@@ -34,6 +34,8 @@ enum Command {
     Graph(commands::graph::Graph),
     /// List the plugins, or tell everything about one
     Plugins(commands::plugins::Plugins),
+    /// Write a plugin or a pipeline to begin with
+    New(commands::new::New),
     /// Ask a running pipeline what flows, what waits and why
     Status(commands::status::Status),
     /// Find one message in running pipelines: which actor has it, what it does with it, since when, and the trace's id
@@ -80,6 +82,7 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Graph(graph) => graph.run(&registry),
         Command::Plugins(plugins) => plugins.run(&registry),
+        Command::New(new) => new.run(&registry),
         Command::Status(status) => status.run(),
         Command::Trace(trace) => trace.run(),
         Command::Demo(demo) => demo.run(&registry),

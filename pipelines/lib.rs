@@ -2,8 +2,8 @@
 //! later by themselves.
 //!
 //! This crate is the composition root: the framework, the shipped plugins, and the command line around them. A program with plugins of its own
-//! is one line, `aqueduct::main(|plugins| plugins.processor::<Dedup>())`; a program that runs pipelines itself starts at
-//! [`framework::pipeline::Pipeline`].
+//! is one line, `aqueduct::main(|plugins| plugins.processor::<Dedup>())`; `aqueduct new plugin NAME` writes one to begin with. A program that runs
+//! pipelines itself starts at [`framework::pipeline::Pipeline`].
 //!
 //! # Exit codes
 //! | code | meaning |

@@ -14,6 +14,7 @@ mod frames;
 mod harness;
 mod legacy_server;
 mod mistakes;
+mod new;
 mod plugins;
 mod shutdown;
 mod telemetry;

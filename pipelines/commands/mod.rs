@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod graph;
+pub(crate) mod new;
 pub(crate) mod plugins;
 pub(crate) mod run;
 pub(crate) mod status;
