@@ -67,10 +67,31 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             line += &format!(", {} {key}", count(number(actor, key) as f64));
         }
     }
+    if actor.role == "processor" {
+        for (key, value) in own_meters(actor) {
+            line += &format!(", {} {key}", count(*value as f64));
+        }
+    }
     if let Some(state) = actor.meters.texts.get("state") {
         line += &format!(", {state}");
     }
     line
+}
+
+/// What the plugin counts itself, and how often it panicked: for processors a few words, for sources and sinks too many for a line.
+fn own_meters(actor: &ActorStatus) -> impl Iterator<Item = (&String, &u64)> {
+    const OF_ALL: [&str; 8] = [
+        "frames_in",
+        "bytes_in",
+        "frames_out",
+        "bytes_out",
+        "rejected",
+        "dropped",
+        "lost",
+        "retries",
+    ];
+    let counted = actor.meters.numbers.iter();
+    counted.filter(|(key, value)| **value > 0 && !OF_ALL.contains(&key.as_str()) && !key.ends_with("busy_since_ns"))
 }
 
 /// What presses where, one sentence per edge that does not flow; one sentence that all flows otherwise.
@@ -141,6 +162,7 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framework::telemetry::Snapshot;
 
     #[test]
     fn numbers_read_as_people_write_them() {
@@ -148,5 +170,32 @@ mod tests {
         assert_eq!(bytes(9_800_000.0), "9.8 MB");
         assert_eq!(count(1_640_000.0), "1.6 M");
         assert_eq!(time(1140.0), "19 min");
+    }
+
+    #[test]
+    fn a_processor_says_what_its_plugin_counts() {
+        let mut status = ActorStatus {
+            name: "dedup".to_owned(),
+            role: "processor".to_owned(),
+            plugin: "dedup".to_owned(),
+            frames_per_second: 0.0,
+            bytes_per_second: 0.0,
+            bytes_in_per_second: 0.0,
+            meters: Snapshot::default(),
+        };
+        let meters = [
+            ("frames_out", 5),
+            ("rejected", 1),
+            ("panics", 1),
+            ("repeats", 2),
+            ("misses", 0),
+            ("busy_since_ns", 9),
+        ];
+        status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
+        assert!(
+            actor(&status).ends_with("  5 frames, 1 rejected, 1 panics, 2 repeats"),
+            "{}",
+            actor(&status)
+        );
     }
 }
