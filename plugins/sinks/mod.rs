@@ -4,6 +4,7 @@ mod blackhole;
 #[cfg(test)]
 mod conformance;
 mod connection;
+mod watch;
 mod file;
 mod stdout;
 mod tcp_client;

@@ -38,6 +38,6 @@ pub use event::{Errno, Event, Ours};
 pub use journal::{Journal, JournalFile};
 pub use judge::{Case, Side, Verdict, judge};
 pub use recorder::{Recorder, Sample};
-pub use repeats::{Repeats, Say};
+pub use repeats::{Heard, Repeats};
 pub use report::Report;
 pub use ring::{Ring, SLOT_MS, SLOTS, Slot};

@@ -75,8 +75,10 @@ impl Recorder {
         slot.gap_ms = slot.gap_ms.max(short(gap_ms));
     }
 
-    /// Bytes were written.
+    /// Bytes were written: the peer takes something.
     pub fn wrote(&mut self, now_ms: u64, bytes: u64) {
+        self.dry_ms = now_ms;
+        self.full_since_ms = None;
         self.moved(now_ms, bytes, 1);
     }
 
@@ -107,12 +109,12 @@ impl Recorder {
             self.window_end = sample.window_end;
         }
         let (waiting, room) = (whole(sample.waiting), whole(sample.room));
-        if percent(waiting, room) >= FULL_PERCENT {
+        if room > 0 && percent(waiting, room) >= FULL_PERCENT {
             self.full_since_ms.get_or_insert(now_ms);
             self.last_full_ms = Some(now_ms);
         }
         let slot = self.ring.at(now_ms);
-        if percent(waiting, room) >= slot.percent() {
+        if room == 0 || percent(waiting, room) >= slot.percent() {
             (slot.waiting, slot.room) = (waiting, room);
         }
         slot.window = whole(sample.window);

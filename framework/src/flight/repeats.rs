@@ -1,11 +1,16 @@
 //! What is said aloud: the first of equal reports, and then only when their number doubles, until there was peace for a while.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::Cause;
+use super::judge::time;
 
 /// After this long without one of its kind a report is the first again.
 const PEACE_MS: u64 = 60_000;
+
+/// The first reports of a kind are all kept in the journal.
+const KEPT: u64 = 16;
 
 /// Counts equal reports. Times are milliseconds of any clock that does not go back.
 #[derive(Debug, Default)]
@@ -20,25 +25,45 @@ struct Seen {
     count: u64,
 }
 
-/// What to do with a report's line in the log.
+/// How often the like of a report was heard since there was peace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Say {
-    /// Say it: it is the first.
-    First,
-    /// Say it, with the number of its kind so far and the time in which they came, in milliseconds.
-    Again {
-        /// Reports of this cause, this one included.
-        count: u64,
-        /// Since the first of them.
-        within_ms: u64,
-    },
-    /// Only count it.
-    Nothing,
+pub struct Heard {
+    /// Reports of this cause, this one included.
+    pub count: u64,
+    /// Since the first of them, in milliseconds.
+    pub within_ms: u64,
+}
+
+impl Heard {
+    /// Whether the log should say it: the first, the second, the fourth, the eighth ...
+    pub fn aloud(self) -> bool {
+        self.count.is_power_of_two()
+    }
+
+    /// Whether the journal should keep it: the first sixteen, then as in the log. One peer in a loop must not push out all others.
+    pub fn kept(self) -> bool {
+        self.count <= KEPT || self.aloud()
+    }
+}
+
+/// Nothing for the first; for others what follows the sentence in the log.
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            0 | 1 => Ok(()),
+            count => write!(
+                f,
+                " (the {count}th of its kind within {}; the next line comes at the {}th)",
+                time(self.within_ms),
+                2 * count
+            ),
+        }
+    }
 }
 
 impl Repeats {
     /// Notes a report.
-    pub fn note(&mut self, now_ms: u64, cause: Cause) -> Say {
+    pub fn note(&mut self, now_ms: u64, cause: Cause) -> Heard {
         let seen = self.seen.entry(cause).or_insert(Seen {
             first_ms: now_ms,
             last_ms: now_ms,
@@ -49,13 +74,9 @@ impl Repeats {
         }
         seen.last_ms = now_ms;
         seen.count += 1;
-        match seen.count {
-            1 => Say::First,
-            count if count.is_power_of_two() => Say::Again {
-                count,
-                within_ms: now_ms.saturating_sub(seen.first_ms),
-            },
-            _ => Say::Nothing,
+        Heard {
+            count: seen.count,
+            within_ms: now_ms.saturating_sub(seen.first_ms),
         }
     }
 }

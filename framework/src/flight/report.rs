@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::traffic;
-use super::{Cause, Event, Recorder, Slot, Sureness, Verdict};
+use super::{Cause, Event, Heard, Recorder, Slot, Sureness, Verdict};
 
 /// The newest slots that a report keeps.
 const SLOTS_KEPT: usize = 20;
@@ -29,6 +29,8 @@ pub struct Report {
     pub evidence: Vec<String>,
     /// What to do.
     pub advice: String,
+    /// Reports of this cause since there was peace for a minute, this one included. Past the sixteenth only every doubling is kept.
+    pub count: u64,
     /// What happened; none for an attempt that failed or a peer that came back.
     pub event: Option<Event>,
     /// The newest slots in which something happened, oldest first.
@@ -48,9 +50,17 @@ impl Report {
             sentence: verdict.sentence,
             evidence: verdict.evidence,
             advice: verdict.cause.advice().to_owned(),
+            count: 1,
             event: None,
             slots: Vec::new(),
         }
+    }
+
+    /// Adds how often the like was heard.
+    #[must_use]
+    pub fn heard(mut self, heard: Heard) -> Self {
+        self.count = heard.count;
+        self
     }
 
     /// Adds what happened, and the last slots of a connection that is this old.

@@ -44,8 +44,8 @@ impl Slot {
 
 /// `part` of `whole` in percent, at most 100.
 pub(super) fn percent(part: u32, whole: u32) -> u32 {
-    let share = u64::from(part) * 100 / u64::from(whole.max(1));
-    share.min(100) as u32
+    let share = (u64::from(part) * 100).checked_div(whole.into());
+    share.map_or(0, |share| share.min(100) as u32)
 }
 
 /// The slots of the last minute in which something happened, oldest first. It never grows past [`SLOTS`].

@@ -8,17 +8,20 @@ mod reply;
 mod watch;
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_framework::batch::Attributes;
 use aqueduct_framework::error::Result;
+use aqueduct_framework::flight::Side;
 use aqueduct_framework::plugin::{Context, Feed, Filled, Intake};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-pub(super) use end::End;
+use crate::net::{Flight, Flown, Keepalive, Told};
+use end::End;
 use reply::Replies;
 pub(super) use reply::ReplyConfig;
 use watch::Watch;
@@ -28,7 +31,10 @@ pub(super) struct Settings {
     context: Context,
     turn_bytes: usize,
     idle_timeout: Option<Duration>,
+    keepalive: Keepalive,
     reply: Option<reply::Template>,
+    /// The recorders of its connections are judged here.
+    pub(super) flight: Flight,
 }
 
 impl Settings {
@@ -38,12 +44,15 @@ impl Settings {
         context: &Context,
         turn_bytes: u64,
         idle_timeout: Option<Duration>,
+        keepalive: Keepalive,
         reply: Option<&ReplyConfig>,
     ) -> Result<Rc<Self>> {
         Ok(Rc::new(Self {
             context: context.clone(),
             turn_bytes: usize::try_from(turn_bytes).unwrap_or(usize::MAX),
             idle_timeout,
+            keepalive,
+            flight: Flight::new(context),
             reply: reply.map(reply::Template::new).transpose()?,
         }))
     }
@@ -52,6 +61,7 @@ impl Settings {
 /// A connection and the stream of frames that its bytes become.
 pub(super) struct Connection {
     stream: TcpStream,
+    peer: String,
     intake: Intake,
     replies: Option<Replies>,
     watch: Watch,
@@ -77,39 +87,52 @@ impl Connection {
         let peer = stream
             .peer_addr()
             .map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
-        let attributes = Attributes::of_batch([("peer.address".to_owned(), peer)]);
+        // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
+        let _ = settings.keepalive.apply(&stream);
+        let attributes = Attributes::of_batch([("peer.address".to_owned(), peer.clone())]);
         let replies = settings
             .reply
             .clone()
             .map(|template| Replies::new(template, &settings.context));
         Ok(Self {
-            stream,
             intake: feed.stream(attributes)?,
+            watch: Watch::new(&settings.context, &stream, replies.is_some()),
+            stream,
+            peer,
             replies,
-            watch: Watch::new(&settings.context),
             settings: settings.clone(),
             bytes: 0,
         })
     }
 
-    /// Reads until the connection ends or `feed` stops. Returns how it ended, and how many bytes came.
-    pub(super) async fn run(mut self, feed: &Feed) -> (End, u64) {
+    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came. `who` is the peer in the sentence about
+    /// that; none: its address.
+    pub(super) async fn run(mut self, feed: &Feed, who: Option<&str>) -> (Told, u64) {
         let end = self.read(feed).await;
         end.count(&self.settings.context);
+        let event = end.event(self.intake.partial_bytes() as u64);
+        let (recorder, age_ms) = self.watch.end(&self.stream);
+        let flown = Flown {
+            who: who.unwrap_or(&self.peer),
+            address: &self.peer,
+            side: Side::Reading,
+            recorder,
+            age_ms,
+        };
+        let told = self.settings.flight.ended(&flown, event);
         if matches!(end, End::Closed) {
             self.intake.finish();
         }
-        (end, self.bytes)
+        (told, self.bytes)
     }
 
     async fn read(&mut self, feed: &Feed) -> End {
         let mut stopping = pin!(feed.stopping());
         let mut idle = pin!(sleep_until(Instant::now()));
+        let mut look = pin!(sleep_until(Instant::now()));
         loop {
-            tokio::select! {
-                biased;
-                () = &mut stopping => return End::Stopping,
-                () = self.intake.ready() => {}
+            if !self.demand(stopping.as_mut(), look.as_mut()).await {
+                return End::Stopping;
             }
             // Waiting for demand is no idleness of the peer, so the clock starts here.
             let quiet_since = Instant::now();
@@ -140,6 +163,30 @@ impl Connection {
         }
     }
 
+    /// Waits for demand, and looks at the kernel's queues meanwhile. False: the source is stopping.
+    async fn demand(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>, mut look: Pin<&mut Sleep>) -> bool {
+        let held = !self.intake.is_ready();
+        let (watch, stream, context) = (&mut self.watch, &self.stream, &self.settings.context);
+        if held {
+            look.as_mut().reset(watch.held().into());
+        }
+        let mut permit = pin!(self.intake.ready());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopping => return false,
+                () = &mut permit => break,
+                () = &mut look, if held => look.as_mut().reset(watch.still_held(stream, context.blame()).into()),
+                // A reset is noticed when it comes, however long it takes until we may read up to it.
+                _ = stream.ready(Interest::ERROR), if held && !watch.is_broken() => watch.broke(stream, context.blame()),
+            }
+        }
+        if held {
+            watch.released();
+        }
+        true
+    }
+
     fn turn(&mut self) -> Turn {
         let mut left = self.settings.turn_bytes;
         self.watch.turn_begins();
@@ -154,7 +201,11 @@ impl Connection {
                     self.bytes += bytes as u64;
                     self.watch.read(&self.stream, bytes, bytes == room);
                     if let Some(replies) = &mut self.replies {
-                        replies.answer(bytes, frames, self.bytes, |reply| stream.try_write(reply));
+                        let mut replied = 0;
+                        replies.answer(bytes, frames, self.bytes, |reply| {
+                            stream.try_write(reply).inspect(|bytes| replied += *bytes as u64)
+                        });
+                        self.watch.replied(replied);
                     }
                     left = left.saturating_sub(bytes);
                     // A short read took all there was: what came travels on before the socket is asked again.

@@ -1,7 +1,9 @@
-//! Headroom, measured while reading: how long bytes waited for us, and how many.
+//! Headroom, measured while reading: how long bytes waited for us, and how many. It goes into the meters of the source and into the
+//! connection's flight recorder.
 
 use std::time::{Duration, Instant};
 
+use aqueduct_framework::flight::{Blame, Recorder, SLOT_MS, Sample};
 use aqueduct_framework::plugin::Context;
 use aqueduct_framework::telemetry::{Counter, Gauge};
 use aqueduct_sys::socket;
@@ -10,42 +12,75 @@ use tokio::net::TcpStream;
 /// Gaps below this are not looked into when the socket had been empty: asking the kernel at every small read would delay what was read.
 const NOTABLE_GAP: Duration = Duration::from_millis(10);
 
-/// The meters of one connection's reading; the peaks are those of all connections of the source.
+/// The kernel's queues are looked at no more often than this, a slot of the recorder.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(SLOT_MS);
+
+/// One connection's reading; the peaks of the meters are those of all connections of the source.
 pub(super) struct Watch {
     reads: Counter,
     longest_gap_us: Gauge,
     unread_bytes_peak: Gauge,
     receive_buffer_bytes: Gauge,
+    recorder: Recorder,
+    began: Instant,
     /// When the last turn ended, or the connection began.
     last_read: Instant,
     /// The last turn left bytes behind, as far as we know.
     left_bytes: bool,
-    /// No read in this turn yet.
-    first: bool,
+    turn: Turn,
+    /// Since when there has been no demand, as far as it is not noted yet.
+    held_since: Option<Instant>,
+    /// When the peer's reset came, if that was before we read up to it.
+    broken: Option<Instant>,
+    /// Replies are sent, so that it matters whether the peer takes them.
+    replying: bool,
+}
+
+/// What was read since the turn began.
+#[derive(Default)]
+struct Turn {
+    bytes: u64,
+    reads: u32,
+    replied: u64,
+    gap: Duration,
+    empty: Duration,
 }
 
 impl Watch {
-    pub(super) fn new(context: &Context) -> Self {
-        Self {
+    pub(super) fn new(context: &Context, stream: &TcpStream, replying: bool) -> Self {
+        let now = Instant::now();
+        let mut watch = Self {
             reads: context.counter("reads"),
             longest_gap_us: context.gauge("longest_gap_us"),
             unread_bytes_peak: context.gauge("unread_bytes_peak"),
             receive_buffer_bytes: context.gauge("receive_buffer_bytes"),
-            last_read: Instant::now(),
+            recorder: Recorder::default(),
+            began: now,
+            last_read: now,
             left_bytes: false,
-            first: true,
+            turn: Turn::default(),
+            held_since: None,
+            broken: None,
+            replying,
+        };
+        if replying {
+            // Where the peer's window ends before the first reply.
+            watch.sample(stream, now, 0, None);
         }
+        watch
     }
 
     pub(super) fn turn_begins(&mut self) {
-        self.first = true;
+        self.turn = Turn::default();
     }
 
     /// Notes a read of `bytes`; `filled` when the buffer could take no more. The first read of a turn took what had gathered since the
     /// last, so the kernel needs to be asked only when that was more than one read.
     pub(super) fn read(&mut self, stream: &TcpStream, bytes: usize, filled: bool) {
         self.reads.add(1);
-        if !std::mem::take(&mut self.first) {
+        self.turn.bytes += bytes as u64;
+        self.turn.reads += 1;
+        if self.turn.reads > 1 {
             return;
         }
         let behind = if filled {
@@ -59,17 +94,121 @@ impl Watch {
             self.receive_buffer_bytes
                 .set(socket::receive_buffer(stream).unwrap_or(0) as u64);
         }
-        self.longest_gap_us.raise(self.gap(stream).as_micros() as u64);
+        let now = Instant::now();
+        let since_last = now.duration_since(self.last_read);
+        self.turn.gap = self.gap(stream, since_last);
+        if !self.left_bytes {
+            self.turn.empty = since_last;
+        }
+        self.longest_gap_us.raise(self.turn.gap.as_micros() as u64);
+        if behind > 0 && self.is_due(now) {
+            self.sample(stream, now, bytes as u64, None);
+        }
+    }
+
+    /// Notes bytes of replies that were sent.
+    pub(super) fn replied(&mut self, bytes: u64) {
+        self.turn.replied += bytes;
     }
 
     pub(super) fn turn_ends(&mut self, left_bytes: bool) {
         self.left_bytes = left_bytes;
         self.last_read = Instant::now();
+        if self.turn.reads > 0 {
+            let (now_ms, turn) = (self.ms(self.last_read), std::mem::take(&mut self.turn));
+            let ms = |time: Duration| time.as_millis() as u64;
+            self.recorder
+                .read(now_ms, turn.bytes, turn.reads, ms(turn.gap), ms(turn.empty));
+            self.recorder.replied(now_ms, turn.replied);
+        }
+    }
+
+    /// Without demand nothing may be read. Returns when the queues should be looked at.
+    pub(super) fn held(&mut self) -> Instant {
+        let now = *self.held_since.get_or_insert_with(Instant::now);
+        let sampled = self.recorder.sampled_ms().map(Duration::from_millis);
+        sampled.map_or(now, |sampled| now.max(self.began + sampled + LOOK_EVERY))
+    }
+
+    /// There is no demand still. Returns when to look again.
+    pub(super) fn still_held(&mut self, stream: &TcpStream, blame: Option<Blame>) -> Instant {
+        let now = Instant::now();
+        self.note_wait(now);
+        self.held_since = Some(now);
+        self.sample(stream, now, 0, blame);
+        now + LOOK_EVERY
+    }
+
+    /// There is demand again.
+    pub(super) fn released(&mut self) {
+        self.note_wait(Instant::now());
+        self.held_since = None;
+    }
+
+    /// The peer reset the connection while nothing could be read. What had come before is still there.
+    pub(super) fn broke(&mut self, stream: &TcpStream, blame: Option<Blame>) {
+        self.still_held(stream, blame);
+        self.broken = Some(Instant::now());
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// The end: what was recorded, and how old the connection was when its end came, in milliseconds.
+    pub(super) fn end(&mut self, stream: &TcpStream) -> (&Recorder, u64) {
+        self.turn_ends(false);
+        let end = self.broken.unwrap_or(self.last_read);
+        self.sample(stream, end, 0, None);
+        (&self.recorder, self.ms(end))
+    }
+
+    fn note_wait(&mut self, now: Instant) {
+        if let Some(since) = self.held_since {
+            let waited = now.duration_since(since).as_millis() as u64;
+            self.recorder.waited(self.ms(now), waited);
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        let sampled = self.recorder.sampled_ms();
+        sampled.is_none_or(|sampled| self.ms(now) >= sampled + SLOT_MS)
+    }
+
+    /// Asks the kernel; `taken` bytes were unread a moment ago.
+    fn sample(&mut self, stream: &TcpStream, now: Instant, taken: u64, blame: Option<Blame>) {
+        let Ok(info) = socket::tcp_info(stream) else { return };
+        let waiting = taken + socket::unread_bytes(stream).unwrap_or(0);
+        // The window tells exactly what the peer may still send; older kernels keep it for themselves, and half of the buffer is their rule of thumb.
+        let room = info.rcv_wnd.map_or_else(
+            || socket::receive_buffer(stream).map_or(0, |bytes| bytes as u64 / 2),
+            |window| waiting - taken + u64::from(window),
+        );
+        let window = info.snd_wnd.map_or(0, u64::from);
+        let sample = Sample {
+            waiting,
+            room: room.max(waiting),
+            window,
+            untaken: if self.replying {
+                socket::unsent_bytes(stream).unwrap_or(0)
+            } else {
+                0
+            },
+            retransmits: info.total_retransmits,
+            window_end: match (info.acknowledged_bytes, info.snd_wnd) {
+                (Some(acknowledged), Some(_)) if self.replying => acknowledged + window,
+                _ => 0,
+            },
+        };
+        self.recorder.sample(self.ms(now), &sample, blame);
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        at.duration_since(self.began).as_millis() as u64
     }
 
     /// How long the socket was readable before this read. After an empty socket that is at least the time since the last segment came.
-    fn gap(&self, stream: &TcpStream) -> Duration {
-        let since_last = self.last_read.elapsed();
+    fn gap(&self, stream: &TcpStream, since_last: Duration) -> Duration {
         if self.left_bytes {
             return since_last;
         }
