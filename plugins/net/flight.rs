@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use aqueduct_framework::error::Error;
-use aqueduct_framework::flight::{Case, Endpoint, Errno, Event, Heard, Recorder, Repeats, Report, Side, Verdict, judge};
+use aqueduct_framework::flight::{
+    Case, Endpoint, Errno, Event, Heard, Ours, Recorder, Repeats, Report, Side, Verdict, judge,
+};
 use aqueduct_framework::plugin::Context;
 use aqueduct_framework::telemetry::now_ns;
 
@@ -23,7 +25,7 @@ pub(crate) struct Flown<'a> {
     pub(crate) address: &'a str,
     pub(crate) side: Side,
     pub(crate) recorder: &'a Recorder,
-    /// The age of the connection when its end was noticed, in milliseconds.
+    /// The age of the connection when that was noticed, in milliseconds.
     pub(crate) age_ms: u64,
 }
 
@@ -36,7 +38,9 @@ pub(crate) struct Told {
 impl Told {
     /// The line for the log; none when it was said often enough.
     pub(crate) fn line(&self) -> Option<String> {
-        self.heard.aloud().then(|| format!("{}{}", self.verdict.sentence, self.heard))
+        self.heard
+            .aloud()
+            .then(|| format!("{}{}", self.verdict.sentence, self.heard))
     }
 }
 
@@ -50,8 +54,8 @@ impl Flight {
         }
     }
 
-    /// Judges the end of a connection.
-    pub(crate) fn ended(&self, flown: &Flown<'_>, event: Event) -> Told {
+    /// Judges the end of a connection, or that it has stalled.
+    pub(crate) fn judged(&self, flown: &Flown<'_>, event: Event) -> Told {
         let case = Case {
             who: flown.who,
             side: flown.side,
@@ -59,11 +63,15 @@ impl Flight {
             silence_before_ms: self.endpoint.borrow().silence_before_ms(),
         };
         let verdict = judge(flown.recorder, &event, &case);
-        let silence_ms = flown.recorder.silence_ms(flown.age_ms);
-        self.endpoint.borrow_mut().closed(self.now_ms(), silence_ms, &verdict);
-        let ours = matches!(event, Event::Ours(aqueduct_framework::flight::Ours::Stopping));
+        let alive = event == Event::Stalled;
+        if !alive {
+            let silence_ms = flown.recorder.silence_ms(flown.age_ms);
+            self.endpoint.borrow_mut().closed(self.now_ms(), silence_ms, &verdict);
+        }
+        // The end of the pipeline explains itself.
+        let ours = event == Event::Ours(Ours::Stopping);
         let report = |report: Report| (!ours).then(|| report.of(event, flown.recorder, flown.age_ms));
-        self.tell(verdict, flown.address, report)
+        self.tell(verdict, alive, flown.address, report)
     }
 
     /// An attempt to connect failed. Told at the first of an outage.
@@ -71,24 +79,27 @@ impl Flight {
         let errno = error.io().map_or_else(|| Errno(error.to_string()), Errno::from);
         let (mut endpoint, actor) = (self.endpoint.borrow_mut(), &self.context.actor);
         let verdict = endpoint.failed(self.now_ms(), actor, address, &errno)?;
-        Some(self.tell(verdict, address, Some))
+        Some(self.tell(verdict, false, address, Some))
     }
 
     /// A connection came about. Told when the peer was away before.
     pub(crate) fn connected(&self, address: &str) {
-        let verdict = self
-            .endpoint
-            .borrow_mut()
-            .connected(self.now_ms(), &self.context.actor);
-        let told = verdict.map(|verdict| self.tell(verdict, address, Some));
+        let verdict = self.endpoint.borrow_mut().connected(self.now_ms(), &self.context.actor);
+        let told = verdict.map(|verdict| self.tell(verdict, false, address, Some));
         if let Some(line) = told.and_then(|told| told.line()) {
             tracing::info!(actor = %self.context.actor, "{line}");
         }
     }
 
-    fn tell(&self, verdict: Verdict, address: &str, finish: impl FnOnce(Report) -> Option<Report>) -> Told {
+    fn tell(
+        &self,
+        verdict: Verdict,
+        alive: bool,
+        address: &str,
+        finish: impl FnOnce(Report) -> Option<Report>,
+    ) -> Told {
         let Context { pipeline, actor, .. } = &self.context;
-        let heard = self.repeats.borrow_mut().note(self.now_ms(), verdict.cause);
+        let heard = self.repeats.borrow_mut().note(self.now_ms(), verdict.cause, alive);
         if heard.kept() {
             let report = Report::new(now_ns(), pipeline, actor, address, verdict.clone()).heard(heard);
             if let Some(report) = finish(report) {

@@ -4,11 +4,11 @@ mod blackhole;
 #[cfg(test)]
 mod conformance;
 mod connection;
-mod watch;
 mod file;
 mod stdout;
 mod tcp_client;
 mod tcp_server;
+mod watch;
 
 use aqueduct_framework::plugin::Registry;
 

@@ -81,7 +81,7 @@ impl Watch {
             recorder: &self.recorder,
             age_ms: self.ms(now),
         };
-        self.flight.ended(&flown, event)
+        self.flight.judged(&flown, event)
     }
 
     fn note_wait(&mut self, now: Instant) {

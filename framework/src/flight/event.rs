@@ -62,6 +62,9 @@ pub enum Event {
         /// Bytes of a frame that was not complete.
         partial_bytes: u64,
     },
+    /// It lives, but our receive buffer has been full for a while: the peer cannot send. One that will not wait closes now, and as its FIN
+    /// must wait behind its unsent bytes, this is all that is seen of it until we read.
+    Stalled,
     /// We ended it.
     Ours(Ours),
 }

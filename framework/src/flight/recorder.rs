@@ -145,6 +145,11 @@ impl Recorder {
         now_ms.saturating_sub(self.last_bytes_ms)
     }
 
+    /// Since when the buffer has been full, if it is.
+    pub fn full_since_ms(&self) -> Option<u64> {
+        self.full_since_ms
+    }
+
     pub(super) fn since_reply_ms(&self, now_ms: u64) -> Option<u64> {
         Some(now_ms.saturating_sub(self.last_reply_ms?))
     }

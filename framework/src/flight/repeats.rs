@@ -15,7 +15,7 @@ const KEPT: u64 = 16;
 /// Counts equal reports. Times are milliseconds of any clock that does not go back.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    seen: BTreeMap<Cause, Seen>,
+    seen: BTreeMap<(Cause, bool), Seen>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl fmt::Display for Heard {
             0 | 1 => Ok(()),
             count => write!(
                 f,
-                " (the {count}th of its kind within {}; the next line comes at the {}th)",
+                " (number {count} of its kind within {}; the log goes on at number {})",
                 time(self.within_ms),
                 2 * count
             ),
@@ -62,9 +62,9 @@ impl fmt::Display for Heard {
 }
 
 impl Repeats {
-    /// Notes a report.
-    pub fn note(&mut self, now_ms: u64, cause: Cause) -> Heard {
-        let seen = self.seen.entry(cause).or_insert(Seen {
+    /// Notes a report about the end of a connection, or (`alive`) about one that lives.
+    pub fn note(&mut self, now_ms: u64, cause: Cause, alive: bool) -> Heard {
+        let seen = self.seen.entry((cause, alive)).or_insert(Seen {
             first_ms: now_ms,
             last_ms: now_ms,
             count: 0,

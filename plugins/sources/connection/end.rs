@@ -34,14 +34,19 @@ impl End {
         }
     }
 
-    /// The same for the judge; `partial_bytes` of a frame had come.
+    /// A failure for the judge; `partial_bytes` of a frame had come.
+    pub(super) fn event_of(error: &io::Error, partial_bytes: u64) -> Event {
+        Event::Failed {
+            errno: Errno::from(error),
+            partial_bytes,
+        }
+    }
+
+    /// The end for the judge; `partial_bytes` of a frame had come.
     pub(super) fn event(&self, partial_bytes: u64) -> Event {
         match self {
             Self::Closed => Event::Finished { partial_bytes },
-            Self::Failed(error) => Event::Failed {
-                errno: Errno::from(error),
-                partial_bytes,
-            },
+            Self::Failed(error) => Self::event_of(error, partial_bytes),
             Self::Refused(error) => Event::Ours(Ours::Refused {
                 reason: error.to_string(),
             }),

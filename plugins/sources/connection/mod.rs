@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aqueduct_framework::batch::Attributes;
 use aqueduct_framework::error::Result;
-use aqueduct_framework::flight::Side;
+use aqueduct_framework::flight::{Event, Recorder, Side};
 use aqueduct_framework::plugin::{Context, Feed, Filled, Intake};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -35,6 +35,8 @@ pub(super) struct Settings {
     reply: Option<reply::Template>,
     /// The recorders of its connections are judged here.
     pub(super) flight: Flight,
+    /// The peer in sentences about it is called like the actor, because there is only one; otherwise by its address.
+    only: bool,
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ impl Settings {
         idle_timeout: Option<Duration>,
         keepalive: Keepalive,
         reply: Option<&ReplyConfig>,
+        only: bool,
     ) -> Result<Rc<Self>> {
         Ok(Rc::new(Self {
             context: context.clone(),
@@ -53,8 +56,32 @@ impl Settings {
             idle_timeout,
             keepalive,
             flight: Flight::new(context),
+            only,
             reply: reply.map(reply::Template::new).transpose()?,
         }))
+    }
+}
+
+impl Settings {
+    fn judged(&self, peer: &str, (recorder, age_ms): (&Recorder, u64), event: Event) -> Told {
+        let flown = Flown {
+            who: if self.only { &self.context.actor } else { peer },
+            address: peer,
+            side: Side::Reading,
+            recorder,
+            age_ms,
+        };
+        self.flight.judged(&flown, event)
+    }
+
+    /// Says it in the log: aloud what needs attention, unless it was said often enough.
+    pub(super) fn say(&self, peer: &str, told: &Told) {
+        let (actor, sentence, cause) = (&self.context.actor, &told.verdict.sentence, told.verdict.cause);
+        match told.line() {
+            Some(line) if cause.is_trouble() => tracing::warn!(%actor, peer, %cause, "{line}"),
+            Some(line) if self.only => tracing::info!(%actor, peer, %cause, "{line}"),
+            _ => tracing::debug!(%actor, peer, %cause, "{sentence}"),
+        }
     }
 }
 
@@ -67,6 +94,8 @@ pub(super) struct Connection {
     watch: Watch,
     settings: Rc<Settings>,
     bytes: u64,
+    /// It broke while nothing could be read: with this error, of which was told already. What had come before is still read.
+    broken: Option<(io::Error, Told)>,
 }
 
 /// Why a turn ended.
@@ -102,28 +131,31 @@ impl Connection {
             replies,
             settings: settings.clone(),
             bytes: 0,
+            broken: None,
         })
     }
 
-    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came. `who` is the peer in the sentence about
-    /// that; none: its address.
-    pub(super) async fn run(mut self, feed: &Feed, who: Option<&str>) -> (Told, u64) {
-        let end = self.read(feed).await;
+    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came.
+    pub(super) async fn run(mut self, feed: &Feed) -> (Told, u64) {
+        let (mut end, mut told) = (self.read(feed).await, None);
+        // The error was taken off the socket when it was told, so that reading saw a plain end.
+        if let (End::Closed, Some((error, earlier))) = (&end, self.broken.take()) {
+            (end, told) = (End::Failed(error), Some(earlier));
+        }
         end.count(&self.settings.context);
-        let event = end.event(self.intake.partial_bytes() as u64);
-        let (recorder, age_ms) = self.watch.end(&self.stream);
-        let flown = Flown {
-            who: who.unwrap_or(&self.peer),
-            address: &self.peer,
-            side: Side::Reading,
-            recorder,
-            age_ms,
-        };
-        let told = self.settings.flight.ended(&flown, event);
+        let told = told.unwrap_or_else(|| self.judged(&end));
         if matches!(end, End::Closed) {
             self.intake.finish();
         }
         (told, self.bytes)
+    }
+
+    fn judged(&mut self, end: &End) -> Told {
+        let event = end.event(self.intake.partial_bytes() as u64);
+        let (recorder, age_ms) = self.watch.end(&self.stream);
+        let told = self.settings.judged(&self.peer, (recorder, age_ms), event);
+        self.settings.say(&self.peer, &told);
+        told
     }
 
     async fn read(&mut self, feed: &Feed) -> End {
@@ -166,7 +198,8 @@ impl Connection {
     /// Waits for demand, and looks at the kernel's queues meanwhile. False: the source is stopping.
     async fn demand(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>, mut look: Pin<&mut Sleep>) -> bool {
         let held = !self.intake.is_ready();
-        let (watch, stream, context) = (&mut self.watch, &self.stream, &self.settings.context);
+        let (watch, stream, settings) = (&mut self.watch, &self.stream, &self.settings);
+        let context = &settings.context;
         if held {
             look.as_mut().reset(watch.held().into());
         }
@@ -176,9 +209,21 @@ impl Connection {
                 biased;
                 () = &mut stopping => return false,
                 () = &mut permit => break,
-                () = &mut look, if held => look.as_mut().reset(watch.still_held(stream, context.blame()).into()),
-                // A reset is noticed when it comes, however long it takes until we may read up to it.
-                _ = stream.ready(Interest::ERROR), if held && !watch.is_broken() => watch.broke(stream, context.blame()),
+                () = &mut look, if held => {
+                    look.as_mut().reset(watch.still_held(stream, context.blame()).into());
+                    if let Some(stall) = watch.stall() {
+                        settings.say(&self.peer, &settings.judged(&self.peer, stall, Event::Stalled));
+                    }
+                }
+                // A reset is told when it comes, however long it takes until we may read up to it.
+                _ = stream.ready(Interest::ERROR), if held && self.broken.is_none() => {
+                    let error = stream.take_error().ok().flatten();
+                    let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+                    let event = End::event_of(&error, self.intake.partial_bytes() as u64);
+                    let told = settings.judged(&self.peer, watch.broke(stream, context.blame()), event);
+                    settings.say(&self.peer, &told);
+                    self.broken = Some((error, told));
+                }
             }
         }
         if held {

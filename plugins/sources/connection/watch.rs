@@ -15,6 +15,9 @@ const NOTABLE_GAP: Duration = Duration::from_millis(10);
 /// The kernel's queues are looked at no more often than this, a slot of the recorder.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(SLOT_MS);
 
+/// A receive buffer that has been full for this long is told, in milliseconds.
+const STALLED_MS: u64 = 1_000;
+
 /// One connection's reading; the peaks of the meters are those of all connections of the source.
 pub(super) struct Watch {
     reads: Counter,
@@ -30,8 +33,8 @@ pub(super) struct Watch {
     turn: Turn,
     /// Since when there has been no demand, as far as it is not noted yet.
     held_since: Option<Instant>,
-    /// When the peer's reset came, if that was before we read up to it.
-    broken: Option<Instant>,
+    /// The beginning of the stall that was told last.
+    told: Option<u64>,
     /// Replies are sent, so that it matters whether the peer takes them.
     replying: bool,
 }
@@ -60,7 +63,7 @@ impl Watch {
             left_bytes: false,
             turn: Turn::default(),
             held_since: None,
-            broken: None,
+            told: None,
             replying,
         };
         if replying {
@@ -139,28 +142,34 @@ impl Watch {
         now + LOOK_EVERY
     }
 
+    /// What was recorded and the age of the connection in milliseconds, once per stall that lasts: the peer may be closing now.
+    pub(super) fn stall(&mut self) -> Option<(&Recorder, u64)> {
+        let (since_ms, now_ms) = (self.recorder.full_since_ms()?, self.ms(Instant::now()));
+        if self.told == Some(since_ms) || now_ms - since_ms < STALLED_MS {
+            return None;
+        }
+        self.told = Some(since_ms);
+        Some((&self.recorder, now_ms))
+    }
+
     /// There is demand again.
     pub(super) fn released(&mut self) {
         self.note_wait(Instant::now());
         self.held_since = None;
     }
 
-    /// The peer reset the connection while nothing could be read. What had come before is still there.
-    pub(super) fn broke(&mut self, stream: &TcpStream, blame: Option<Blame>) {
+    /// The connection broke while nothing could be read. What was recorded until then, and its age in milliseconds.
+    pub(super) fn broke(&mut self, stream: &TcpStream, blame: Option<Blame>) -> (&Recorder, u64) {
         self.still_held(stream, blame);
-        self.broken = Some(Instant::now());
+        let age_ms = self.ms(Instant::now());
+        (&self.recorder, age_ms)
     }
 
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken.is_some()
-    }
-
-    /// The end: what was recorded, and how old the connection was when its end came, in milliseconds.
+    /// The end: what was recorded, and the age of the connection in milliseconds.
     pub(super) fn end(&mut self, stream: &TcpStream) -> (&Recorder, u64) {
         self.turn_ends(false);
-        let end = self.broken.unwrap_or(self.last_read);
-        self.sample(stream, end, 0, None);
-        (&self.recorder, self.ms(end))
+        self.sample(stream, self.last_read, 0, None);
+        (&self.recorder, self.ms(self.last_read))
     }
 
     fn note_wait(&mut self, now: Instant) {

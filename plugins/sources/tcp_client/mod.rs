@@ -87,6 +87,7 @@ impl Source for TcpClient {
                 None,
                 Keepalive::new(config.keepalive),
                 config.reply.as_ref(),
+                true,
             )?,
             context: context.clone(),
         })
@@ -121,19 +122,14 @@ impl TcpClient {
         tracing::info!(%actor, "connected to {address}");
         self.settings.flight.connected(address);
         let connection = Connection::new(stream, feed, &self.settings)?;
-        let (told, bytes) = connection.run(feed, Some(actor)).await;
+        let (told, bytes) = connection.run(feed).await;
         // A peer that accepts and closes at once must not be dialled without a pause.
         if bytes > 0 {
             self.backoff.reset();
         }
-        let (sentence, cause) = (&told.verdict.sentence, told.verdict.cause);
+        let sentence = &told.verdict.sentence;
         self.context
             .say("state", format!("not connected to {address}: {sentence}"));
-        match told.line() {
-            Some(line) if cause.is_trouble() => tracing::warn!(%actor, bytes, %cause, "{line}"),
-            Some(line) => tracing::info!(%actor, bytes, %cause, "{line}"),
-            None => tracing::debug!(%actor, bytes, %cause, "{sentence}"),
-        }
         Ok(())
     }
 

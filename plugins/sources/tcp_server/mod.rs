@@ -86,6 +86,7 @@ impl Source for TcpServer {
                 idle_timeout,
                 Keepalive::new(config.keepalive),
                 config.reply.as_ref(),
+                false,
             )?,
             context: context.clone(),
         })
@@ -130,14 +131,9 @@ impl TcpServer {
         }
         self.context.counter("connects").add(1);
         let connection = Connection::new(stream, feed, &self.settings)?;
-        let (feed, actor) = (feed.clone(), self.context.actor.clone());
+        let feed = feed.clone();
         connections.spawn_local(async move {
-            let (told, bytes) = connection.run(&feed, None).await;
-            let (sentence, cause) = (&told.verdict.sentence, told.verdict.cause);
-            match told.line() {
-                Some(line) if cause.is_trouble() => tracing::warn!(%actor, bytes, %peer, %cause, "{line}"),
-                _ => tracing::debug!(%actor, bytes, %peer, %cause, "{sentence}"),
-            }
+            connection.run(&feed).await;
         });
         self.context.gauge("connections").set(connections.len() as u64);
         Ok(())

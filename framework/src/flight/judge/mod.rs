@@ -75,6 +75,7 @@ impl Verdict {
 pub fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verdict {
     let verdict = match event {
         Event::Ours(ours) => our_own(ours, case),
+        Event::Stalled => reading::full(recorder, case),
         Event::Failed { errno, .. } if errno.is_silence() => vanished(recorder, errno, case),
         _ if case.side == Side::Reading => reading::judge(recorder, event, case),
         _ => writing::judge(recorder, event, case),
@@ -144,8 +145,12 @@ fn idle(recorder: &Recorder, verb: &str, case: &Case<'_>) -> Option<Verdict> {
     };
     let verdict = Verdict::new(Cause::IdleTimeout, sureness, sentence);
     Some(match same {
-        Some(before) => verdict.with(format!("the connection before ended after {} of silence too", time(before))),
-        None => verdict.with("it could also have been finished after a pause; an equal silence next time would make it sure"),
+        Some(before) => verdict.with(format!(
+            "the connection before ended after {} of silence too",
+            time(before)
+        )),
+        None => verdict
+            .with("it could also have been finished after a pause; an equal silence next time would make it sure"),
     })
 }
 

@@ -11,7 +11,7 @@ pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verd
     let (errno, partial_bytes) = match event {
         Event::Failed { errno, partial_bytes } => (Some(errno), *partial_bytes),
         Event::Finished { partial_bytes } => (None, *partial_bytes),
-        Event::Ours(_) => (None, 0),
+        Event::Ours(_) | Event::Stalled => (None, 0),
     };
     let stall = recorder.stall(case.now_ms);
     match (errno, stall) {
@@ -40,11 +40,32 @@ fn stalled(stall: &Stall<'_>, end: &str, sureness: Sureness, case: &Case<'_>) ->
         stall.percent,
         time(held),
     );
-    Verdict::new(cause, sureness, sentence).with(format!(
+    Verdict::new(cause, sureness, sentence).with(held_bytes(stall))
+}
+
+/// The connection lives, and the peer cannot send.
+pub(super) fn full(recorder: &Recorder, case: &Case<'_>) -> Verdict {
+    let who = case.who;
+    let Some(stall) = recorder.stall(case.now_ms) else {
+        return Verdict::new(Cause::SlowReader, Sureness::Unsure, format!("{who} can send again"));
+    };
+    let (cause, why) = why_not_read(&stall);
+    let sentence = format!(
+        "{who} cannot send: our unread bytes reached {} % of the buffer {} ago, and we do not read because {why}",
+        stall.percent,
+        time(case.now_ms.saturating_sub(stall.since_ms)),
+    );
+    Verdict::new(cause, Sureness::Certain, sentence)
+        .with("a peer that will not wait closes now; what it had sent before still comes")
+        .with(held_bytes(&stall))
+}
+
+fn held_bytes(stall: &Stall<'_>) -> String {
+    format!(
         "{} stood unread in our receive buffer, {} % of what it could hold",
         size(stall.bytes.into()),
         stall.percent
-    ))
+    )
 }
 
 fn why_not_read(stall: &Stall<'_>) -> (Cause, String) {
@@ -95,7 +116,9 @@ fn reset(recorder: &Recorder, errno: &str, partial_bytes: u64, case: &Case<'_>) 
             .with_if(recorder.peer_reads() == Some(false), || {
                 "its window never moved on while replies arrived: its application reads none of them".to_owned()
             })
-            .with_if(untaken > 0, || format!("{} of replies had not even reached it", size(untaken)));
+            .with_if(untaken > 0, || {
+                format!("{} of replies had not even reached it", size(untaken))
+            });
     }
     if turned_away(recorder, case) {
         return Verdict::new(

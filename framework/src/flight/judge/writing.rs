@@ -9,9 +9,12 @@ const STOPPED_MS: u64 = 1_000;
 pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verdict {
     let (who, errno) = match event {
         Event::Failed { errno, .. } => (case.who, Some(errno)),
-        Event::Finished { .. } | Event::Ours(_) => (case.who, None),
+        Event::Finished { .. } | Event::Stalled | Event::Ours(_) => (case.who, None),
     };
-    let end = errno.map_or_else(|| "closed".to_owned(), |errno| format!("reset the connection ({errno})"));
+    let end = errno.map_or_else(
+        || "closed".to_owned(),
+        |errno| format!("reset the connection ({errno})"),
+    );
     let silence = recorder.silence_ms(case.now_ms);
     let newest = recorder.ring().last_minute(case.now_ms).next_back();
     let (unacknowledged, window) = newest.map_or((0, 0), |slot| (slot.waiting, slot.window));
