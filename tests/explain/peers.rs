@@ -152,7 +152,7 @@ fn a_peer_that_closes_with_replies_unread_is_no_peer_that_resets() {
     });
     drop(stream);
     let report = first(&folder, Cause::RepliesUnread);
-    assert_eq!(report.sureness, Sureness::Certain, "{report:#?}");
+    assert_eq!(report.sureness, Sureness::Likely, "{report:#?}");
 }
 
 fn program_replied(program: &crate::harness::Program, count: u64) {
@@ -178,9 +178,10 @@ fn a_peer_that_reads_its_replies_and_resets_is_not_blamed_for_unread_ones() {
 #[test]
 fn a_peer_that_resets_without_any_pressure_is_not_explained_by_ours() {
     let (folder, peer) = (Folder::new(), listen());
-    let _program = dialling(&folder, peer.local_addr().unwrap(), "");
+    let program = dialling(&folder, peer.local_addr().unwrap(), "");
     let mut stream = accept(&peer);
     stream.write_all(b"one\n").unwrap();
+    program.wait_for("it arrives", |status| status.number("out", "frames_out") == 1);
     reset(stream);
     let report = first(&folder, Cause::PeerReset);
     assert!(report.sentence.contains("while we kept up"), "{}", report.sentence);

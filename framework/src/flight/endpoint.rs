@@ -57,6 +57,10 @@ impl Endpoint {
         if away.attempts > 1 && !(refused && away.refused == 1) {
             return None;
         }
+        if errno.is_reset() {
+            let sentence = format!("{who} accepted the connection at {address} and reset it at once ({errno})");
+            return Some(Verdict::new(Cause::TurnedAway, Sureness::Certain, sentence));
+        }
         if !refused {
             let sentence = format!("{who} cannot be reached at {address} ({errno})");
             return Some(Verdict::new(Cause::Unreachable, Sureness::Certain, sentence));

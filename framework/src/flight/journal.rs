@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
@@ -61,9 +61,23 @@ impl JournalFile {
     /// # Errors
     /// Those of open(2).
     pub fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        let bytes = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if bytes > 0 {
+            file.read_exact_at(&mut last, bytes - 1)?;
+        }
+        if last != [b'\n'] {
+            // A crash cut the last line short; the next report must not become part of it.
+            file.write_all(b"\n")?;
+        }
         Ok(Self {
-            bytes: file.metadata()?.len(),
+            bytes,
             path: path.to_owned(),
             file,
             max_bytes,

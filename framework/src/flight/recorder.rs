@@ -154,13 +154,18 @@ impl Recorder {
         Some(now_ms.saturating_sub(self.last_reply_ms?))
     }
 
-    /// Whether the peer's application reads our replies, told by its window: it moves on only when it does. None: not known.
+    /// Whether the peer's application reads our replies, as far as its window tells. A window that stands still means no. One that moves on means
+    /// yes only when more replies came than the peer's kernel can hold by itself, which is about twice the first window. None: not known.
     pub(super) fn peer_reads(&self) -> Option<bool> {
         let acknowledged = self.reply_bytes.saturating_sub(self.last_untaken());
         if self.first_window_end == 0 || acknowledged == 0 {
             return None;
         }
-        Some(self.window_end.saturating_sub(self.first_window_end) >= acknowledged.div_ceil(2))
+        let moved = self.window_end.saturating_sub(self.first_window_end);
+        if moved < acknowledged / 2 {
+            return Some(false);
+        }
+        (acknowledged > 2 * self.first_window_end).then_some(true)
     }
 
     pub(super) fn last_untaken(&self) -> u64 {

@@ -28,6 +28,8 @@ pub(super) struct Watch {
     began: Instant,
     /// When the last turn ended, or the connection began.
     last_read: Instant,
+    /// Since when the socket could have been read: the last turn's end, or when demand came back.
+    readable_since: Instant,
     /// The last turn left bytes behind, as far as we know.
     left_bytes: bool,
     turn: Turn,
@@ -60,6 +62,7 @@ impl Watch {
             recorder: Recorder::default(),
             began: now,
             last_read: now,
+            readable_since: now,
             left_bytes: false,
             turn: Turn::default(),
             held_since: None,
@@ -101,7 +104,7 @@ impl Watch {
         let since_last = now.duration_since(self.last_read);
         self.turn.gap = self.gap(stream, since_last);
         if !self.left_bytes {
-            self.turn.empty = since_last;
+            self.turn.empty = now.duration_since(self.readable_since);
         }
         self.longest_gap_us.raise(self.turn.gap.as_micros() as u64);
         if behind > 0 && self.is_due(now) {
@@ -117,6 +120,7 @@ impl Watch {
     pub(super) fn turn_ends(&mut self, left_bytes: bool) {
         self.left_bytes = left_bytes;
         self.last_read = Instant::now();
+        self.readable_since = self.last_read;
         if self.turn.reads > 0 {
             let (now_ms, turn) = (self.ms(self.last_read), std::mem::take(&mut self.turn));
             let ms = |time: Duration| time.as_millis() as u64;
@@ -154,8 +158,11 @@ impl Watch {
 
     /// There is demand again.
     pub(super) fn released(&mut self) {
-        self.note_wait(Instant::now());
+        let now = Instant::now();
+        self.note_wait(now);
         self.held_since = None;
+        // What came while nothing could be read had not run dry.
+        self.readable_since = now;
     }
 
     /// The connection broke while nothing could be read. What was recorded until then, and its age in milliseconds.

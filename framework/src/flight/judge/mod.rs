@@ -92,14 +92,21 @@ fn our_own(ours: &Ours, case: &Case<'_>) -> Verdict {
         Ours::Idle { limit_ms } => Verdict::new(
             Cause::OwnIdleTimeout,
             Sureness::Certain,
-            format!("we closed: {who} sent nothing for {} (idle_timeout)", time(*limit_ms)),
+            format!(
+                "closed on our side: {who} sent nothing for {} (idle_timeout)",
+                time(*limit_ms)
+            ),
         ),
         Ours::Refused { reason } => Verdict::new(
             Cause::OwnRefusal,
             Sureness::Certain,
-            format!("we closed: what {who} sends cannot be taken: {reason}"),
+            format!("closed on our side: what {who} sends cannot be taken: {reason}"),
         ),
-        Ours::Stopping => Verdict::new(Cause::OwnEnd, Sureness::Certain, "we closed: the pipeline ends"),
+        Ours::Stopping => Verdict::new(
+            Cause::OwnEnd,
+            Sureness::Certain,
+            "closed on our side: the pipeline ends",
+        ),
     }
 }
 

@@ -16,13 +16,13 @@ pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verd
     let stall = recorder.stall(case.now_ms);
     match (errno, stall) {
         (Some(errno), Some(stall)) => {
-            let verdict = stalled(&stall, &format!("closed ({errno})"), Sureness::Certain, case);
+            let verdict = stalled(recorder, &stall, &format!("closed ({errno})"), Sureness::Certain, case);
             replies_note(verdict, recorder)
         }
         (Some(errno), None) => reset(recorder, &errno.0, partial_bytes, case),
         (None, Some(stall)) if partial_bytes > 0 => {
             let end = format!("closed in the middle of a frame ({} of it came)", size(partial_bytes));
-            stalled(&stall, &end, Sureness::Likely, case)
+            stalled(recorder, &stall, &end, Sureness::Likely, case)
                 .with("the FIN came behind what was under way, without a pause since the buffer was full: it gave up while it could not send")
         }
         (None, stall) => finished(recorder, stall.as_ref(), partial_bytes, case),
@@ -30,10 +30,11 @@ pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verd
 }
 
 /// The peer broke off while our buffer was full.
-fn stalled(stall: &Stall<'_>, end: &str, sureness: Sureness, case: &Case<'_>) -> Verdict {
+fn stalled(recorder: &Recorder, stall: &Stall<'_>, end: &str, sureness: Sureness, case: &Case<'_>) -> Verdict {
     let (cause, why) = why_not_read(stall);
     let since = time(case.now_ms.saturating_sub(stall.since_ms));
-    let held = stall.held_ms.max(stall.last_ms.saturating_sub(stall.since_ms));
+    let full = stall.last_ms.saturating_sub(stall.since_ms);
+    let held = stall.held_ms.max(full).max(recorder.silence_ms(case.now_ms));
     let sentence = format!(
         "{} {end} {since} after our unread bytes reached {} % of the buffer; we had not read for {} because {why}",
         case.who,
@@ -112,9 +113,13 @@ fn reset(recorder: &Recorder, errno: &str, partial_bytes: u64, case: &Case<'_>) 
             size(sent)
         );
         let untaken = recorder.last_untaken();
+        let known = recorder.peer_reads().is_some();
         return Verdict::new(Cause::RepliesUnread, sureness, sentence)
             .with_if(recorder.peer_reads() == Some(false), || {
                 "its window never moved on while replies arrived: its application reads none of them".to_owned()
+            })
+            .with_if(!known, || {
+                "a peer that reads replies and crashes before it read the last one ends like this too".to_owned()
             })
             .with_if(untaken > 0, || {
                 format!("{} of replies had not even reached it", size(untaken))
