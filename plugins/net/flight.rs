@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aqueduct_framework::error::Error;
 use aqueduct_framework::flight::{
-    Case, Endpoint, Errno, Event, Heard, Ours, Recorder, Repeats, Report, Side, Verdict, judge,
+    Case, Cause, Endpoint, Errno, Event, Heard, Ours, Recorder, Repeats, Report, Side, Verdict, judge,
 };
 use aqueduct_framework::plugin::Context;
 use aqueduct_framework::telemetry::now_ns;
@@ -15,7 +15,8 @@ pub(crate) struct Flight {
     context: Context,
     began: Instant,
     endpoint: RefCell<Endpoint>,
-    repeats: RefCell<Repeats>,
+    /// By cause, and whether the connection lives.
+    repeats: RefCell<Repeats<(Cause, bool)>>,
 }
 
 /// Whose connection it was, and what became of it.
@@ -99,7 +100,7 @@ impl Flight {
         finish: impl FnOnce(Report) -> Option<Report>,
     ) -> Told {
         let Context { pipeline, actor, .. } = &self.context;
-        let heard = self.repeats.borrow_mut().note(self.now_ms(), verdict.cause, alive);
+        let heard = self.repeats.borrow_mut().note(self.now_ms(), (verdict.cause, alive));
         if heard.kept() {
             let report = Report::new(now_ns(), pipeline, actor, address, verdict.clone()).heard(heard);
             if let Some(report) = finish(report) {

@@ -1,6 +1,10 @@
 //! Destinations that refuse, reset, or stop reading.
 
+use std::io::Read;
+use std::net::TcpListener;
+
 use aqueduct::framework::flight::{Cause, Sureness};
+use socket2::{SockFilter, SockRef};
 
 use super::{first, sending, wait_for};
 use crate::harness::{Feeder, Folder, Listener, Messages, Sequence};
@@ -60,4 +64,40 @@ fn a_destination_that_stops_reading_and_then_goes_had_stopped_reading() {
         "{report:#?}"
     );
     assert!(report.sentence.contains("had taken nothing for"), "{}", report.sentence);
+}
+
+#[test]
+fn a_destination_that_vanishes_is_half_open() {
+    let (folder, listener) = (Folder::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (_program, feed) = sending(&folder, listener.local_addr().unwrap(), r#", keepalive = "1s""#);
+    let mut destination = listener.accept().unwrap().0;
+    Feeder::connect(feed, MESSAGES).send(1..=1);
+    destination.read_exact(&mut [0; 100]).unwrap();
+    // It hears nothing any more: a filter that takes 0 bytes of every packet (BPF_RET | BPF_K, socket(7)).
+    SockRef::from(&destination)
+        .attach_filter(&[SockFilter::new(0x06, 0, 0, 0)])
+        .unwrap();
+    let report = wait_for(&folder, Cause::HalfOpen);
+    assert_eq!(report.actor, "network");
+}
+
+#[test]
+fn a_destination_that_resets_in_a_loop_does_not_flood_the_log() {
+    let (folder, listener) = (Folder::new(), Listener::open(None));
+    let (program, feed) = sending(&folder, listener.address(), "");
+    let mut feeder = Feeder::connect(feed, MESSAGES);
+    for number in 1..=40 {
+        let mut destination = listener.accept(MESSAGES);
+        feeder.send(number..=number);
+        destination.next().expect("the message");
+        destination.reset();
+    }
+    program.wait_for("all are counted", |status| {
+        status.number("network", "disconnects") >= 40
+    });
+    program.log.first(&["WARN", "number 32 of its kind"]);
+    let lines = program.log.so_far();
+    let said = lines.iter().filter(|line| line.contains("frames are safe")).count();
+    // 1, 2, 4 ... 32.
+    assert_eq!(said, 6, "{lines:#?}");
 }

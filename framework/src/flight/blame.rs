@@ -85,7 +85,21 @@ impl Below {
     }
 }
 
+/// A processor that has been at one batch for this long is told to be at it, in milliseconds.
+const BUSY_MS: u64 = 100;
+
 impl BelowEdge {
+    /// How long the processor has been at one batch, if that is long: the longest of its workers.
+    fn busy(&self) -> Option<u64> {
+        let numbers = self.meters.snapshot().numbers;
+        let busy = numbers
+            .iter()
+            .filter(|(name, since)| name.ends_with("busy_since_ns") && **since != 0);
+        let since = busy.map(|(_, since)| *since).min()?;
+        let ms = now_ns().saturating_sub(since) / 1_000_000;
+        (ms >= BUSY_MS).then_some(ms)
+    }
+
     fn clause(&self) -> String {
         let to = &self.to;
         let stalled_ns = self.meters.gauge("stalled_since_ns").get();
@@ -94,7 +108,10 @@ impl BelowEdge {
             return format!("the peer of {to} had not read for {}", super::judge::time(ms));
         }
         match (self.role, self.meters.text("state")) {
-            (Role::Processor, _) => format!("{to} was slow"),
+            (Role::Processor, _) => self.busy().map_or_else(
+                || format!("{to} was slow"),
+                |ms| format!("{to} had been busy with one batch for {}", super::judge::time(ms)),
+            ),
             (Role::Spill, Some(state)) => format!("{to} took nothing ({state})"),
             (Role::Sink, Some(state)) if !state.starts_with("connected") && !state.starts_with("serving") => {
                 format!("{to} took nothing ({state})")

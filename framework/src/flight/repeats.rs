@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Cause;
 use super::judge::time;
 
-/// After this long without one of its kind a report is the first again.
+/// After this long without one of its kind the next is the first again.
 const PEACE_MS: u64 = 60_000;
 
 /// The first reports of a kind are all kept in the journal.
 const KEPT: u64 = 16;
 
-/// Counts equal reports. Times are milliseconds of any clock that does not go back.
-#[derive(Debug, Default)]
-pub struct Repeats {
-    seen: BTreeMap<(Cause, bool), Seen>,
+/// Counts what is alike, told by a key such as the cause. Times are milliseconds of any clock that does not go back. The keys must be few: none
+/// is ever forgotten.
+#[derive(Debug)]
+pub struct Repeats<K> {
+    seen: BTreeMap<K, Seen>,
+}
+
+impl<K> Default for Repeats<K> {
+    fn default() -> Self {
+        Self { seen: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -25,10 +31,10 @@ struct Seen {
     count: u64,
 }
 
-/// How often the like of a report was heard since there was peace.
+/// How often the like was heard since there was peace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
-    /// Reports of this cause, this one included.
+    /// Those of its kind, this one included.
     pub count: u64,
     /// Since the first of them, in milliseconds.
     pub within_ms: u64,
@@ -61,10 +67,10 @@ impl fmt::Display for Heard {
     }
 }
 
-impl Repeats {
-    /// Notes a report about the end of a connection, or (`alive`) about one that lives.
-    pub fn note(&mut self, now_ms: u64, cause: Cause, alive: bool) -> Heard {
-        let seen = self.seen.entry((cause, alive)).or_insert(Seen {
+impl<K: Ord> Repeats<K> {
+    /// Notes one more of its kind.
+    pub fn note(&mut self, now_ms: u64, kind: K) -> Heard {
+        let seen = self.seen.entry(kind).or_insert(Seen {
             first_ms: now_ms,
             last_ms: now_ms,
             count: 0,

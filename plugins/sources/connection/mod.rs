@@ -227,7 +227,7 @@ impl Connection {
             }
         }
         if held {
-            watch.released();
+            watch.released(stream);
         }
         true
     }

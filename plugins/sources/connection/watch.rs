@@ -35,6 +35,8 @@ pub(super) struct Watch {
     turn: Turn,
     /// Since when there has been no demand, as far as it is not noted yet.
     held_since: Option<Instant>,
+    /// When the queues were last looked at because demand came back.
+    released_at: Instant,
     /// The beginning of the stall that was told last.
     told: Option<u64>,
     /// Replies are sent, so that it matters whether the peer takes them.
@@ -66,6 +68,7 @@ impl Watch {
             left_bytes: false,
             turn: Turn::default(),
             held_since: None,
+            released_at: now,
             told: None,
             replying,
         };
@@ -156,11 +159,15 @@ impl Watch {
         Some((&self.recorder, now_ms))
     }
 
-    /// There is demand again.
-    pub(super) fn released(&mut self) {
+    /// There is demand again. What gathered meanwhile is looked at before it is read, because reading opens the window.
+    pub(super) fn released(&mut self, stream: &TcpStream) {
         let now = Instant::now();
-        self.note_wait(now);
+        let waited = self.note_wait(now);
         self.held_since = None;
+        if waited >= NOTABLE_GAP && now.duration_since(self.released_at) >= LOOK_EVERY {
+            self.released_at = now;
+            self.sample(stream, now, 0, None);
+        }
         // What came while nothing could be read had not run dry.
         self.readable_since = now;
     }
@@ -179,11 +186,14 @@ impl Watch {
         (&self.recorder, self.ms(self.last_read))
     }
 
-    fn note_wait(&mut self, now: Instant) {
-        if let Some(since) = self.held_since {
-            let waited = now.duration_since(since).as_millis() as u64;
-            self.recorder.waited(self.ms(now), waited);
+    fn note_wait(&mut self, now: Instant) -> Duration {
+        let waited = self
+            .held_since
+            .map_or(Duration::ZERO, |since| now.duration_since(since));
+        if !waited.is_zero() {
+            self.recorder.waited(self.ms(now), waited.as_millis() as u64);
         }
+        waited
     }
 
     fn is_due(&self, now: Instant) -> bool {

@@ -119,7 +119,7 @@ fn vanished(recorder: &Recorder, errno: &Errno, case: &Case<'_>) -> Verdict {
             case.who
         ),
         Side::Writing => format!(
-            "{} vanished without a goodbye ({errno}): its machine has acknowledged nothing since {silence} ago",
+            "{} vanished without a goodbye ({errno}): its machine answers neither bytes of ours, the last {silence} ago, nor keepalive probes",
             case.who
         ),
     };

@@ -50,6 +50,18 @@ fn a_processor_that_waits_for_nobody_is_slow_itself() {
 }
 
 #[test]
+fn a_processor_that_is_long_at_one_batch_says_for_how_long() {
+    let (below, [_, work, _]) = flow([true, true, false]);
+    work.gauge("worker_2_busy_since_ns").set(now_ns() - 4_000_000_000);
+    work.gauge("worker_1_busy_since_ns").set(now_ns() - 5_000_000);
+    let clause = below.blame("source").expect("somebody").clause;
+    assert!(
+        clause.contains("since work had been busy with one batch for 4."),
+        "{clause}"
+    );
+}
+
+#[test]
 fn a_sink_whose_peer_reads_nothing_says_for_how_long() {
     let (below, [.., network]) = flow([true, true, true]);
     network.say("state", "connected to host:1");

@@ -34,14 +34,12 @@ fn figures_too_large_for_a_slot_stay_at_the_highest() {
 #[test]
 fn the_log_hears_the_first_and_every_doubling_until_there_was_peace() {
     let mut repeats = Repeats::default();
-    let aloud = |repeats: &mut Repeats, range: std::ops::Range<u64>| -> Vec<u64> {
-        range
-            .filter(|at| repeats.note(*at, Cause::PeerReset, false).aloud())
-            .collect()
+    let aloud = |repeats: &mut Repeats<Cause>, range: std::ops::Range<u64>| -> Vec<u64> {
+        range.filter(|at| repeats.note(*at, Cause::PeerReset).aloud()).collect()
     };
     assert_eq!(aloud(&mut repeats, 1..20), [1, 2, 4, 8, 16]);
     assert!(
-        repeats.note(20, Cause::CutOff, false).aloud(),
+        repeats.note(20, Cause::CutOff).aloud(),
         "another cause is another matter"
     );
     assert_eq!(aloud(&mut repeats, 90_000..90_004), [90_000, 90_001, 90_003]);
