@@ -56,6 +56,10 @@ impl Below {
             chain.push(edge);
             from = &edge.to;
         }
+        // A store hands down only so much that is not settled, so it may wait for a destination without lacking demand.
+        if chain.last().is_some_and(|edge| edge.role == Role::Spill) {
+            chain.extend(self.troubled(from, self.edges.len()));
+        }
         let last = *chain.last()?;
         // Processors in between only pass the pressure on.
         let told = chain
@@ -71,6 +75,15 @@ impl Below {
             actor: last.to.clone(),
             is_work: last.role == Role::Processor,
             clause,
+        })
+    }
+
+    /// The first sink below `from` that delivers nothing, at most `hops` edges away.
+    fn troubled(&self, from: &str, hops: usize) -> Option<&BelowEdge> {
+        let mut edges = self.edges.iter().filter(|edge| hops > 0 && edge.from == from);
+        edges.find_map(|edge| {
+            let found = (edge.role == Role::Sink && edge.is_troubled()).then_some(edge);
+            found.or_else(|| self.troubled(&edge.to, hops - 1))
         })
     }
 
@@ -100,23 +113,38 @@ impl BelowEdge {
         (ms >= BUSY_MS).then_some(ms)
     }
 
+    /// Whether the sink's peer reads nothing, or is not there.
+    fn is_troubled(&self) -> bool {
+        self.stalled_since_ns() != 0 || self.absence().is_some()
+    }
+
+    fn stalled_since_ns(&self) -> u64 {
+        let since = self.meters.snapshot().numbers.get("stalled_since_ns").copied();
+        since.unwrap_or(0)
+    }
+
+    /// What a sink says of itself while it has nobody to write to.
+    fn absence(&self) -> Option<String> {
+        let state = self.meters.text("state")?;
+        let there = ["connected", "serving"].iter().any(|word| state.starts_with(word));
+        (!there).then_some(state)
+    }
+
     fn clause(&self) -> String {
         let to = &self.to;
-        let stalled_ns = self.meters.gauge("stalled_since_ns").get();
+        let stalled_ns = self.stalled_since_ns();
         if stalled_ns != 0 {
             let ms = now_ns().saturating_sub(stalled_ns) / 1_000_000;
             return format!("the peer of {to} had not read for {}", super::judge::time(ms));
         }
-        match (self.role, self.meters.text("state")) {
-            (Role::Processor, _) => self.busy().map_or_else(
-                || format!("{to} was slow"),
-                |ms| format!("{to} had been busy with one batch for {}", super::judge::time(ms)),
-            ),
-            (Role::Spill, Some(state)) => format!("{to} took nothing ({state})"),
-            (Role::Sink, Some(state)) if !state.starts_with("connected") && !state.starts_with("serving") => {
-                format!("{to} took nothing ({state})")
-            }
-            _ => format!("{to} was slow"),
+        let slow = || format!("{to} was slow");
+        let nothing = |state| format!("{to} took nothing ({state})");
+        match self.role {
+            Role::Spill => self.meters.text("state").map_or_else(slow, nothing),
+            Role::Sink => self.absence().map_or_else(slow, nothing),
+            _ => self.busy().map_or_else(slow, |ms| {
+                format!("{to} had been busy with one batch for {}", super::judge::time(ms))
+            }),
         }
     }
 }

@@ -41,6 +41,23 @@ fn the_last_of_those_who_wait_for_each_other_is_blamed_with_the_stores_between()
 }
 
 #[test]
+fn a_store_that_waits_for_what_it_handed_down_names_the_sink_without_lacking_demand() {
+    let (below, [drain, _, network]) = flow([true, false, false]);
+    drain.say("state", "full");
+    assert_eq!(
+        below.blame("source").expect("somebody").actor,
+        "drain",
+        "nobody below is in trouble"
+    );
+    network.say("state", "unavailable: gone");
+    let blame = below.blame("source").expect("somebody");
+    assert_eq!(
+        blame.clause,
+        "drain took nothing (full), since network took nothing (unavailable: gone)"
+    );
+}
+
+#[test]
 fn a_processor_that_waits_for_nobody_is_slow_itself() {
     let (below, [drain, ..]) = flow([true, true, false]);
     drain.say("state", "full");
