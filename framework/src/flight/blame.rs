@@ -125,7 +125,7 @@ impl BelowEdge {
 
     /// What a sink says of itself while it has nobody to write to.
     fn absence(&self) -> Option<String> {
-        let state = self.meters.text("state")?;
+        let state = self.meters.said("state")?;
         let there = ["connected", "serving"].iter().any(|word| state.starts_with(word));
         (!there).then_some(state)
     }
@@ -140,7 +140,7 @@ impl BelowEdge {
         let slow = || format!("{to} was slow");
         let nothing = |state| format!("{to} took nothing ({state})");
         match self.role {
-            Role::Spill => self.meters.text("state").map_or_else(slow, nothing),
+            Role::Spill => self.meters.said("state").map_or_else(slow, nothing),
             Role::Sink => self.absence().map_or_else(slow, nothing),
             _ => self.busy().map_or_else(slow, |ms| {
                 format!("{to} had been busy with one batch for {}", super::judge::time(ms))
