@@ -1,14 +1,17 @@
 //! The flight recorders of an actor's connections: they are judged here, told to the journal, and said in the log.
 
 use std::cell::RefCell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::Error;
 use aqueduct_framework::flight::{
-    Case, Cause, Endpoint, Errno, Event, Heard, Ours, Recorder, Repeats, Report, Side, Verdict, judge,
+    Blame, Case, Cause, Endpoint, Errno, Event, Heard, Ours, Recorder, Repeats, Report, SLOT_MS, Side, Verdict, judge,
 };
 use aqueduct_framework::plugin::Context;
 use aqueduct_framework::telemetry::now_ns;
+
+/// How long an answer to the question of blame holds. A little less than a slot, so that a lone connection always hears the latest.
+const BLAME_LASTS: Duration = Duration::from_millis(SLOT_MS * 9 / 10);
 
 /// What all connections of one actor share.
 pub(crate) struct Flight {
@@ -17,6 +20,8 @@ pub(crate) struct Flight {
     endpoint: RefCell<Endpoint>,
     /// By cause, and whether the connection lives.
     repeats: RefCell<Repeats<(Cause, bool)>>,
+    /// Who took nothing when that was last asked, and when.
+    blamed: RefCell<Option<(Instant, Option<Blame>)>>,
 }
 
 /// Whose connection it was, and what became of it.
@@ -52,7 +57,18 @@ impl Flight {
             began: Instant::now(),
             endpoint: RefCell::default(),
             repeats: RefCell::default(),
+            blamed: RefCell::default(),
         }
+    }
+
+    /// Who downstream takes nothing. A thousand connections that wait for the same actor ask once in a slot's time.
+    pub(crate) fn blame(&self) -> Option<Blame> {
+        let mut blamed = self.blamed.borrow_mut();
+        let fresh = blamed.as_ref().filter(|(asked, _)| asked.elapsed() < BLAME_LASTS);
+        if fresh.is_none() {
+            *blamed = Some((Instant::now(), self.context.blame()));
+        }
+        blamed.as_ref().and_then(|(_, blame)| blame.clone())
     }
 
     /// Judges the end of a connection, or that it has stalled.

@@ -108,9 +108,7 @@ impl Endpoint {
     pub fn connected(&mut self, now_ms: u64, who: &str) -> Option<Verdict> {
         let away = self.away.take()?;
         let gone = time(now_ms.saturating_sub(away.since_ms));
-        let Some(closed) = self.closed.take() else {
-            return None;
-        };
+        let closed = self.closed.take()?;
         if away.refused == 0 {
             return None;
         }

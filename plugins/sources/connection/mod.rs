@@ -199,7 +199,7 @@ impl Connection {
     async fn demand(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>, mut look: Pin<&mut Sleep>) -> bool {
         let held = !self.intake.is_ready();
         let (watch, stream, settings) = (&mut self.watch, &self.stream, &self.settings);
-        let context = &settings.context;
+        let flight = &settings.flight;
         if held {
             look.as_mut().reset(watch.held().into());
         }
@@ -210,7 +210,7 @@ impl Connection {
                 () = &mut stopping => return false,
                 () = &mut permit => break,
                 () = &mut look, if held => {
-                    look.as_mut().reset(watch.still_held(stream, context.blame()).into());
+                    look.as_mut().reset(watch.still_held(stream, flight.blame()).into());
                     if let Some(stall) = watch.stall() {
                         settings.say(&self.peer, &settings.judged(&self.peer, stall, Event::Stalled));
                     }
@@ -220,7 +220,7 @@ impl Connection {
                     let error = stream.take_error().ok().flatten();
                     let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                     let event = End::event_of(&error, self.intake.partial_bytes() as u64);
-                    let told = settings.judged(&self.peer, watch.broke(stream, context.blame()), event);
+                    let told = settings.judged(&self.peer, watch.broke(stream, flight.blame()), event);
                     settings.say(&self.peer, &told);
                     self.broken = Some((error, told));
                 }

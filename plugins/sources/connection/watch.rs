@@ -18,6 +18,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(SLOT_MS);
 /// A receive buffer that has been full for this long is told, in milliseconds.
 const STALLED_MS: u64 = 1_000;
 
+/// After a wait of this long little changes any more: the queues are looked at only as often as this. A thousand connections may wait.
+const LONG_HOLD: Duration = Duration::from_secs(2);
+
 /// One connection's reading; the peaks of the meters are those of all connections of the source.
 pub(super) struct Watch {
     reads: Counter,
@@ -35,6 +38,8 @@ pub(super) struct Watch {
     turn: Turn,
     /// Since when there has been no demand, as far as it is not noted yet.
     held_since: Option<Instant>,
+    /// When that wait began.
+    held_from: Instant,
     /// When the queues were last looked at because demand came back.
     released_at: Instant,
     /// The beginning of the stall that was told last.
@@ -68,6 +73,7 @@ impl Watch {
             left_bytes: false,
             turn: Turn::default(),
             held_since: None,
+            held_from: now,
             released_at: now,
             told: None,
             replying,
@@ -135,7 +141,8 @@ impl Watch {
 
     /// Without demand nothing may be read. Returns when the queues should be looked at.
     pub(super) fn held(&mut self) -> Instant {
-        let now = *self.held_since.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        (self.held_since, self.held_from) = (Some(now), now);
         let sampled = self.recorder.sampled_ms().map(Duration::from_millis);
         sampled.map_or(now, |sampled| now.max(self.began + sampled + LOOK_EVERY))
     }
@@ -146,7 +153,11 @@ impl Watch {
         self.note_wait(now);
         self.held_since = Some(now);
         self.sample(stream, now, 0, blame);
-        now + LOOK_EVERY
+        if now.duration_since(self.held_from) < LONG_HOLD {
+            now + LOOK_EVERY
+        } else {
+            now + LONG_HOLD
+        }
     }
 
     /// What was recorded and the age of the connection in milliseconds, once per stall that lasts: the peer may be closing now.
