@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::net::TcpListener;
 
-use aqueduct::framework::flight::{Cause, Sureness};
+use aqueduct::framework::flight::{Cause, Report, Sureness};
 use socket2::{SockFilter, SockRef};
 
-use super::{first, sending, wait_for};
-use crate::harness::{Feeder, Folder, Listener, Messages, Sequence};
+use super::{first, reports, sending, wait_for};
+use crate::harness::{Feeder, Folder, Listener, Messages, Sequence, wait_until};
 
 const MESSAGES: Messages = Messages::SHORT;
 
@@ -41,8 +41,11 @@ fn a_destination_that_finishes_is_no_trouble() {
     Feeder::connect(feed, MESSAGES).send(1..=10);
     destination.take_through(10, &mut seen);
     destination.leave(&mut seen);
-    let report = wait_for(&folder, Cause::PeerFinished);
-    assert_eq!(report.actor, "network");
+    // The feeder has finished too.
+    wait_until("the destination's end is told", || {
+        let finished = |report: &Report| report.actor == "network" && report.cause == Cause::PeerFinished;
+        reports(&folder).iter().any(finished).then_some(())
+    });
 }
 
 #[test]
