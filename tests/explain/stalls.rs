@@ -126,7 +126,8 @@ fn a_reset_amid_many_short_waits_is_still_blamed_on_them() {
         processors.work = { type = "delay", per_batch = "60ms", blocking = true, window_bytes = "16 KiB" }
         sinks.out = { type = "blackhole" }
     "#;
-    let (_server, _program) = fed(&folder, "c_server -> work -> out", REPLY, paced);
+    let server = ["--rate", "20000000", "--exit-after-close"];
+    let (_server, _program) = fed_by(&server, &folder, "c_server -> work -> out", REPLY, paced);
     let report = wait_until("a report of the reset", || {
         let reset = |event: &Option<Event>| matches!(event, Some(Event::Failed { .. }));
         reports(&folder).into_iter().find(|report| reset(&report.event))

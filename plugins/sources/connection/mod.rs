@@ -152,7 +152,7 @@ impl Connection {
 
     fn judged(&mut self, end: &End) -> Told {
         let event = end.event(self.intake.partial_bytes() as u64);
-        let (recorder, age_ms) = self.watch.end(&self.stream);
+        let (recorder, age_ms) = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
         let told = self.settings.judged(&self.peer, (recorder, age_ms), event);
         self.settings.say(&self.peer, &told);
         told

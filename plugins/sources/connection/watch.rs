@@ -36,6 +36,8 @@ pub(super) struct Watch {
     /// The last turn left bytes behind, as far as we know.
     left_bytes: bool,
     turn: Turn,
+    /// Bytes that the last turn with any found.
+    found: u64,
     /// Since when there has been no demand, as far as it is not noted yet.
     held_since: Option<Instant>,
     /// When that wait began.
@@ -72,6 +74,7 @@ impl Watch {
             readable_since: now,
             left_bytes: false,
             turn: Turn::default(),
+            found: 0,
             held_since: None,
             held_from: now,
             released_at: now,
@@ -132,6 +135,7 @@ impl Watch {
         self.readable_since = self.last_read;
         if self.turn.reads > 0 {
             let (now_ms, turn) = (self.ms(self.last_read), std::mem::take(&mut self.turn));
+            self.found = turn.bytes;
             let ms = |time: Duration| time.as_millis() as u64;
             self.recorder
                 .read(now_ms, turn.bytes, turn.reads, ms(turn.gap), ms(turn.empty));
@@ -191,10 +195,32 @@ impl Watch {
     }
 
     /// The end: what was recorded, and the age of the connection in milliseconds.
-    pub(super) fn end(&mut self, stream: &TcpStream) -> (&Recorder, u64) {
+    ///
+    /// After a `reset` the window stays where it was when that came, although all was read since: together with what the last turn found it
+    /// tells how full the buffer had been, also when nobody was there to look.
+    pub(super) fn end(&mut self, stream: &TcpStream, reset: bool) -> (&Recorder, u64) {
+        let found = if self.turn.reads > 0 {
+            self.turn.bytes
+        } else if self.last_read.elapsed() < NOTABLE_GAP {
+            self.found
+        } else {
+            0
+        };
         self.turn_ends(false);
-        self.sample(stream, self.last_read, 0, None);
-        (&self.recorder, self.ms(self.last_read))
+        let end = self.last_read;
+        match socket::tcp_info(stream).map(|info| info.rcv_wnd) {
+            Ok(Some(window)) if reset && found > 3 * u64::from(window) => {
+                let full = Sample {
+                    waiting: found,
+                    room: found + u64::from(window),
+                    ..Sample::default()
+                };
+                self.recorder.sample(self.ms(end), &full, None);
+            }
+            _ => {}
+        }
+        self.sample(stream, end, 0, None);
+        (&self.recorder, self.ms(end))
     }
 
     fn note_wait(&mut self, now: Instant) -> Duration {

@@ -82,7 +82,7 @@ pub fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verdict {
     };
     let again = recorder.retransmits();
     verdict.with_if(again > 0, || {
-        format!("{again} segments had to be sent again: the network loses packets")
+        format!("{again} segments were sent again: packets were lost, or the window was closed")
     })
 }
 
