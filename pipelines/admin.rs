@@ -177,7 +177,7 @@ impl Clerk {
 }
 
 /// The folder, made with mode 0700; one that somebody else owns is refused.
-fn private_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made?;
     let owner = std::fs::metadata(folder)?.uid();

@@ -40,6 +40,8 @@ enum Command {
     Status(commands::status::Status),
     /// Find one message in running pipelines: which actor has it, what it does with it, since when, and the trace's id
     Trace(commands::trace::Trace),
+    /// Say why connections ended: the last reports of running and ended pipelines
+    Explain(commands::explain::Explain),
     /// Play the story: a slow reader, a repaired one, and a pipeline, against a server that will not wait
     Demo(commands::demo::Demo),
 }
@@ -85,6 +87,7 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::New(new) => new.run(&registry),
         Command::Status(status) => status.run(),
         Command::Trace(trace) => trace.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Demo(demo) => demo.run(&registry),
     }
 }

@@ -19,6 +19,7 @@ mod cli;
 mod commands;
 mod live;
 mod log;
+mod reports;
 mod words;
 
 use std::process::ExitCode;

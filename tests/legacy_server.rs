@@ -84,9 +84,7 @@ fn replies_that_the_c_server_leaves_unread_make_its_close_a_reset_and_what_had_a
             status.number("c_server", "resets") == 1
         });
         assert!(status.number("c_server", "replies") > 0);
-        program
-            .log
-            .first(&["c_server", "reset the connection", "all that had arrived was read"]);
+        program.log.first(&["WARN", "c_server closed", "ECONNRESET"]);
         program.stop();
     });
     let least = whole_messages(arrived);

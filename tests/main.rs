@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod destinations;
 mod ends;
+mod explain;
 mod flows;
 mod frames;
 mod harness;

@@ -92,7 +92,7 @@ pub(crate) fn through_aqueduct(programs: &Programs, bytes: u64, tables: &str) ->
         "source",
         &["--connect", &aqueduct.port()?, "--bytes", &bytes.to_string()],
     )?;
-    aqueduct.says("the peer closed the connection")?;
+    aqueduct.says("finished at a frame's end")?;
     let usage = aqueduct.end()?;
     let sink = sink.finish()?;
     if sink.number("bytes")? < source.number("bytes")? {

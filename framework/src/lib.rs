@@ -29,6 +29,8 @@
 //! | 11 | [`actors::sender`] | hosts a sink plugin: connects, writes a [`plugin::Delivery`], resumes at the frame that failed |
 //! | 12 | [`receipt`] | whoever held the batch last has settled it: the fate travels back to the store, or to the source |
 //!
+//! Beside them: every connection notes its last minute in a [`flight::Recorder`], and [`flight::judge`] says in a sentence why it ended.
+//!
 //! Around them: [`config`] turns files into checked plain data, [`pipeline`] turns that into running actors, [`supervisor`] and [`shutdown`] end them
 //! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`testing`] is for authors of plugins.
 //!
@@ -62,6 +64,7 @@ pub mod config;
 pub mod demand;
 pub mod error;
 pub mod find;
+pub mod flight;
 pub mod framing;
 pub mod mailbox;
 pub mod pipeline;

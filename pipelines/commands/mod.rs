@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod new;
 pub(crate) mod plugins;

@@ -17,7 +17,7 @@ use crate::framework::plugin::Registry;
 use crate::framework::telemetry::Export;
 use crate::framework::telemetry::messages::MessageMatcher;
 use crate::live::Screen;
-use crate::{log, words};
+use crate::{log, reports, words};
 
 /// Run pipelines
 #[derive(Debug, Args)]
@@ -58,6 +58,7 @@ impl Run {
             deadline: process.shutdown.deadline.duration(),
             spans: export.as_ref().map(Export::spans).unwrap_or_default(),
             ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
+            ..RunOptions::default()
         };
         let code = actix_rt::System::new().block_on(run_all(&loaded, registry, &options, live.then_some(screen)));
         // Spans of the last seconds are still in the exporter's queue.
@@ -102,6 +103,7 @@ async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, scr
 
 struct Running {
     pipeline: Pipeline,
+    reports: reports::Writer,
     latest: Rc<RefCell<PipelineStatus>>,
     admin: Rc<Admin>,
 }
@@ -123,6 +125,11 @@ fn start(
             "[admin] socket names one socket for several pipelines; leave it out, each is found by its name".into(),
         );
     }
+    let (journal, reports) = reports::keep(&config.name, &loaded.process.admin);
+    let options = &RunOptions {
+        journal,
+        ..options.clone()
+    };
     let admin = Admin::open(socket.clone()).map_err(|error| format!("admin socket {}: {error}", socket.display()))?;
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
@@ -135,6 +142,7 @@ fn start(
     tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
     Ok(Running {
         pipeline,
+        reports,
         latest,
         admin,
     })
@@ -262,6 +270,7 @@ async fn finish(running: Running) -> u8 {
     let view = running.pipeline.view();
     let ended = running.pipeline.ended().await;
     drop(running.admin);
+    running.reports.finish().await;
     let status = Sample::default().take(&view);
     let lost = total(&status, "lost") + unsettled(&status);
     let kept: u64 = total(&status, "waiting_frames");

@@ -1,11 +1,15 @@
-//! What the TCP plugins share: dialling, listening, socket buffers, and the words for what went wrong.
+//! What the TCP plugins share: dialling, listening, socket buffers, keepalive, the flight recorders, and the words for what went wrong.
 
 mod buffers;
 mod dial;
 mod failure;
+mod flight;
+mod keepalive;
 mod listen;
 
 pub(crate) use buffers::Buffers;
 pub(crate) use dial::Dial;
 pub(crate) use failure::{advice, is_reset};
+pub(crate) use flight::{Flight, Flown, Told};
+pub(crate) use keepalive::Keepalive;
 pub(crate) use listen::{Listen, pause_after};

@@ -4,9 +4,11 @@
 //! destroys what it has not read yet.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::flight::{Errno, Event};
 use aqueduct_framework::plugin::{Context, Delivery};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_sys::socket;
@@ -15,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use crate::net::advice;
+use super::watch::Watch;
+use crate::net::{Flight, Keepalive};
 
 /// A write up to this is handed over whole; a longer one is cut into pieces of it. Half a read, and no power of two: a send of exactly
 /// 65,536 bytes costs about a quarter more CPU than one of 65,000 on loopback, and pieces of 64,000 cost a sixth more CPU per GB than these.
@@ -49,11 +52,23 @@ pub(super) struct Connection {
     finished: bool,
     scratch: Vec<u8>,
     ignored: Counter,
+    watch: Watch,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: String, on_fin: OnPeerFin, context: &Context) -> Self {
+    /// Takes a connection over. `who` is the peer in sentences about it, `peer` its address.
+    pub(super) fn new(
+        stream: TcpStream,
+        (who, peer): (&str, String),
+        on_fin: OnPeerFin,
+        keepalive: Keepalive,
+        flight: &Rc<Flight>,
+        context: &Context,
+    ) -> Self {
+        // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
+        let _ = keepalive.apply(&stream);
         Self {
+            watch: Watch::new(who, flight.clone(), context),
             stream,
             peer,
             on_fin,
@@ -89,8 +104,14 @@ impl Connection {
                 wire.len().min(PIECE_BYTES)
             };
             match self.stream.try_write(&wire[..bytes]) {
-                Ok(written) => delivery.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Ok(written) => {
+                    self.watch.wrote(written);
+                    delivery.advance(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch.refused();
+                    return Ok(false);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(error)),
             }
@@ -108,7 +129,14 @@ impl Connection {
         } else {
             Interest::WRITABLE | Interest::READABLE
         };
-        match self.stream.ready(interest).await {
+        let ready = loop {
+            tokio::select! {
+                biased;
+                ready = self.stream.ready(interest) => break ready,
+                () = self.watch.due() => self.watch.look(&self.stream),
+            }
+        };
+        match ready {
             Ok(ready) if ready.is_readable() && !self.finished => self.discard(),
             Ok(_) => Ok(()),
             Err(error) => Err(self.lost(error)),
@@ -169,12 +197,21 @@ impl Connection {
         self.finished = true;
         match self.on_fin {
             OnPeerFin::Continue => Ok(()),
-            OnPeerFin::Reconnect => Err(Error::unavailable(format!("{} has closed the connection", self.peer))),
+            OnPeerFin::Reconnect => {
+                let told = self
+                    .watch
+                    .ended(&self.stream, &self.peer, Event::Finished { partial_bytes: 0 });
+                Err(Error::unavailable(told.verdict.sentence))
+            }
         }
     }
 
-    fn lost(&self, error: io::Error) -> Error {
-        let advice = advice(&error);
-        Error::unavailable(format!("the connection with {} is lost: {advice}", self.peer)).because(error)
+    fn lost(&mut self, error: io::Error) -> Error {
+        let event = Event::Failed {
+            errno: Errno::from(&error),
+            partial_bytes: 0,
+        };
+        let told = self.watch.ended(&self.stream, &self.peer, event);
+        Error::unavailable(told.verdict.sentence).because(error)
     }
 }

@@ -8,6 +8,7 @@ mod file;
 mod stdout;
 mod tcp_client;
 mod tcp_server;
+mod watch;
 
 use aqueduct_framework::plugin::Registry;
 

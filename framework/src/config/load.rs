@@ -113,6 +113,7 @@ impl<'a> Part<'a> {
             .filter_map(|name| Some(((*name).to_owned(), self.tree.get(name)?.clone())));
         let mut process: ProcessConfig = serde_json::from_value(Value::Object(tables.collect())).ok()?;
         process.admin.socket = process.admin.socket.map(|socket| resolve(&self.folder, &socket));
+        process.admin.reports = process.admin.reports.map(|reports| resolve(&self.folder, &reports));
         if let Err(refused) = process.telemetry.collector(|name| variables.get(name).cloned()) {
             self.report.mistakes.push(refused.mistake(&self.report));
         }

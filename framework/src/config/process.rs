@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::messages::MessagesConfig;
-use crate::units::Period;
+use crate::units::{ByteSize, Period};
 
 /// The process-wide tables.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -151,12 +151,28 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where `status` asks.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+/// Where `status` asks, and where `explain` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
     /// The Unix socket, relative to the file; absolute once loaded. Unset: found by the pipeline's name.
     pub socket: Option<PathBuf>,
+    /// The folder of the reports about connections, `NAME.reports` for each pipeline; relative to the file, absolute once loaded. Unset: where the
+    /// socket would be without `socket`, which a reboot may empty.
+    pub reports: Option<PathBuf>,
+    /// Disk space of one pipeline's reports at most; past it the older half goes.
+    #[schemars(range(min = 16384))]
+    pub reports_bytes: ByteSize,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            reports: None,
+            reports_bytes: ByteSize::mib(1),
+        }
+    }
 }
 
 /// How the process ends.

@@ -15,6 +15,7 @@ use crate::actors::{Ended, Order};
 use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig, Role};
 use crate::error::{Error, Result};
 use crate::find::Find;
+use crate::flight::{Below, BelowEdge};
 use crate::mailbox::{Arrival, Edge, EdgeMeters};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
 use crate::supervisor::{Started, Supervisor};
@@ -83,7 +84,8 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn start(&mut self, stage: &Stage) -> Result<()> {
         let actor = &self.config.actors[stage.actor];
-        let context = PluginContext::new(&self.config.name, &actor.name, &self.config.folder);
+        let context = PluginContext::new(&self.config.name, &actor.name, &self.config.folder)
+            .with_flight(self.below(&actor.name), self.options.journal.clone());
         self.meters.insert(actor.name.clone(), context.meters.clone());
         match &actor.host {
             HostConfig::Source(_) => self.reader(actor, stage, context),
@@ -91,6 +93,32 @@ impl Assembly<'_> {
             HostConfig::Processor(_) => self.processor(actor, stage, context),
             HostConfig::Sink(_) => self.sender(actor, stage, context),
         }
+    }
+
+    /// The edges below an actor. Those downstream are started first, so that their meters are known.
+    fn below(&self, actor: &str) -> Below {
+        let (mut reached, mut found) = (vec![actor], Vec::new());
+        let mut at = 0;
+        while let Some(from) = reached.get(at).copied() {
+            at += 1;
+            for (edge, meters) in self.edges.iter().filter(|(edge, _)| edge.from == from) {
+                let to = self.config.actors.iter().find(|actor| actor.name == edge.to);
+                let (Some(to), Some(counted)) = (to, self.meters.get(&edge.to)) else {
+                    continue;
+                };
+                found.push(BelowEdge {
+                    from: edge.from.clone(),
+                    to: edge.to.clone(),
+                    role: to.role,
+                    edge: meters.clone(),
+                    meters: counted.clone(),
+                });
+                if !reached.contains(&to.name.as_str()) {
+                    reached.push(&to.name);
+                }
+            }
+        }
+        Below::new(found)
     }
 
     fn reader(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{EdgeConfig, PipelineConfig, Role};
 use crate::error::{Error, Result};
+use crate::flight::Journal;
 use crate::mailbox::EdgeMeters;
 use crate::plugin::Registry;
 use crate::supervisor::{Ending, Supervisor, Wish};
@@ -33,6 +34,8 @@ pub struct RunOptions {
     pub spans: Spans,
     /// How ids are read out of frames, for [`Finder`]; none when nobody said where they stand.
     pub ids: Option<MessageMatcher>,
+    /// Where reports about connections go besides the log; the default keeps none.
+    pub journal: Journal,
 }
 
 impl Default for RunOptions {
@@ -41,6 +44,7 @@ impl Default for RunOptions {
             deadline: Duration::from_secs(10),
             spans: Spans::default(),
             ids: None,
+            journal: Journal::default(),
         }
     }
 }

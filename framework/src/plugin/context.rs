@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::flight::{Below, Blame, Journal};
 use crate::telemetry::{Counter, Gauge, Meters};
 
 /// Given to a plugin when it is built: its name, its folder, its meters.
@@ -15,6 +16,8 @@ pub struct Context {
     /// What the actor counts. The framework counts frames and bytes itself.
     pub meters: Meters,
     folder: PathBuf,
+    below: Below,
+    journal: Journal,
 }
 
 impl Context {
@@ -25,7 +28,26 @@ impl Context {
             actor: actor.into(),
             meters: Meters::default(),
             folder: folder.into(),
+            below: Below::default(),
+            journal: Journal::default(),
         }
+    }
+
+    /// The same, with what stands below the actor, and where its reports about connections go.
+    #[must_use]
+    pub fn with_flight(mut self, below: Below, journal: Journal) -> Self {
+        (self.below, self.journal) = (below, journal);
+        self
+    }
+
+    /// Who downstream takes nothing now; none while nobody waits for demand.
+    pub fn blame(&self) -> Option<Blame> {
+        self.below.blame(&self.actor)
+    }
+
+    /// Where reports about the actor's connections go.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// A path from the config: relative ones are relative to the config file.

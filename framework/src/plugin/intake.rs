@@ -63,6 +63,11 @@ impl Intake {
         self.shared.outlet.may_send()
     }
 
+    /// Bytes of the frame that is not complete yet.
+    pub fn partial_bytes(&self) -> usize {
+        self.partial
+    }
+
     /// Reads once with `read` (at most 256,000 bytes), cuts what came into frames and sends them on as one batch.
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Filled {
         let mut buffer = self.shared.take_buffer();

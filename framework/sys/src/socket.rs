@@ -87,6 +87,18 @@ pub fn peer_closed(fd: impl AsFd) -> io::Result<bool> {
     Ok(events.contains(PollFlags::RDHUP))
 }
 
+/// Has the kernel ask the peer's kernel whether it is still there, once nothing came from it for `idle` (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
+/// `TCP_KEEPINTVL`, `TCP_KEEPCNT`, tcp(7)). After `probes` unanswered questions, `interval` apart, reads and writes fail with `ETIMEDOUT`.
+///
+/// Times are rounded up to whole seconds. While bytes of ours are unacknowledged the kernel sends those again instead (`tcp_retries2`).
+pub fn set_keepalive(fd: impl AsFd, idle: Duration, interval: Duration, probes: u32) -> io::Result<()> {
+    let whole = |time: Duration| Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0));
+    sockopt::set_tcp_keepidle(&fd, whole(idle))?;
+    sockopt::set_tcp_keepintvl(&fd, whole(interval))?;
+    sockopt::set_tcp_keepcnt(&fd, probes)?;
+    Ok(sockopt::set_socket_keepalive(&fd, true)?)
+}
+
 /// Makes the coming `close` an RST that throws away what is unsent (`SO_LINGER` of zero, socket(7)). For tests.
 pub fn set_linger_reset(fd: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(fd, Some(Duration::ZERO))?)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
+
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Delivery, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
@@ -10,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connection::{Connection, OnPeerFin};
-use crate::net::{Buffers, Dial};
+use crate::net::{Buffers, Dial, Flight, Keepalive};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,6 +26,10 @@ pub(super) struct Config {
     /// What it means when the peer finishes sending.
     #[serde(default)]
     on_peer_fin: OnPeerFin,
+    /// After this long without a word from the destination its kernel is asked whether it is still there; after three questions without an answer,
+    /// a third of this apart, the connection counts as lost. `"0s"`: never.
+    #[serde(default = "Keepalive::default_period")]
+    keepalive: Period,
     /// At the end: how long to wait until the peer's kernel has everything.
     #[serde(default = "linger")]
     linger: Period,
@@ -45,7 +51,9 @@ const fn linger() -> Period {
 pub(super) struct TcpClient {
     dial: Dial,
     on_peer_fin: OnPeerFin,
+    keepalive: Keepalive,
     linger: Period,
+    flight: Rc<Flight>,
     connection: Option<Connection>,
     context: Context,
 }
@@ -63,7 +71,9 @@ impl Sink for TcpClient {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             on_peer_fin: config.on_peer_fin,
+            keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
+            flight: Rc::new(Flight::new(context)),
             connection: None,
             context: context.clone(),
         })
@@ -71,15 +81,20 @@ impl Sink for TcpClient {
 
     async fn open(&mut self) -> Result<()> {
         self.connection = None;
-        let stream = self.dial.connect(&self.context).await?;
         let address = &self.dial.address;
+        let dialled = self.dial.connect(&self.context).await;
+        // What is said of it in the log is said by the actor, once per outage.
+        let stream = dialled.inspect_err(|error| drop(self.flight.failed(address, error)))?;
+        self.flight.connected(address);
         self.context.say("state", format!("connected to {address}"));
         self.context.say("peer", address.to_string());
         tracing::info!(actor = %self.context.actor, "connected to {address}");
         self.connection = Some(Connection::new(
             stream,
-            address.clone(),
+            (&self.context.actor, address.clone()),
             self.on_peer_fin,
+            self.keepalive,
+            &self.flight,
             &self.context,
         ));
         Ok(())

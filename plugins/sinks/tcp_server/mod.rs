@@ -5,6 +5,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Delivery, Sink};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::{Connection, OnPeerFin};
-use crate::net::{Buffers, Listen, pause_after};
+use crate::net::{Buffers, Flight, Keepalive, Listen, pause_after};
 
 /// Listens for its one client; while none is there, frames wait upstream.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,6 +27,10 @@ pub(super) struct Config {
     /// What it means when the client finishes sending.
     #[serde(default)]
     on_peer_fin: OnPeerFin,
+    /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer,
+    /// a third of this apart, the connection counts as lost. `"0s"`: never.
+    #[serde(default = "Keepalive::default_period")]
+    keepalive: Period,
     /// At the end: how long to wait until the client's kernel has everything.
     #[serde(default = "linger")]
     linger: Period,
@@ -43,7 +48,9 @@ const fn linger() -> Period {
 pub(super) struct TcpServer {
     listen: Listen,
     on_peer_fin: OnPeerFin,
+    keepalive: Keepalive,
     linger: Period,
+    flight: Rc<Flight>,
     listener: Option<TcpListener>,
     client: Option<Connection>,
     /// Came while its predecessor was found gone.
@@ -65,7 +72,9 @@ impl Sink for TcpServer {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             on_peer_fin: config.on_peer_fin,
+            keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
+            flight: Rc::new(Flight::new(context)),
             listener: None,
             client: None,
             next: None,
@@ -91,8 +100,10 @@ impl Sink for TcpServer {
         tracing::info!(actor = %self.context.actor, "{peer} is the client now");
         self.client = Some(Connection::new(
             stream,
-            peer.to_string(),
+            (&peer.to_string(), peer.to_string()),
             self.on_peer_fin,
+            self.keepalive,
+            &self.flight,
             &self.context,
         ));
         Ok(())

@@ -1,16 +1,16 @@
-//! How a connection that was read ended: counted, and said in one line.
+//! How a connection that was read ended: counted, and put into the words of the flight recorder.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use aqueduct_framework::error::Error;
+use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::Context;
 
-use crate::net::{advice, is_reset};
+use crate::net::is_reset;
 
 #[derive(Debug)]
-pub(in crate::sources) enum End {
+pub(super) enum End {
     /// The peer's FIN.
     Closed,
     /// A reset or another error of the connection. Everything that had arrived before was read.
@@ -24,11 +24,6 @@ pub(in crate::sources) enum End {
 }
 
 impl End {
-    /// True when it needs somebody's attention.
-    pub(in crate::sources) fn is_trouble(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Refused(_))
-    }
-
     pub(super) fn count(&self, context: &Context) {
         context.counter("disconnects").add(1);
         match self {
@@ -38,25 +33,27 @@ impl End {
             _ => {}
         }
     }
-}
 
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// A failure for the judge; `partial_bytes` of a frame had come.
+    pub(super) fn event_of(error: &io::Error, partial_bytes: u64) -> Event {
+        Event::Failed {
+            errno: Errno::from(error),
+            partial_bytes,
+        }
+    }
+
+    /// The end for the judge; `partial_bytes` of a frame had come.
+    pub(super) fn event(&self, partial_bytes: u64) -> Event {
         match self {
-            Self::Closed => f.write_str("the peer closed the connection"),
-            Self::Failed(error) if is_reset(error) => write!(
-                f,
-                "the peer reset the connection ({error}); all that had arrived was read. Peers do this when they cannot \
-                 send on, or leave replies unread: longest_gap_us and unread_bytes_peak in `status` tell whether we were slow"
-            ),
-            Self::Failed(error) => write!(f, "the connection failed ({error}): {}", advice(error)),
-            Self::Refused(error) => write!(f, "closed on our side: {error}"),
-            Self::Idle(limit) => write!(
-                f,
-                "closed on our side: nothing came for {} (idle_timeout)",
-                humantime::format_duration(*limit)
-            ),
-            Self::Stopping => f.write_str("closed on our side: the pipeline ends"),
+            Self::Closed => Event::Finished { partial_bytes },
+            Self::Failed(error) => Self::event_of(error, partial_bytes),
+            Self::Refused(error) => Event::Ours(Ours::Refused {
+                reason: error.to_string(),
+            }),
+            Self::Idle(limit) => Event::Ours(Ours::Idle {
+                limit_ms: limit.as_millis() as u64,
+            }),
+            Self::Stopping => Event::Ours(Ours::Stopping),
         }
     }
 }

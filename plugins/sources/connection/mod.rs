@@ -8,17 +8,20 @@ mod reply;
 mod watch;
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_framework::batch::Attributes;
 use aqueduct_framework::error::Result;
+use aqueduct_framework::flight::{Event, Recorder, Side};
 use aqueduct_framework::plugin::{Context, Feed, Filled, Intake};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-pub(super) use end::End;
+use crate::net::{Flight, Flown, Keepalive, Told};
+use end::End;
 use reply::Replies;
 pub(super) use reply::ReplyConfig;
 use watch::Watch;
@@ -28,7 +31,12 @@ pub(super) struct Settings {
     context: Context,
     turn_bytes: usize,
     idle_timeout: Option<Duration>,
+    keepalive: Keepalive,
     reply: Option<reply::Template>,
+    /// The recorders of its connections are judged here.
+    pub(super) flight: Flight,
+    /// The peer in sentences about it is called like the actor, because there is only one; otherwise by its address.
+    only: bool,
 }
 
 impl Settings {
@@ -38,25 +46,56 @@ impl Settings {
         context: &Context,
         turn_bytes: u64,
         idle_timeout: Option<Duration>,
+        keepalive: Keepalive,
         reply: Option<&ReplyConfig>,
+        only: bool,
     ) -> Result<Rc<Self>> {
         Ok(Rc::new(Self {
             context: context.clone(),
             turn_bytes: usize::try_from(turn_bytes).unwrap_or(usize::MAX),
             idle_timeout,
+            keepalive,
+            flight: Flight::new(context),
+            only,
             reply: reply.map(reply::Template::new).transpose()?,
         }))
+    }
+}
+
+impl Settings {
+    fn judged(&self, peer: &str, (recorder, age_ms): (&Recorder, u64), event: Event) -> Told {
+        let flown = Flown {
+            who: if self.only { &self.context.actor } else { peer },
+            address: peer,
+            side: Side::Reading,
+            recorder,
+            age_ms,
+        };
+        self.flight.judged(&flown, event)
+    }
+
+    /// Says it in the log: aloud what needs attention, unless it was said often enough.
+    pub(super) fn say(&self, peer: &str, told: &Told) {
+        let (actor, sentence, cause) = (&self.context.actor, &told.verdict.sentence, told.verdict.cause);
+        match told.line() {
+            Some(line) if cause.is_trouble() => tracing::warn!(%actor, peer, %cause, "{line}"),
+            Some(line) if self.only => tracing::info!(%actor, peer, %cause, "{line}"),
+            _ => tracing::debug!(%actor, peer, %cause, "{sentence}"),
+        }
     }
 }
 
 /// A connection and the stream of frames that its bytes become.
 pub(super) struct Connection {
     stream: TcpStream,
+    peer: String,
     intake: Intake,
     replies: Option<Replies>,
     watch: Watch,
     settings: Rc<Settings>,
     bytes: u64,
+    /// It broke while nothing could be read: with this error, of which was told already. What had come before is still read.
+    broken: Option<(io::Error, Told)>,
 }
 
 /// Why a turn ended.
@@ -77,39 +116,55 @@ impl Connection {
         let peer = stream
             .peer_addr()
             .map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
-        let attributes = Attributes::of_batch([("peer.address".to_owned(), peer)]);
+        // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
+        let _ = settings.keepalive.apply(&stream);
+        let attributes = Attributes::of_batch([("peer.address".to_owned(), peer.clone())]);
         let replies = settings
             .reply
             .clone()
             .map(|template| Replies::new(template, &settings.context));
         Ok(Self {
-            stream,
             intake: feed.stream(attributes)?,
+            watch: Watch::new(&settings.context, &stream, replies.is_some()),
+            stream,
+            peer,
             replies,
-            watch: Watch::new(&settings.context),
             settings: settings.clone(),
             bytes: 0,
+            broken: None,
         })
     }
 
-    /// Reads until the connection ends or `feed` stops. Returns how it ended, and how many bytes came.
-    pub(super) async fn run(mut self, feed: &Feed) -> (End, u64) {
-        let end = self.read(feed).await;
+    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came.
+    pub(super) async fn run(mut self, feed: &Feed) -> (Told, u64) {
+        let (mut end, mut told) = (self.read(feed).await, None);
+        // The error was taken off the socket when it was told, so that reading saw a plain end.
+        if let (End::Closed, Some((error, earlier))) = (&end, self.broken.take()) {
+            (end, told) = (End::Failed(error), Some(earlier));
+        }
         end.count(&self.settings.context);
+        let told = told.unwrap_or_else(|| self.judged(&end));
         if matches!(end, End::Closed) {
             self.intake.finish();
         }
-        (end, self.bytes)
+        (told, self.bytes)
+    }
+
+    fn judged(&mut self, end: &End) -> Told {
+        let event = end.event(self.intake.partial_bytes() as u64);
+        let (recorder, age_ms) = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
+        let told = self.settings.judged(&self.peer, (recorder, age_ms), event);
+        self.settings.say(&self.peer, &told);
+        told
     }
 
     async fn read(&mut self, feed: &Feed) -> End {
         let mut stopping = pin!(feed.stopping());
         let mut idle = pin!(sleep_until(Instant::now()));
+        let mut look = pin!(sleep_until(Instant::now()));
         loop {
-            tokio::select! {
-                biased;
-                () = &mut stopping => return End::Stopping,
-                () = self.intake.ready() => {}
+            if !self.demand(stopping.as_mut(), look.as_mut()).await {
+                return End::Stopping;
             }
             // Waiting for demand is no idleness of the peer, so the clock starts here.
             let quiet_since = Instant::now();
@@ -140,6 +195,43 @@ impl Connection {
         }
     }
 
+    /// Waits for demand, and looks at the kernel's queues meanwhile. False: the source is stopping.
+    async fn demand(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>, mut look: Pin<&mut Sleep>) -> bool {
+        let held = !self.intake.is_ready();
+        let (watch, stream, settings) = (&mut self.watch, &self.stream, &self.settings);
+        let flight = &settings.flight;
+        if held {
+            look.as_mut().reset(watch.held().into());
+        }
+        let mut permit = pin!(self.intake.ready());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopping => return false,
+                () = &mut permit => break,
+                () = &mut look, if held => {
+                    look.as_mut().reset(watch.still_held(stream, flight.blame()).into());
+                    if let Some(stall) = watch.stall() {
+                        settings.say(&self.peer, &settings.judged(&self.peer, stall, Event::Stalled));
+                    }
+                }
+                // A reset is told when it comes, however long it takes until we may read up to it.
+                _ = stream.ready(Interest::ERROR), if held && self.broken.is_none() => {
+                    let error = stream.take_error().ok().flatten();
+                    let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+                    let event = End::event_of(&error, self.intake.partial_bytes() as u64);
+                    let told = settings.judged(&self.peer, watch.broke(stream, flight.blame()), event);
+                    settings.say(&self.peer, &told);
+                    self.broken = Some((error, told));
+                }
+            }
+        }
+        if held {
+            watch.released(stream);
+        }
+        true
+    }
+
     fn turn(&mut self) -> Turn {
         let mut left = self.settings.turn_bytes;
         self.watch.turn_begins();
@@ -154,7 +246,11 @@ impl Connection {
                     self.bytes += bytes as u64;
                     self.watch.read(&self.stream, bytes, bytes == room);
                     if let Some(replies) = &mut self.replies {
-                        replies.answer(bytes, frames, self.bytes, |reply| stream.try_write(reply));
+                        let mut replied = 0;
+                        replies.answer(bytes, frames, self.bytes, |reply| {
+                            stream.try_write(reply).inspect(|bytes| replied += *bytes as u64)
+                        });
+                        self.watch.replied(replied);
                     }
                     left = left.saturating_sub(bytes);
                     // A short read took all there was: what came travels on before the socket is asked again.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, ReplyConfig, Settings};
-use crate::net::{Buffers, Dial};
+use crate::net::{Buffers, Dial, Keepalive};
 
 /// Connects out and reads; dials again after every end or reset.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,6 +31,10 @@ pub(super) struct Config {
     /// How long it waits before it dials again.
     #[serde(default)]
     retry: RetryConfig,
+    /// After this long without a word from the peer its kernel is asked whether it is still there; after three questions without an answer, a
+    /// third of this apart, the connection counts as lost. `"0s"`: never.
+    #[serde(default = "Keepalive::default_period")]
+    keepalive: Period,
     /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
     reply: Option<ReplyConfig>,
     /// Bytes read in one go before other actors of the thread get a turn.
@@ -77,7 +81,14 @@ impl Source for TcpClient {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             backoff: Backoff::new(config.retry),
-            settings: Settings::new(context, config.turn_bytes.bytes(), None, config.reply.as_ref())?,
+            settings: Settings::new(
+                context,
+                config.turn_bytes.bytes(),
+                None,
+                Keepalive::new(config.keepalive),
+                config.reply.as_ref(),
+                true,
+            )?,
             context: context.clone(),
         })
     }
@@ -109,17 +120,16 @@ impl TcpClient {
         self.context.counter("connects").add(1);
         self.context.say("state", format!("connected to {address}"));
         tracing::info!(%actor, "connected to {address}");
-        let (end, bytes) = Connection::new(stream, feed, &self.settings)?.run(feed).await;
+        self.settings.flight.connected(address);
+        let connection = Connection::new(stream, feed, &self.settings)?;
+        let (told, bytes) = connection.run(feed).await;
         // A peer that accepts and closes at once must not be dialled without a pause.
         if bytes > 0 {
             self.backoff.reset();
         }
-        self.context.say("state", format!("not connected to {address}: {end}"));
-        if end.is_trouble() {
-            tracing::warn!(%actor, bytes, "{address}: {end}");
-        } else {
-            tracing::info!(%actor, bytes, "{address}: {end}");
-        }
+        let sentence = &told.verdict.sentence;
+        self.context
+            .say("state", format!("not connected to {address}: {sentence}"));
         Ok(())
     }
 
@@ -132,8 +142,11 @@ impl TcpClient {
             .counter(if refused { "refused" } else { "failed_dials" })
             .add(1);
         self.context.say("state", format!("not connected: {error}"));
-        if self.backoff.attempts() <= 1 {
-            tracing::warn!(actor = %self.context.actor, "{error}; it is dialled again until it answers");
+        let told = self.settings.flight.failed(&self.dial.address, error);
+        if let Some(told) = told
+            && let Some(line) = told.line()
+        {
+            tracing::warn!(actor = %self.context.actor, cause = %told.verdict.cause, "{line}; it is dialled again until it answers");
         }
     }
 

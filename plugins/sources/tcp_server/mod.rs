@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::{Connection, ReplyConfig, Settings};
-use crate::net::{Buffers, Listen, pause_after};
+use crate::net::{Buffers, Keepalive, Listen, pause_after};
 
 /// Listens, and reads from every client that connects.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -30,6 +30,10 @@ pub(super) struct Config {
     max_connections: NonZeroUsize,
     /// A connection that sends nothing for this long is closed. Unset: never.
     idle_timeout: Option<Period>,
+    /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer, a
+    /// third of this apart, the connection counts as lost. `"0s"`: never.
+    #[serde(default = "Keepalive::default_period")]
+    keepalive: Period,
     /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
     reply: Option<ReplyConfig>,
     /// Bytes read from one connection in one go before the others get a turn.
@@ -76,7 +80,14 @@ impl Source for TcpServer {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             max_connections: config.max_connections.get(),
-            settings: Settings::new(context, config.turn_bytes.bytes(), idle_timeout, config.reply.as_ref())?,
+            settings: Settings::new(
+                context,
+                config.turn_bytes.bytes(),
+                idle_timeout,
+                Keepalive::new(config.keepalive),
+                config.reply.as_ref(),
+                false,
+            )?,
             context: context.clone(),
         })
     }
@@ -120,14 +131,9 @@ impl TcpServer {
         }
         self.context.counter("connects").add(1);
         let connection = Connection::new(stream, feed, &self.settings)?;
-        let (feed, actor) = (feed.clone(), self.context.actor.clone());
+        let feed = feed.clone();
         connections.spawn_local(async move {
-            let (end, bytes) = connection.run(&feed).await;
-            if end.is_trouble() {
-                tracing::warn!(%actor, bytes, "{peer}: {end}");
-            } else {
-                tracing::debug!(%actor, bytes, "{peer}: {end}");
-            }
+            connection.run(&feed).await;
         });
         self.context.gauge("connections").set(connections.len() as u64);
         Ok(())

@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::batch::{Batch, BatchBuilder, FrameAttribute};
 use crate::error::{Error, Reaction, Result};
 use crate::find::State;
+use crate::flight::Repeats;
 use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::mailbox::{Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
@@ -38,6 +39,8 @@ pub(super) async fn work(
         retries: parts.context.counter("retries"),
         opened: parts.context.counter("opened"),
         opened_at: Instant::now(),
+        outages: Repeats::default(),
+        began: Instant::now(),
         parts,
         sink,
         framing,
@@ -64,6 +67,8 @@ struct Work {
     retries: Counter,
     opened: Counter,
     opened_at: Instant,
+    outages: Repeats<()>,
+    began: Instant,
 }
 
 /// The delivery under way, and its trace.
@@ -188,8 +193,9 @@ impl Work {
         self.open().await
     }
 
-    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way.
-    fn say_unavailable(&self, error: &Error, delivery: Option<Under<'_>>) {
+    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way. Of outages in a row only whenever their
+    /// number doubles.
+    fn say_unavailable(&mut self, error: &Error, delivery: Option<Under<'_>>) {
         let actor = &self.parts.context.actor;
         *self.trouble.borrow_mut() = Trouble {
             attempts: self.backoff.attempts() + 1,
@@ -199,16 +205,20 @@ impl Work {
         if self.backoff.attempts() > 0 {
             return;
         }
+        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, ());
+        if !heard.aloud() {
+            return;
+        }
         let numbers = delivery.map(|(delivery, _)| (&delivery.batch().numbers, delivery.failed_frame()));
         let source = numbers.map(|(numbers, _)| tracing::field::display(&numbers.source));
         let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
         let trace_id = delivery.and_then(|(_, trace)| trace).map(TraceContext::id);
         match &self.parts.store {
             Some(store) => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back")
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back{heard}")
             }
             None => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back")
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back{heard}")
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct TcpInfo {
     pub rtt_us: u32,
     /// Bytes per round trip the receive autotuning has seen the application take.
     pub rcv_space: u32,
+    /// Bytes the peer's kernel has acknowledged since the connection began, its SYN included (Linux 4.1).
+    pub acknowledged_bytes: Option<u64>,
     /// Bytes in the send buffer that were not sent even once (Linux 4.6).
     pub not_sent_bytes: Option<u32>,
     /// Milliseconds since the last segment with data went out.
@@ -38,6 +40,7 @@ const LAST_DATA_RECV: usize = 13;
 const RTT: usize = 17;
 const RCV_SPACE: usize = 24;
 const TOTAL_RETRANS: usize = 25;
+const BYTES_ACKED: usize = 30;
 const NOTSENT_BYTES: usize = 36;
 const SND_WND: usize = 57;
 const RCV_WND: usize = 58;
@@ -64,12 +67,20 @@ pub fn tcp_info(fd: impl AsFd) -> io::Result<TcpInfo> {
     }
     let known = filled as usize / size_of::<u32>();
     let newer = |word: usize| (word < known).then(|| words[word]);
+    // Two words in the machine's own order make one u64.
+    let long = |word: usize| {
+        let (first, second) = (newer(word)?.to_ne_bytes(), newer(word + 1)?.to_ne_bytes());
+        let [a, b, c, d] = first;
+        let [e, f, g, h] = second;
+        Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
+    };
     Ok(TcpInfo {
         retransmits: u32::from(words[0].to_ne_bytes()[2]),
         total_retransmits: words[TOTAL_RETRANS],
         unacked: words[UNACKED],
         rtt_us: words[RTT],
         rcv_space: words[RCV_SPACE],
+        acknowledged_bytes: long(BYTES_ACKED),
         not_sent_bytes: newer(NOTSENT_BYTES),
         last_data_sent_ms: words[LAST_DATA_SENT],
         last_data_received_ms: words[LAST_DATA_RECV],

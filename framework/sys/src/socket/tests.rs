@@ -1,12 +1,13 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    peer_closed, receive_buffer, send_buffer, set_linger_reset, set_receive_buffer, set_send_buffer, tcp_info,
-    unread_bytes, unsent_bytes,
+    peer_closed, receive_buffer, send_buffer, set_keepalive, set_linger_reset, set_receive_buffer, set_send_buffer,
+    tcp_info, unread_bytes, unsent_bytes,
 };
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -106,6 +107,23 @@ fn nothing_is_unsent_once_the_peer_has_it() {
     server.write_all(b"!").unwrap();
     client.read_exact(&mut [0; 1]).unwrap();
     assert_eq!(unsent_bytes(&client).unwrap(), 0);
+    // The SYN counts as one.
+    assert_eq!(tcp_info(&client).unwrap().acknowledged_bytes, Some(10));
+}
+
+#[test]
+fn keepalive_times_are_rounded_up_to_what_the_kernel_takes() {
+    let (client, _server) = pair();
+    set_keepalive(&client, Duration::from_millis(1500), Duration::from_millis(10), 3).unwrap();
+    assert_eq!(
+        rustix::net::sockopt::tcp_keepidle(&client).unwrap(),
+        Duration::from_secs(2)
+    );
+    assert_eq!(
+        rustix::net::sockopt::tcp_keepintvl(&client).unwrap(),
+        Duration::from_secs(1)
+    );
+    assert!(rustix::net::sockopt::socket_keepalive(&client).unwrap());
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! `aqueduct explain`: the last reports about connections, of pipelines that run and of those that have ended.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+
+use crate::commands::FAILED;
+use crate::framework::flight::{JournalFile, Report};
+use crate::{admin, reports, words};
+
+/// Say why connections ended
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The pipeline's name; all of this user's without it
+    pipeline: Option<String>,
+    /// Show only so many of the newest reports
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    last: usize,
+    /// Print JSON, one report a line, with the history of each connection's last seconds
+    #[arg(long)]
+    json: bool,
+    /// The folder of the reports, where `[admin] reports` sets another than the usual one
+    #[arg(long, value_name = "FOLDER")]
+    reports: Option<PathBuf>,
+}
+
+impl Explain {
+    pub(crate) fn run(&self) -> ExitCode {
+        let folder = self.reports.as_deref();
+        let files = match &self.pipeline {
+            Some(pipeline) => vec![reports::path(folder, pipeline)],
+            None => reports::all(folder),
+        };
+        if files.is_empty() {
+            let folder = folder.map_or_else(admin::folder, Path::to_owned);
+            eprintln!(
+                "no reports in {}; where `[admin] reports` names another folder, so must --reports",
+                folder.display()
+            );
+            return ExitCode::from(FAILED);
+        }
+        let (mut found, mut code) = (Vec::new(), ExitCode::SUCCESS);
+        for file in &files {
+            match JournalFile::read(file) {
+                Ok((reports, unreadable)) => {
+                    found.extend(reports);
+                    if unreadable > 0 {
+                        eprintln!(
+                            "{}: {unreadable} lines are no reports; a crash cut them short, or another version wrote them",
+                            file.display()
+                        );
+                    }
+                }
+                Err(error) => {
+                    eprintln!(
+                        "{}: {error}; no pipeline of this name has run here as this user",
+                        file.display()
+                    );
+                    code = ExitCode::from(FAILED);
+                }
+            }
+        }
+        found.sort_by_key(|report| report.at_ns);
+        let newest = &found[found.len().saturating_sub(self.last)..];
+        // A reader that has seen enough, such as `head`, is no failure.
+        let _ = self.print(newest);
+        code
+    }
+
+    fn print(&self, reports: &[Report]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if reports.is_empty() && !self.json {
+            writeln!(out, "no connection has ended or failed yet")?;
+        }
+        for report in reports {
+            if self.json {
+                serde_json::to_writer(&mut out, report)?;
+                writeln!(out)?;
+            } else {
+                write!(out, "{}", text(report))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(report: &Report) -> String {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(report.at_ns);
+    let ago = at.elapsed().unwrap_or_default().as_secs_f64();
+    let Report {
+        pipeline,
+        actor,
+        peer,
+        cause,
+        sureness,
+        ..
+    } = report;
+    let mut text = format!(
+        "{}  {} ago  {pipeline}/{actor}  {peer}\n  {}\n  cause: {cause} ({sureness})",
+        humantime::format_rfc3339_millis(at),
+        words::time(ago),
+        report.sentence
+    );
+    if report.count > 1 {
+        text += &format!(", number {} of its kind in a row", report.count);
+    }
+    text.push('\n');
+    for evidence in &report.evidence {
+        text += &format!("  - {evidence}\n");
+    }
+    text + &format!("  what to do: {}\n\n", report.advice)
+}
