@@ -42,7 +42,7 @@
 //!   batches, by a plugin that holds frames back, has one receipt for all of them.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `commit_bytes`,
-//!   `in_flight_bytes`, `read_ahead_bytes`, `max_frame_bytes`, `[shutdown] deadline`, those of [`telemetry`].
+//!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `max_frame_bytes`, `[shutdown] deadline`, those of [`telemetry`].
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A

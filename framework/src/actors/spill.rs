@@ -367,6 +367,8 @@ fn options(config: &SpillConfig) -> SpillOptions {
             .map_or_else(|| default_delay(config.persist), Period::duration),
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
+        quarantine_bytes: config.quarantine_bytes.bytes(),
+        ..SpillOptions::new(&config.directory)
     }
 }
 

@@ -183,6 +183,9 @@ pub struct SpillConfig {
     #[serde(default = "window")]
     #[schemars(range(min = 4096))]
     pub read_ahead_bytes: ByteSize,
+    /// Bytes kept of damaged segments in the folder `quarantine`; the oldest are deleted first, and one is always kept.
+    #[serde(default = "quarantine_bytes")]
+    pub quarantine_bytes: ByteSize,
 }
 
 impl SpillConfig {
@@ -201,6 +204,7 @@ impl SpillConfig {
             commit_delay: None,
             in_flight_bytes: in_flight_bytes(),
             read_ahead_bytes: window(),
+            quarantine_bytes: quarantine_bytes(),
         }
     }
 }
@@ -253,6 +257,10 @@ const fn commit_bytes() -> ByteSize {
     ByteSize::mib(4)
 }
 
-const fn in_flight_bytes() -> ByteSize {
+const fn quarantine_bytes() -> ByteSize {
+    ByteSize::gib(1)
+}
+
+fn in_flight_bytes() -> ByteSize {
     ByteSize::mib(4)
 }

@@ -49,6 +49,14 @@ pub enum SpillError {
         /// Why.
         source: RecordError,
     },
+    /// The records of a segment do not fit together.
+    #[error("{} {what}: it must be damaged", path.display())]
+    Misfit {
+        /// The segment.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+    },
     /// Another process uses the directory.
     #[error("{} is in use by {holder}: stop that one, or give this pipeline a directory of its own", path.display())]
     InUse {
@@ -86,6 +94,16 @@ impl SpillError {
     /// True when trying again cannot help: the file is what is wrong, not the system around it.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self.errno(), None | Some(Errno::IO | Errno::NOENT))
+    }
+
+    /// True when the same may succeed the next time: a disk that does not answer now.
+    pub(super) fn may_pass(&self) -> bool {
+        self.errno() == Some(Errno::IO)
+    }
+
+    /// True when the file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.errno() == Some(Errno::NOENT)
     }
 
     fn errno(&self) -> Option<Errno> {

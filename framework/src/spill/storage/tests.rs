@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::spill::FORMAT;
 use crate::spill::testing::{batch_of, text};
 
 fn options(path: &Path) -> SpillOptions {
@@ -159,8 +160,10 @@ fn a_flipped_record_is_set_aside_and_the_rest_is_delivered() {
     assert_eq!(lines.len() as u64 + unreadable, 9_000);
     assert!(lines.is_sorted() && !lines.contains(&wanted) && lines.contains(&line(8_999)));
     assert_eq!(storage.usage().quarantined, unreadable);
-    let kept = fs::read_dir(folder.path().join("quarantine")).unwrap().count();
-    assert_eq!(kept, 2, "the record and the text about it");
+    let kept = || fs::read_dir(folder.path().join("quarantine")).unwrap().count();
+    assert_eq!(kept(), 1, "a text about it");
+    storage.settle(9_000).unwrap();
+    assert_eq!(kept(), 2, "the segment and the text about it");
 }
 
 #[test]
@@ -211,7 +214,7 @@ fn a_second_user_is_told_who_holds_the_directory() {
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("format"), "aqueduct-spill 2\n").unwrap();
+    fs::write(folder.path().join("format"), format!("aqueduct-spill {}\n", FORMAT + 1)).unwrap();
     let error = Storage::open(&options(folder.path())).unwrap_err();
     assert!(matches!(error, SpillError::Newer { .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
