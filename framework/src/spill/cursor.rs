@@ -27,6 +27,7 @@ pub(super) struct Cursor {
     bugs: Bugs,
     sequence: u64,
     position: u64,
+    whole: bool,
 }
 
 impl Cursor {
@@ -34,7 +35,8 @@ impl Cursor {
     pub(super) fn open(disk: &dyn Disk, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {
             let file = disk.open(path, Open::Write)?;
-            let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&*file, slot)).max();
+            let slots = [0, 1].map(|slot| read_slot(&*file, slot));
+            let newest = slots.into_iter().flatten().max();
             let (sequence, position) = newest.unwrap_or_default();
             let mut cursor = Self {
                 path: path.to_owned(),
@@ -42,6 +44,7 @@ impl Cursor {
                 bugs,
                 sequence,
                 position,
+                whole: slots.iter().all(Option::is_some),
             };
             if newest.is_none() {
                 cursor.write(0)?;
@@ -55,6 +58,11 @@ impl Cursor {
     /// The durable position.
     pub(super) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// False when it is new, or a slot could not be read: it may lag behind segments that were deleted.
+    pub(super) fn was_whole(&self) -> bool {
+        self.whole
     }
 
     /// Makes `position` durable; a lower one than before changes nothing.

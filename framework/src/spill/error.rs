@@ -71,7 +71,7 @@ pub enum SpillError {
         /// The directory.
         path: PathBuf,
         /// What its `format` file says.
-        found: String,
+        found: u32,
         /// The newest format known here.
         known: u32,
     },

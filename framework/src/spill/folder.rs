@@ -37,7 +37,7 @@ impl Folder {
         let lock = lock(&*disk, path)?;
         if check_format(&*disk, path)?.is_none_or(|found| found < FORMAT) {
             let name = path.join("format");
-            disk::write_durably(&*disk, &name, format!("{FORMAT_WORD} {FORMAT}\n").as_bytes())
+            disk::write_durably(&*disk, &name, format_text().as_bytes())
                 .map_err(|error| SpillError::io("write", &name, error))?;
         }
         let folder = Self {
@@ -109,24 +109,36 @@ impl Folder {
     }
 }
 
+fn format_text() -> String {
+    let version = format!("{FORMAT_WORD} {FORMAT}");
+    format!("{version} {:08x}\n", crc32c::crc32c(version.as_bytes()))
+}
+
+/// The format of a directory; none of a new one, or when bits have changed in the file that says it: records say their version themselves.
 fn check_format(disk: &dyn Disk, path: &Path) -> Result<Option<u32>, SpillError> {
     let name = path.join("format");
     let text = match disk::read(disk, &name) {
-        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Ok(text) => String::from_utf8_lossy(&text).trim().to_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SpillError::io("read", &name, error)),
     };
-    let version = text
-        .trim()
-        .strip_prefix(FORMAT_WORD)
-        .and_then(|version| version.trim().parse().ok());
-    match version {
-        Some(version) if version <= FORMAT => Ok(Some(version)),
-        _ => Err(SpillError::Newer {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (version, checked) = match words[..] {
+        [FORMAT_WORD, version] => (version, true),
+        [FORMAT_WORD, version, crc] => {
+            let wanted = crc32c::crc32c(format!("{FORMAT_WORD} {version}").as_bytes());
+            (version, u32::from_str_radix(crc, 16) == Ok(wanted))
+        }
+        _ => return Ok(None),
+    };
+    match version.parse() {
+        Ok(version) if checked && version > FORMAT => Err(SpillError::Newer {
             path: path.to_owned(),
-            found: format!("{:?}", text.trim()),
+            found: version,
             known: FORMAT,
         }),
+        Ok(version) if checked => Ok(Some(version)),
+        _ => Ok(None),
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `format` | the format's version, as text; a newer one is refused untouched |
+//! | `format` | the format's version and a checksum, as text; a newer one is refused untouched |
 //! | `lock` | locked while in use, holds the user's process id |
 //! | `main.cursor` | the position up to which all is settled; may lag, never leads |
 //! | `%020d.redb` | a segment, named by the position of its first frame |

@@ -4,6 +4,8 @@
 //! at once, whatever its size.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use redb::{
@@ -30,8 +32,8 @@ fn write_cache_bytes(commit_bytes: u64) -> usize {
 
 /// The largest record, inner pages and redb's own tables come on top of what a commit gathers.
 const WRITE_CACHE_SPARE_BYTES: u64 = 2 << 20;
-/// Records are read once, in order: a cache only holds the tree's inner pages.
-const READ_CACHE_BYTES: usize = 1 << 20;
+/// Records are read once, in order, and the system caches the file: redb needs no cache for that. `Reader::drop` relies on it.
+const READ_CACHE_BYTES: usize = 0;
 
 /// The segment that is open for writing.
 pub(super) struct Writer {
@@ -190,7 +192,9 @@ pub(super) struct Records {
 /// A segment open for reading. Its file is never written: one that was not closed in order, because its process was killed or its disk
 /// full, is put in order in memory only.
 pub(super) struct Reader {
-    database: Database,
+    /// Until it is dropped.
+    database: Option<Database>,
+    ended: Arc<AtomicBool>,
     path: PathBuf,
 }
 
@@ -205,11 +209,16 @@ impl Reader {
             let empty = std::io::Error::other("it is empty");
             return Err(SpillError::io("open", &path, empty));
         }
+        let ended = file.ended();
         let database = contain("open", &path, || {
             let mut builder = Builder::new();
             Ok(builder.set_cache_size(READ_CACHE_BYTES).create_with_backend(file)?)
         })?;
-        Ok(Self { database, path })
+        Ok(Self {
+            database: Some(database),
+            ended,
+            path,
+        })
     }
 
     /// The position behind the last durable frame, as it was committed together with the records; none when that is damaged.
@@ -244,20 +253,23 @@ impl Reader {
     }
 
     fn look<T>(&self, act: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, SpillError> {
-        contain("read", &self.path, || act(&self.database.begin_read()?))
+        contain("read", &self.path, || {
+            let database = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+            act(&database.begin_read()?)
+        })
     }
+}
 
-    /// True when others may have it open too; false for one that had been left open, which is put in order when this is closed.
-    pub(super) fn shares(&self) -> bool {
-        matches!(self.database, Opened::InOrder(_))
-    }
-
-    /// Closes the file, whatever state it is in.
-    pub(super) fn close(self) {
-        let path = self.path.clone();
+impl Drop for Reader {
+    /// redb commits when it closes, and aborts the process when it finds damage then: it panics in a destructor. A read that has failed
+    /// makes it leave the commit out.
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.tail();
+        let database = self.database.take();
         // A panic here concerns a file that is only read, and is closed by the unwinding.
-        let _ = contain("close", &path, || {
-            drop(self);
+        let _ = contain("close", &self.path, || {
+            drop(database);
             Ok(())
         });
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::StorageBackend;
 
@@ -41,6 +42,7 @@ impl StorageBackend for Direct {
 #[derive(Debug)]
 pub(in crate::spill) struct Overlay {
     file: Box<dyn DiskFile>,
+    ended: Arc<AtomicBool>,
     changes: Mutex<Changes>,
 }
 
@@ -62,7 +64,16 @@ impl Overlay {
             below: len,
             pages: BTreeMap::new(),
         });
-        Ok(Self { file, changes })
+        Ok(Self {
+            file,
+            ended: Arc::default(),
+            changes,
+        })
+    }
+
+    /// Once this is set every read fails.
+    pub(in crate::spill) fn ended(&self) -> Arc<AtomicBool> {
+        self.ended.clone()
     }
 
     fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
@@ -88,6 +99,9 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(io::Error::other("reading has ended"));
+        }
         let changes = self.changes();
         let end = offset
             .checked_add(out.len() as u64)

@@ -34,31 +34,14 @@ impl Opened {
             Self::Salvaged(salvage) => Ok(salvage.first_from(position)),
         }
     }
-
-    fn close(self) {
-        if let Self::Tree(reader) = self {
-            reader.close();
-        }
-    }
 }
 
 impl Storage {
-    pub(super) fn close_reader(&mut self) {
-        if let Some((_, reader)) = self.reader.take() {
-            reader.close();
-        }
-    }
-
     /// The closed segment that begins at `first`, open.
     pub(super) fn opened(&mut self, first: u64) -> Result<&Opened, SpillError> {
         let opened = match self.reader.take() {
             Some((open, reader)) if open == first => reader,
-            other => {
-                if let Some((_, reader)) = other {
-                    reader.close();
-                }
-                self.open_segment(first)?
-            }
+            _ => self.open_segment(first)?,
         };
         Ok(&self.reader.insert((first, opened)).1)
     }
@@ -80,7 +63,7 @@ impl Storage {
     /// # Errors
     /// `why`, when it concerns the system around the file, or may pass.
     pub(super) fn doubt(&mut self, first: u64, why: SpillError) -> Result<(), SpillError> {
-        self.close_reader();
+        self.reader = None;
         if self.writer.as_ref().is_some_and(|writer| writer.first() == first)
             && let Some(writer) = self.writer.take()
         {
@@ -147,7 +130,7 @@ impl Storage {
                     if let Some(tail) = found.max(confirmed) {
                         return Ok(tail.max(first));
                     }
-                    self.close_reader();
+                    self.reader = None;
                     self.quarantine.keep(&self.folder.segment(first))?;
                     self.closed.remove(&first);
                     self.folder.sync()?;

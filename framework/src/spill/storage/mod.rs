@@ -147,7 +147,9 @@ impl Storage {
         storage.appended = storage.tail;
         storage.packer.restart(storage.tail);
         let lowest = storage.closed.keys().next().copied().unwrap_or(storage.tail);
-        let mut settled = settled.max(lowest).min(storage.tail);
+        // What lies between the cursor and the first segment is missing, unless the cursor may have been further.
+        let passed = if storage.cursor.was_whole() { 0 } else { lowest };
+        let mut settled = settled.max(passed).min(storage.tail);
         if storage.folder.bugs().has(Bug::RepeatSegmentAtStart) {
             settled = lowest.min(storage.tail);
         }
@@ -222,6 +224,10 @@ impl Storage {
             .map(|(first, _)| *first..self.end_of(*first))
             .filter(|gone| gone.end <= range.end && !gone.is_empty());
         if let Some(gone) = &oldest {
+            if self.closed.keys().next() == Some(&gone.start) {
+                // So that the next start does not miss it.
+                self.cursor.store(gone.end)?;
+            }
             self.delete(&[gone.start])?;
             self.gone.insert(gone.start, gone.end);
         }
@@ -250,7 +256,7 @@ impl Storage {
     /// # Errors
     /// When the newest segment cannot be closed in order; its committed frames are safe.
     pub fn close(mut self) -> Result<(), SpillError> {
-        self.close_reader();
+        self.reader = None;
         match self.writer.take() {
             Some(writer) => writer.close(),
             None => Ok(()),
@@ -345,7 +351,7 @@ impl Storage {
         }
         for first in firsts {
             if self.reader.as_ref().is_some_and(|(open, _)| open == first) {
-                self.close_reader();
+                self.reader = None;
             }
             let path = self.folder.segment(*first);
             match self.closed.get(first).and_then(|closed| closed.damage.as_ref()) {
