@@ -75,29 +75,30 @@ impl Promises {
 
 /// An open store with its promises.
 pub(crate) struct Store {
-    pub(crate) disk: SimDisk,
     pub(crate) storage: Storage,
     pub(crate) promises: Promises,
     /// Appended, not acknowledged: written again after a failure.
     unsure: Vec<(u64, Vec<u64>)>,
     /// The last write failed.
     again: bool,
+    /// A commit succeeded, and did not cover what was appended.
+    pub(crate) short: bool,
     /// Everything below was read and found right.
     pub(crate) delivered: u64,
 }
 
 impl Store {
     pub(crate) fn open(disk: SimDisk, bugs: Bugs, promises: Promises) -> Result<Self, SpillError> {
-        let (storage, recovered) = Storage::open_on(Arc::new(disk.clone()), &options(bugs))?;
+        let (storage, recovered) = Storage::open_on(Arc::new(disk), &options(bugs))?;
         let mut promises = promises;
         // Whatever was appended behind never came to be.
         promises.frames.split_off(&recovered.tail);
         promises.appended = recovered.tail;
         Ok(Self {
-            disk,
             storage,
             unsure: Vec::new(),
             again: false,
+            short: false,
             delivered: recovered.settled,
             promises,
         })
@@ -129,6 +130,7 @@ impl Store {
         if !self.unsure.is_empty() {
             self.promises.acknowledged = self.promises.acknowledged.max(tail);
             self.unsure.clear();
+            self.short = tail < self.promises.appended;
         }
         Ok(())
     }
@@ -217,11 +219,11 @@ pub(crate) fn read_all(image: &Image, bugs: Bugs, promises: &Promises) -> Result
     let opened = Storage::open_on(Arc::new(SimDisk::of(image)), &options(bugs));
     let (storage, recovered) = opened.map_err(|error| format!("does not start: {error}"))?;
     let mut store = Store {
-        disk: SimDisk::default(),
         storage,
         promises: promises.clone(),
         unsure: Vec::new(),
         again: false,
+        short: false,
         delivered: recovered.settled,
     };
     let mut checked = Checked {

@@ -20,8 +20,8 @@ pub enum Bug {
     CursorOneAhead,
     /// Both slots of the cursor are one: a torn write leaves none.
     CursorInOneSlot,
-    /// Segments are listed in the order of the folder, not of their positions.
-    SegmentsUnsorted,
+    /// Segments are read in the wrong order.
+    NewestSegmentFirst,
     /// A start reads from the cursor's segment, not from the cursor.
     RepeatSegmentAtStart,
     /// The checksum of a record is not looked at.
@@ -36,8 +36,32 @@ pub enum Bug {
     PassOverDamage,
     /// A damaged segment ends the reading.
     StopAtDamage,
-    /// Segments without a commit are not removed at the start.
+    /// Segments without a commit are taken for segments at the start.
     KeepUnfinishedSegments,
+    /// When the segment being written turns out damaged, nobody is told that what it held back must be written again.
+    ForgetUndone,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::AcknowledgeBeforeFsync,
+        Self::SkipFolderFsync,
+        Self::GoOnAfterFailedWrite,
+        Self::SkipCursorFsync,
+        Self::CursorOneAhead,
+        Self::CursorInOneSlot,
+        Self::NewestSegmentFirst,
+        Self::RepeatSegmentAtStart,
+        Self::SkipCrc,
+        Self::DeleteUnsettledSegment,
+        Self::LoseBatchAtRollover,
+        Self::TailWithoutLastRecord,
+        Self::PassOverDamage,
+        Self::StopAtDamage,
+        Self::KeepUnfinishedSegments,
+        Self::ForgetUndone,
+    ];
 }
 
 impl Bugs {

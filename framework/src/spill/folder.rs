@@ -97,8 +97,13 @@ impl Folder {
         let names = names.map_err(|error| SpillError::io("list", &self.path, error))?;
         let mut firsts = Vec::new();
         for name in names {
-            let unfinished = name.strip_suffix(".new").filter(|_| !self.bugs.has(Bug::KeepUnfinishedSegments));
-            if unfinished.is_some_and(|name| name.ends_with(".redb")) {
+            if name.ends_with(".redb.new") {
+                if self.bugs.has(Bug::KeepUnfinishedSegments) {
+                    let named = self.path.join(name.trim_end_matches(".new"));
+                    let _ = self.disk.rename(&self.path.join(&name), &named);
+                    firsts.extend(name.trim_end_matches(".redb.new").parse::<u64>());
+                    continue;
+                }
                 self.remove(&self.path.join(name))?;
             } else if let Some(first) = name.strip_suffix(".redb").and_then(|first| first.parse().ok()) {
                 firsts.push(first);

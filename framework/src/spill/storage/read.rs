@@ -76,6 +76,9 @@ impl Storage {
             .filter(|writer| writer.is_published())
             .map(|writer| (writer.first(), writer.tail()));
         let closed = self.closed.keys().map(|first| (*first, self.end_of(*first)));
+        if self.folder.bugs().has(Bug::NewestSegmentFirst) {
+            return closed.chain(writer).filter(|(_, end)| *end > position).last();
+        }
         closed.chain(writer).find(|(_, end)| *end > position)
     }
 
