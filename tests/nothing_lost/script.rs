@@ -4,7 +4,7 @@ use aqueduct_framework::spill::bugs::Bugs;
 
 use crate::disk::{Image, Loss, SimDisk};
 use crate::random::Random;
-use crate::store::{Promises, Store};
+use crate::store::{Promises, Store, options};
 
 /// How often something that failed is tried again before the store is said to have stopped.
 const ATTEMPTS: usize = 6;
@@ -50,22 +50,24 @@ impl Script {
         after(&store.promises)?;
         for step in 0..self.steps {
             let failed = match random.below(20) {
-                14..=18 if !self.drains && step > 9 => store.commit(),
+                13..=18 if !self.drains && step > 9 => store.commit(),
                 0..=8 => {
                     let gap = if random.one_in(6) { random.below(9) } else { 0 };
                     let appended = store.append(1 + random.below(60), gap);
                     if random.below(3) == 0 { appended } else { store.commit() }
                 }
                 9 => store.commit(),
-                10..=13 => store.read(random.below(40_000))?,
-                14..=17 => {
+                10..=12 => store.read(random.below(40_000))?,
+                13..=16 => {
                     let position = store.promises.settle_done.max(store.delivered - random.below(40).min(store.delivered));
                     store.settle(position.min(store.delivered))
                 }
-                18 => {
+                17 | 18 => {
                     // Everything delivered and settled: the disk is given back.
                     let read = store.read(u64::MAX)?;
-                    read.and_then(|()| store.settle(store.delivered))
+                    // Or all but the last frame, which must then stay.
+                    let last = random.below(2).min(store.delivered);
+                    read.and_then(|()| store.settle(store.delivered - last))
                 }
                 _ => {
                     let _ = store.commit();
@@ -93,7 +95,7 @@ impl Script {
 
     fn open(&self, disk: &SimDisk, promises: Promises, told: &mut u64) -> Result<Option<Store>, String> {
         for _ in 0..ATTEMPTS {
-            match Store::open(disk.clone(), self.bugs, promises.clone()) {
+            match Store::open(disk.clone(), &options(self.bugs), promises.clone()) {
                 Ok(store) => {
                     let tail = store.promises.appended;
                     if tail < promises.acknowledged {

@@ -9,8 +9,9 @@ use crate::{faults, model, power, report, rot};
 /// A part of the harness, at a size that is enough for a bug.
 type Check = (&'static str, fn(Bugs) -> Result<(), String>);
 
-const CHECKS: [Check; 5] = [
-    ("power loss", |bugs| power::run(bugs, 1, 3_000).map(drop)),
+const CHECKS: [Check; 6] = [
+    ("power loss", |bugs| power::run(bugs, 1, 6_000).map(drop)),
+    ("reads that fail", |bugs| faults::live(bugs, 0)),
     ("bit rot", |bugs| rot::flips(bugs, 1, 400).map(drop)),
     ("truncated files", |bugs| rot::cuts(bugs, 1, 100).map(drop)),
     ("model", |bugs| model::run(bugs, 1, 200).map(drop)),

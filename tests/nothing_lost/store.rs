@@ -88,8 +88,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn open(disk: SimDisk, bugs: Bugs, promises: Promises) -> Result<Self, SpillError> {
-        let (storage, recovered) = Storage::open_on(Arc::new(disk), &options(bugs))?;
+    pub(crate) fn open(disk: SimDisk, options: &SpillOptions, promises: Promises) -> Result<Self, SpillError> {
+        let (storage, recovered) = Storage::open_on(Arc::new(disk), options)?;
         let mut promises = promises;
         // Whatever was appended behind never came to be.
         promises.frames.split_off(&recovered.tail);

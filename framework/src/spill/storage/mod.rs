@@ -265,6 +265,13 @@ impl Storage {
 
     fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
         self.check_undone()?;
+        let rolled_over = self.writer.is_none() && !self.closed.is_empty();
+        if self.folder.bugs().has(Bug::LoseBatchAtRollover) && rolled_over {
+            self.closed.remove(&position);
+            self.writer = Some(Writer::create(&self.folder, position, self.commit_bytes)?);
+            self.appended = position + batch.len() as u64;
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
@@ -296,9 +303,6 @@ impl Storage {
         if self.writer_bytes >= self.segment_bytes
             && let Some(writer) = self.writer.take()
         {
-            if bugs.has(Bug::LoseBatchAtRollover) {
-                self.appended += 1;
-            }
             self.shelve(writer);
         }
         Ok(())
