@@ -243,14 +243,23 @@ impl Spill {
 
     fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {
         match event {
-            StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
-            StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
+            StorageEvent::Committed { tail, usage } => {
+                self.report.wrote();
+                self.fifo.committed(tail, usage);
+            }
+            StorageEvent::ReadDone { found, usage } => {
+                self.report.damage(usage);
+                self.fifo.read_done(found);
+            }
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
             StorageEvent::Failed { what, error } => {
                 self.report.failed(&error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(now_ns()),
+                    Failure::Write => {
+                        self.report.cannot_write(&error);
+                        self.fifo.write_failed(now_ns());
+                    }
                     Failure::Read => self.fifo.read_failed(now_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),

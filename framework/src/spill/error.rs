@@ -1,5 +1,6 @@
 //! What goes wrong in a store's directory, and the containment of panics in the storage engine.
 
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -32,12 +33,14 @@ pub enum SpillError {
         source: Box<redb::Error>,
     },
     /// redb panicked, as it does on some kinds of damage; the segment is not used any further.
-    #[error("cannot {what} {}: the storage engine panicked, so the file must be damaged", path.display())]
+    #[error("cannot {what} {}: the storage engine panicked, so the file must be damaged: {message}", path.display())]
     Panicked {
         /// What was tried.
         what: &'static str,
         /// On which segment.
         path: PathBuf,
+        /// What it said.
+        message: String,
     },
     /// A record is damaged.
     #[error("the record at position {position} of {} cannot be used: {source}", path.display())]
@@ -131,9 +134,16 @@ pub(super) fn contain<T>(
             path: path.to_owned(),
             source: Box::new(source),
         }),
-        Err(_) => Err(SpillError::Panicked {
+        Err(panic) => Err(SpillError::Panicked {
             what,
             path: path.to_owned(),
+            message: message(&*panic),
         }),
     }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it does not say why").to_owned()
 }
