@@ -11,6 +11,7 @@ mod destinations;
 mod ends;
 mod flows;
 mod frames;
+mod full_disk;
 mod harness;
 mod legacy_server;
 mod mistakes;
