@@ -61,14 +61,24 @@ fn a_full_disk_is_drained_and_taken_up_again() {
         return;
     }
     let store = r#"commit_bytes = "128 KiB", segment_bytes = "1 MiB""#;
-    overflow(&Folder::new(), &["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh"], store, "No space left on device");
+    overflow(
+        &Folder::new(),
+        &["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh"],
+        store,
+        "No space left on device",
+    );
 }
 
 #[test]
 fn a_file_size_limit_is_a_full_disk_and_does_not_end_the_program() {
     // A segment grows past the limit before it is closed; the next one begins anew.
     let store = r#"commit_bytes = "1 MiB", segment_bytes = "64 MiB""#;
-    overflow(&Folder::new(), &["sh", "-c", SMALL_FILES, "sh"], store, "File too large");
+    overflow(
+        &Folder::new(),
+        &["sh", "-c", SMALL_FILES, "sh"],
+        store,
+        "File too large",
+    );
 }
 
 #[test]

@@ -74,7 +74,12 @@ pub(crate) fn live(bugs: Bugs, case: u64) -> Result<(), String> {
 
 /// Every `every`th operation of a script fails: in each way, once, three times in a row, and for good.
 pub(crate) fn run(bugs: Bugs, seed: u64, every: usize) -> Result<(u64, u64, u64), String> {
-    let script = Script { seed, steps: STEPS, drains: true, bugs };
+    let script = Script {
+        seed,
+        steps: STEPS,
+        drains: true,
+        bugs,
+    };
     let disk = SimDisk::default();
     script.run(&disk, Promises::default(), |_| Ok(()))?;
     let (mut points, mut met, mut told) = (0, 0, 0);
@@ -82,7 +87,8 @@ pub(crate) fn run(bugs: Bugs, seed: u64, every: usize) -> Result<(u64, u64, u64)
         for kind in Kind::ALL {
             for times in [1, 3, u64::MAX] {
                 let fault = Fault { kind, from, times };
-                let ran = one(&script, fault).map_err(|failure| format!("AQUEDUCT_SEED={seed}, {fault:?}: {failure}"))?;
+                let ran =
+                    one(&script, fault).map_err(|failure| format!("AQUEDUCT_SEED={seed}, {fault:?}: {failure}"))?;
                 (points, met, told) = (points + 1, met + ran.0, told + ran.1);
             }
         }
@@ -101,7 +107,8 @@ fn one(script: &Script, fault: Fault) -> Result<(u64, u64), String> {
             // What a disk says it has, and has not, nobody can keep; but nothing wrong may come, and it must start.
             read_all(&image, script.bugs, &ran.promises).map_err(|failure| format!("after a lie: {failure}"))?;
         } else {
-            verify(&image, script.bugs, &ran.promises, false).map_err(|failure| format!("after a power cut: {failure}"))?;
+            verify(&image, script.bugs, &ran.promises, false)
+                .map_err(|failure| format!("after a power cut: {failure}"))?;
         }
     }
     Ok((disk.faults_met(), ran.told))

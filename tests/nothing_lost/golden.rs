@@ -28,7 +28,11 @@ fn frames(storage: &mut Storage, from: u64, to: u64) -> Vec<String> {
         let found = storage.read(at, to, 1_000).unwrap();
         assert_eq!(found.unreadable, 0);
         for (_, batch) in &found.batches {
-            frames.extend(batch.frames().map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned()));
+            frames.extend(
+                batch
+                    .frames()
+                    .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned()),
+            );
         }
         at = found.next;
     }
@@ -41,7 +45,11 @@ fn stores_of_every_format_so_far_are_read_and_written_on() {
         let folder = copy(&golden(format));
         let options = SpillOptions::new(folder.path());
         let (mut storage, recovered) = Storage::open(&options).unwrap();
-        assert_eq!((recovered.settled, recovered.tail), (SETTLED, FRAMES), "format {format}");
+        assert_eq!(
+            (recovered.settled, recovered.tail),
+            (SETTLED, FRAMES),
+            "format {format}"
+        );
         let expected: Vec<String> = (SETTLED..FRAMES).map(|number| format!("frame {number}")).collect();
         assert_eq!(frames(&mut storage, SETTLED, FRAMES), expected, "format {format}");
         storage.append(FRAMES, &crate::store::batch(&[1, 2, 3])).unwrap();

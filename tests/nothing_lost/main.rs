@@ -7,6 +7,8 @@
 //! `AQUEDUCT_SEED` chooses other cases; a failure names the seed with which it comes again. Every part prints how many
 //! cases it tried and what it found. The bugs of `aqueduct_framework::spill::bugs` are there to show that it finds something.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod disk;
 mod faults;
 mod golden;

@@ -106,8 +106,16 @@ struct World {
 impl World {
     fn new(bugs: Bugs, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let persist = if random.one_in(2) { Persist::Always } else { Persist::Overflow };
-        let when_full = if random.one_in(3) { WhenFull::DropNewest } else { WhenFull::Block };
+        let persist = if random.one_in(2) {
+            Persist::Always
+        } else {
+            Persist::Overflow
+        };
+        let when_full = if random.one_in(3) {
+            WhenFull::DropNewest
+        } else {
+            WhenFull::Block
+        };
         let options = SpillOptions {
             memory_bytes: 10_000 + random.below(40_000),
             commit_bytes: 20_000,
@@ -152,7 +160,10 @@ impl World {
             }
         }
         let state = self.open.as_ref().map(|open| open.fifo.state());
-        Err(format!("comes to a stop with {} frames left: {state:?}", self.model.left()))
+        Err(format!(
+            "comes to a stop with {} frames left: {state:?}",
+            self.model.left()
+        ))
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -162,7 +173,11 @@ impl World {
             30..=54 => drop(self.work()?),
             55..=64 => self.commit(),
             65..=82 => {
-                let fate = if self.random.one_in(12) { Fate::Dropped } else { Fate::Delivered };
+                let fate = if self.random.one_in(12) {
+                    Fate::Dropped
+                } else {
+                    Fate::Delivered
+                };
                 self.settle_one(fate)?;
             }
             83..=87 => self.time_passes(),
@@ -254,7 +269,9 @@ impl World {
             failed: None,
             generation: 0,
             in_flight: Vec::new(),
-            ledger: Ledger::counting(move |settled: Settled| teller.lock().unwrap().push((settled.token, settled.fate))),
+            ledger: Ledger::counting(move |settled: Settled| {
+                teller.lock().unwrap().push((settled.token, settled.fate))
+            }),
             told,
             batches: BTreeMap::new(),
         });
@@ -264,7 +281,9 @@ impl World {
     /// Carries out one command, as the store's thread does; false when there was none.
     fn work(&mut self) -> Result<bool, String> {
         let Some(open) = &mut self.open else { return Ok(false) };
-        let Some(command) = open.commands.pop_front() else { return Ok(false) };
+        let Some(command) = open.commands.pop_front() else {
+            return Ok(false);
+        };
         match command {
             Command::Append(generation, _) if open.failed == Some(generation) => {}
             Command::Append(generation, batches) => {
@@ -300,7 +319,9 @@ impl World {
     }
 
     fn commit(&mut self) {
-        let Some(open) = self.open.as_mut().filter(|open| open.gathered) else { return };
+        let Some(open) = self.open.as_mut().filter(|open| open.gathered) else {
+            return;
+        };
         open.gathered = false;
         match open.storage.commit() {
             Ok(tail) => open.fifo.committed(tail, open.storage.usage()),
@@ -363,7 +384,9 @@ fn ids(batch: &Batch) -> Result<Vec<u64>, String> {
         let bytes = &batch.payload[batch.span(index)];
         let digits = bytes.split(|byte| *byte == b':').next().unwrap_or_default();
         let id = std::str::from_utf8(digits).ok().and_then(|id| id.parse().ok());
-        let id = id.filter(|id| bytes == frame(*id)).ok_or("a frame that nobody appended")?;
+        let id = id
+            .filter(|id| bytes == frame(*id))
+            .ok_or("a frame that nobody appended")?;
         ids.push(id);
     }
     Ok(ids)
@@ -387,7 +410,9 @@ impl Model {
                 return Err(format!("frame {id} comes, {missing} is missing: {known:?}"));
             }
             match self.frames.get(id) {
-                Some(known) if known.settled && !known.old => return Err(format!("frame {id} comes again, and is settled")),
+                Some(known) if known.settled && !known.old => {
+                    return Err(format!("frame {id} comes again, and is settled"));
+                }
                 Some(_) => {}
                 None => return Err(format!("frame {id} comes, which was refused or forgotten")),
             }

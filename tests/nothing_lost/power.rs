@@ -40,7 +40,12 @@ pub(crate) fn run(bugs: Bugs, seed: u64, images: u64) -> Result<Tried, String> {
         if tried.images >= images {
             break;
         }
-        let script = Script { seed, steps: 30, drains: true, bugs };
+        let script = Script {
+            seed,
+            steps: 30,
+            drains: true,
+            bugs,
+        };
         cut(&script, &Image::default(), Promises::default(), 0, &mut tried)
             .map_err(|failure| format!("AQUEDUCT_SEED={seed}: {failure}"))?;
     }

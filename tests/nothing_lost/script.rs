@@ -59,7 +59,10 @@ impl Script {
                 9 => store.commit(),
                 10..=12 => store.read(random.below(40_000))?,
                 13..=16 => {
-                    let position = store.promises.settle_done.max(store.delivered - random.below(40).min(store.delivered));
+                    let position = store
+                        .promises
+                        .settle_done
+                        .max(store.delivered - random.below(40).min(store.delivered));
                     store.settle(position.min(store.delivered))
                 }
                 17 | 18 => {
@@ -99,10 +102,16 @@ impl Script {
                 Ok(store) => {
                     let tail = store.promises.appended;
                     if tail < promises.acknowledged {
-                        return Err(format!("acknowledged up to {}, there up to {tail}", promises.acknowledged));
+                        return Err(format!(
+                            "acknowledged up to {}, there up to {tail}",
+                            promises.acknowledged
+                        ));
                     }
                     if promises.is_passed(store.delivered) {
-                        return Err(format!("the cursor leads: {} of {}", store.delivered, promises.settle_asked));
+                        return Err(format!(
+                            "the cursor leads: {} of {}",
+                            store.delivered, promises.settle_asked
+                        ));
                     }
                     return Ok(Some(store));
                 }

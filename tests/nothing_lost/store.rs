@@ -187,13 +187,17 @@ pub(crate) fn check(
                 return Err(format!("position {at} was never appended"));
             };
             if batch.payload[span] != frame(*id) {
-                return Err(format!("the frame at position {at} is not what was appended (index {index})"));
+                return Err(format!(
+                    "the frame at position {at} is not what was appended (index {index})"
+                ));
             }
             (at, count) = (at + 1, count + 1);
         }
     }
     if at > next {
-        return Err(format!("frames up to {at} came, of which those behind {next} come again"));
+        return Err(format!(
+            "frames up to {at} came, of which those behind {next} come again"
+        ));
     }
     let expected = promises.frames.range(from..next.max(from)).count() as u64;
     if count + lost < expected {
@@ -252,13 +256,22 @@ pub(crate) fn verify(image: &Image, bugs: Bugs, promises: &Promises, go_on: bool
         return Err(format!("a power cut or a failure is taken for damage: {checked:?}"));
     }
     if checked.tail < promises.acknowledged {
-        return Err(format!("acknowledged up to {}, there up to {}", promises.acknowledged, checked.tail));
+        return Err(format!(
+            "acknowledged up to {}, there up to {}",
+            promises.acknowledged, checked.tail
+        ));
     }
     if promises.is_passed(checked.settled) {
-        return Err(format!("the cursor leads: {} of {}", checked.settled, promises.settle_asked));
+        return Err(format!(
+            "the cursor leads: {} of {}",
+            checked.settled, promises.settle_asked
+        ));
     }
     if checked.settled < promises.settle_done {
-        return Err(format!("the cursor fell back: {} of {}", checked.settled, promises.settle_done));
+        return Err(format!(
+            "the cursor fell back: {} of {}",
+            checked.settled, promises.settle_done
+        ));
     }
     if checked.tail > promises.appended.max(promises.settle_asked) {
         return Err(format!("more is there than was appended: {}", checked.tail));

@@ -154,7 +154,8 @@ pub struct SpillConfig {
     /// Age of the oldest unsettled batch in memory past which everything unsettled goes to disk.
     #[serde(default = "memory_age")]
     pub memory_age: Period,
-    /// Bytes on disk, counted in allocated blocks.
+    /// Bytes on disk, counted in allocated blocks, with what the storage engine adds. What `window_bytes` had granted may still
+    /// come on top, and so do `quarantine_bytes` and a reserve of 256 KiB.
     #[serde(default = "max_bytes")]
     #[schemars(range(min = 1_048_576))]
     pub max_bytes: ByteSize,

@@ -76,7 +76,11 @@ impl Cursor {
 
     fn write(&mut self, position: u64) -> io::Result<()> {
         let sequence = self.sequence + 1;
-        let index = if self.bugs.has(Bug::CursorInOneSlot) { 0 } else { sequence % 2 };
+        let index = if self.bugs.has(Bug::CursorInOneSlot) {
+            0
+        } else {
+            sequence % 2
+        };
         let ahead = u64::from(self.bugs.has(Bug::CursorOneAhead) && position > 0);
         self.file
             .write_at(index * SLOT_DISTANCE_BYTES, &slot(sequence, position + ahead))?;

@@ -49,7 +49,11 @@ impl Quarantine {
     pub(super) fn describe(&self, segment: &Path, damage: &Damage) -> Result<(), SpillError> {
         let name = name_of(segment);
         let path = self.path.join(format!("{name}.txt"));
-        let open = if damage.complete { "" } else { ", and an unknown number behind them" };
+        let open = if damage.complete {
+            ""
+        } else {
+            ", and an unknown number behind them"
+        };
         let entry = format!(
             "file: {name}\nreason: {}\nrecords that could still be read: {}\nframes lost: {}{open}\n",
             damage.why, damage.records, damage.lost
@@ -67,6 +71,8 @@ impl Quarantine {
     pub(super) fn keep(&mut self, segment: &Path) -> Result<(), SpillError> {
         let path = self.path.join(name_of(segment));
         let made = self.disk.create_folder(&self.path);
+        // Positions begin anew behind a newest segment that was lost as a whole: then a name can come again.
+        self.deleted += u64::from(self.disk.allocated_bytes(&path).is_ok());
         let moved = made.and_then(|()| match self.disk.rename(segment, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             renamed => renamed,

@@ -111,7 +111,11 @@ impl Writer {
             if open.is_none() {
                 let database = database.as_ref().ok_or(redb::Error::DatabaseAlreadyOpen)?;
                 let mut transaction = database.begin_write()?;
-                let durability = if durable { Durability::Immediate } else { Durability::None };
+                let durability = if durable {
+                    Durability::Immediate
+                } else {
+                    Durability::None
+                };
                 transaction.set_durability(durability)?;
                 transaction.set_quick_repair(durable);
                 *open = Some(transaction);

@@ -238,7 +238,12 @@ fn a_small_store_goes_on_dropping_its_oldest_frames_although_memory_holds_copies
 
 #[test]
 fn a_full_store_keeps_to_its_bound_with_what_the_engine_needs() {
-    for (max_bytes, commit_bytes) in [(1 << 20, 8 << 20), (1 << 20, 20_000), (4 << 20, 1 << 20), (16 << 20, 4 << 20)] {
+    for (max_bytes, commit_bytes) in [
+        (1 << 20, 8 << 20),
+        (1 << 20, 20_000),
+        (4 << 20, 1 << 20),
+        (16 << 20, 4 << 20),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&SpillOptions {
             memory_bytes: 50_000,
@@ -262,7 +267,9 @@ fn a_full_store_keeps_to_its_bound_with_what_the_engine_needs() {
             }
         }
         let state = store.fifo.state();
-        assert!(state.peak_disk_bytes <= max_bytes, "{max_bytes}, {commit_bytes}: {state:?}");
-
+        assert!(
+            state.peak_disk_bytes <= max_bytes,
+            "{max_bytes}, {commit_bytes}: {state:?}"
+        );
     }
 }

@@ -36,7 +36,10 @@ impl Data {
         while !bytes.is_empty() {
             let start = (at % PAGE) as usize;
             let (now, rest) = bytes.split_at(bytes.len().min(PAGE as usize - start));
-            let page = self.pages.entry(at / PAGE).or_insert_with(|| Arc::new([0; PAGE as usize]));
+            let page = self
+                .pages
+                .entry(at / PAGE)
+                .or_insert_with(|| Arc::new([0; PAGE as usize]));
             Arc::make_mut(page)[start..start + now.len()].copy_from_slice(now);
             (at, bytes) = (at + now.len() as u64, rest);
         }

@@ -19,7 +19,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [Self::Io, Self::Full, Self::Quota, Self::TooLarge, Self::Short, Self::Lie];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Io,
+        Self::Full,
+        Self::Quota,
+        Self::TooLarge,
+        Self::Short,
+        Self::Lie,
+    ];
 
     pub(crate) fn error(self) -> io::Error {
         io::Error::from_raw_os_error(match self {

@@ -89,7 +89,9 @@ impl Loss {
             match fate(self.namings.len() + index) {
                 Fate::Lost => {}
                 Fate::Kept => change.apply(&mut files[*file]),
-                Fate::Torn => tear(change, random).iter().for_each(|part| part.apply(&mut files[*file])),
+                Fate::Torn => tear(change, random)
+                    .iter()
+                    .for_each(|part| part.apply(&mut files[*file])),
             }
         }
         let files = names.into_iter().map(|(path, file)| (path, files[file].clone()));

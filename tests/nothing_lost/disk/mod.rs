@@ -244,10 +244,12 @@ impl Disk for SimDisk {
             None => {}
         }
         let inside = |path: &Option<&Path>| path.is_some_and(|path| path.parent() == Some(folder));
-        let (done, kept) = std::mem::take(&mut state.namings).into_iter().partition(|naming: &Naming| {
-            let added = naming.add.as_ref().map(|(path, _)| path.as_path());
-            inside(&naming.remove.as_deref()) || inside(&added)
-        });
+        let (done, kept) = std::mem::take(&mut state.namings)
+            .into_iter()
+            .partition(|naming: &Naming| {
+                let added = naming.add.as_ref().map(|(path, _)| path.as_path());
+                inside(&naming.remove.as_deref()) || inside(&added)
+            });
         state.namings = kept;
         let done: Vec<Naming> = done;
         for naming in &done {

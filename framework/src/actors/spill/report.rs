@@ -2,8 +2,8 @@
 
 use crate::config::SpillConfig;
 use crate::plugin::Context;
-use crate::spill::{SpillError, Usage};
 use crate::spill::fifo::{Dropped, Mode, State};
+use crate::spill::{SpillError, Usage};
 use crate::telemetry::{Counter, Gauge};
 
 /// The reason that is told upstream by the receipts.

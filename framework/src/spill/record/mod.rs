@@ -171,8 +171,7 @@ fn header(value: &[u8]) -> Result<(Header, usize), RecordError> {
     }
     match value {
         [1, header @ ..] => {
-            let (header, length): (Header1, usize) =
-                bincode::decode_from_slice(header, config()).map_err(malformed)?;
+            let (header, length): (Header1, usize) = bincode::decode_from_slice(header, config()).map_err(malformed)?;
             let header = Header {
                 after: header.position,
                 position: header.position,

@@ -110,7 +110,10 @@ impl Storage {
     pub(super) fn note_lost(&mut self, first: Option<u64>, frames: u64) -> Result<(), SpillError> {
         self.quarantined += frames;
         let Some(first) = first else { return Ok(()) };
-        if let Some(Closed { damage: Some(damage), .. }) = self.closed.get_mut(&first) {
+        if let Some(Closed {
+            damage: Some(damage), ..
+        }) = self.closed.get_mut(&first)
+        {
             damage.lost += frames;
             let (damage, path) = (damage.clone(), self.folder.segment(first));
             self.quarantine.describe(&path, &damage)?;

@@ -276,7 +276,9 @@ impl Storage {
             Some(writer) => writer,
             none => {
                 // A segment that begins there was named, and never confirmed: the new one takes its name.
-                self.closed.remove(&position);
+                if self.closed.remove(&position).is_some() {
+                    self.reader = None;
+                }
                 self.writer_bytes = 0;
                 none.insert(Writer::create(&self.folder, position, self.commit_bytes)?)
             }
