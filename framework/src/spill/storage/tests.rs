@@ -279,7 +279,10 @@ fn a_peek_finds_the_record_of_a_position_and_changes_nothing() {
         segments(folder.path()),
         all,
         "what is damaged is left for the read that delivers it"
+    );
+}
 
+#[test]
 fn a_segment_without_its_structure_gives_all_its_frames_and_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
@@ -325,7 +328,9 @@ fn looking_for_a_message_does_not_get_in_the_way_of_reading_what_a_kill_left() {
     }
     assert_eq!(lines, (0..9_000).map(line).collect::<Vec<_>>());
     assert_eq!(storage.usage().quarantined, 0);
+}
 
+#[test]
 fn the_quarantine_keeps_to_its_bound_and_counts_what_it_deletes() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path());
