@@ -7,7 +7,7 @@
 //! ```
 //! The key is the position of the first frame. It is repeated in the header, so that a value under a wrong key is noticed. `after` is where the
 //! record before ended: positions in between were settled before they were written, and a record that is missing is noticed too. The
-//! first bytes let [`extent`] find records in a segment whose own structure is damaged. Version 1 had neither the mark nor `after`.
+//! first bytes let records be found in a segment whose own structure is damaged. Version 1 had neither the mark nor `after`.
 //!
 //! A value is at most [`RECORD_BYTES`] long, because redb rounds a value and its 16 bytes of overhead up to a power of two pages;
 //! a single frame that does not fit gets a record of its own.
