@@ -19,6 +19,7 @@ mod cli;
 mod commands;
 mod live;
 mod log;
+mod process;
 mod reports;
 mod words;
 
@@ -30,6 +31,7 @@ use framework::plugin::Registry;
 
 /// Runs the command line with the shipped plugins and those that `register` adds.
 pub fn main(register: impl for<'a> FnOnce(&'a mut Registry) -> &'a mut Registry) -> ExitCode {
+    process::prepare();
     let mut registry = Registry::default();
     plugins::register(&mut registry);
     register(&mut registry);

@@ -12,6 +12,7 @@ mod ends;
 mod explain;
 mod flows;
 mod frames;
+mod full_disk;
 mod harness;
 mod legacy_server;
 mod mistakes;

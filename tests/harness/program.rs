@@ -69,9 +69,12 @@ impl Folder {
     /// The same, with these environment variables.
     pub(crate) fn run_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Program {
         let mut command = self.command(&["run"]);
+        command.args(arguments).envs(environment.iter().copied());
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Program {
         command
-            .args(arguments)
-            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -83,6 +86,19 @@ impl Folder {
             sockets: self.path("aqueduct"),
             child,
         }
+    }
+
+    /// Writes a pipeline file and runs it in a shell that has done this first. Its pipeline must be called `p`.
+    pub(crate) fn run_pipeline_after(&self, shell: &[&str], config: &str) -> Program {
+        self.write("p.toml", config);
+        let (first, rest) = shell.split_first().expect("a program");
+        let mut command = Command::new(first);
+        command
+            .args(rest)
+            .args([env!("CARGO_BIN_EXE_aqueduct"), "run", "p.toml"])
+            .current_dir(self.0.path())
+            .env("XDG_RUNTIME_DIR", self.0.path());
+        self.start(command)
     }
 
     /// Writes a pipeline file and runs it. Its pipeline must be called `p`.

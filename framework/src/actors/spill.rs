@@ -243,14 +243,23 @@ impl Spill {
 
     fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {
         match event {
-            StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
-            StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
+            StorageEvent::Committed { tail, usage } => {
+                self.report.wrote();
+                self.fifo.committed(tail, usage);
+            }
+            StorageEvent::ReadDone { found, usage } => {
+                self.report.damage(usage);
+                self.fifo.read_done(found);
+            }
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
             StorageEvent::Failed { what, error } => {
                 self.report.failed(&error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(now_ns()),
+                    Failure::Write => {
+                        self.report.cannot_write(&error);
+                        self.fifo.write_failed(now_ns());
+                    }
                     Failure::Read => self.fifo.read_failed(now_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),
@@ -367,6 +376,8 @@ fn options(config: &SpillConfig) -> SpillOptions {
             .map_or_else(|| default_delay(config.persist), Period::duration),
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
+        quarantine_bytes: config.quarantine_bytes.bytes(),
+        ..SpillOptions::new(&config.directory)
     }
 }
 

@@ -154,7 +154,8 @@ pub struct SpillConfig {
     /// Age of the oldest unsettled batch in memory past which everything unsettled goes to disk.
     #[serde(default = "memory_age")]
     pub memory_age: Period,
-    /// Bytes on disk, counted in allocated blocks.
+    /// Bytes on disk, counted in allocated blocks, with what the storage engine adds. What `window_bytes` had granted may still
+    /// come on top, and so do `quarantine_bytes` and a reserve of 256 KiB.
     #[serde(default = "max_bytes")]
     #[schemars(range(min = 1_048_576))]
     pub max_bytes: ByteSize,
@@ -183,6 +184,9 @@ pub struct SpillConfig {
     #[serde(default = "window")]
     #[schemars(range(min = 4096))]
     pub read_ahead_bytes: ByteSize,
+    /// Bytes kept of damaged segments in the folder `quarantine`; the oldest are deleted first, and one is always kept.
+    #[serde(default = "quarantine_bytes")]
+    pub quarantine_bytes: ByteSize,
 }
 
 impl SpillConfig {
@@ -201,6 +205,7 @@ impl SpillConfig {
             commit_delay: None,
             in_flight_bytes: in_flight_bytes(),
             read_ahead_bytes: window(),
+            quarantine_bytes: quarantine_bytes(),
         }
     }
 }
@@ -253,6 +258,10 @@ const fn commit_bytes() -> ByteSize {
     ByteSize::mib(4)
 }
 
-const fn in_flight_bytes() -> ByteSize {
+const fn quarantine_bytes() -> ByteSize {
+    ByteSize::gib(1)
+}
+
+fn in_flight_bytes() -> ByteSize {
     ByteSize::mib(4)
 }

@@ -8,12 +8,12 @@
 //! | at 4096: the same                                                |
 //! ```
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::SpillError;
+use super::bugs::{Bug, Bugs};
+use super::disk::{Disk, DiskFile, Open};
 
 const MAGIC: [u8; 4] = *b"AQCU";
 const SLOT_BYTES: usize = 24;
@@ -23,33 +23,32 @@ const SLOT_DISTANCE_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Cursor {
     path: PathBuf,
-    file: File,
+    file: Box<dyn DiskFile>,
+    bugs: Bugs,
     sequence: u64,
     position: u64,
+    whole: bool,
 }
 
 impl Cursor {
     /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
-    pub(super) fn open(path: &Path) -> Result<Self, SpillError> {
+    pub(super) fn open(disk: &dyn Disk, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)?;
-            let newest = [0, 1].into_iter().filter_map(|slot| read_slot(&file, slot)).max();
+            let file = disk.open(path, Open::Write)?;
+            let slots = [0, 1].map(|slot| read_slot(&*file, slot));
+            let newest = slots.into_iter().flatten().max();
             let (sequence, position) = newest.unwrap_or_default();
             let mut cursor = Self {
                 path: path.to_owned(),
                 file,
+                bugs,
                 sequence,
                 position,
+                whole: slots.iter().all(Option::is_some),
             };
             if newest.is_none() {
                 cursor.write(0)?;
                 cursor.write(0)?;
-                cursor.file.sync_all()?;
             }
             Ok(cursor)
         };
@@ -59,6 +58,11 @@ impl Cursor {
     /// The durable position.
     pub(super) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// False when it is new, or a slot could not be read: it may lag behind segments that were deleted.
+    pub(super) fn was_whole(&self) -> bool {
+        self.whole
     }
 
     /// Makes `position` durable; a lower one than before changes nothing.
@@ -72,9 +76,17 @@ impl Cursor {
 
     fn write(&mut self, position: u64) -> io::Result<()> {
         let sequence = self.sequence + 1;
+        let index = if self.bugs.has(Bug::CursorInOneSlot) {
+            0
+        } else {
+            sequence % 2
+        };
+        let ahead = u64::from(self.bugs.has(Bug::CursorOneAhead) && position > 0);
         self.file
-            .write_all_at(&slot(sequence, position), (sequence % 2) * SLOT_DISTANCE_BYTES)?;
-        self.file.sync_data()?;
+            .write_at(index * SLOT_DISTANCE_BYTES, &slot(sequence, position + ahead))?;
+        if !self.bugs.has(Bug::SkipCursorFsync) {
+            self.file.sync()?;
+        }
         (self.sequence, self.position) = (sequence, position);
         Ok(())
     }
@@ -90,9 +102,9 @@ fn slot(sequence: u64, position: u64) -> [u8; SLOT_BYTES] {
     slot
 }
 
-fn read_slot(file: &File, index: u64) -> Option<(u64, u64)> {
+fn read_slot(file: &dyn DiskFile, index: u64) -> Option<(u64, u64)> {
     let mut found = [0; SLOT_BYTES];
-    file.read_exact_at(&mut found, index * SLOT_DISTANCE_BYTES).ok()?;
+    file.read_at(index * SLOT_DISTANCE_BYTES, &mut found).ok()?;
     let number = |at: usize| Some(u64::from_le_bytes(found.get(at..at + 8)?.try_into().ok()?));
     let (sequence, position) = (number(4)?, number(12)?);
     (slot(sequence, position) == found).then_some((sequence, position))

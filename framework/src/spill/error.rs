@@ -1,5 +1,6 @@
 //! What goes wrong in a store's directory, and the containment of panics in the storage engine.
 
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -32,12 +33,14 @@ pub enum SpillError {
         source: Box<redb::Error>,
     },
     /// redb panicked, as it does on some kinds of damage; the segment is not used any further.
-    #[error("cannot {what} {}: the storage engine panicked, so the file must be damaged", path.display())]
+    #[error("cannot {what} {}: the storage engine panicked, so the file must be damaged: {message}", path.display())]
     Panicked {
         /// What was tried.
         what: &'static str,
         /// On which segment.
         path: PathBuf,
+        /// What it said.
+        message: String,
     },
     /// A record is damaged.
     #[error("the record at position {position} of {} cannot be used: {source}", path.display())]
@@ -48,6 +51,14 @@ pub enum SpillError {
         path: PathBuf,
         /// Why.
         source: RecordError,
+    },
+    /// The records of a segment do not fit together.
+    #[error("{} {what}: it must be damaged", path.display())]
+    Misfit {
+        /// The segment.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
     },
     /// Another process uses the directory.
     #[error("{} is in use by {holder}: stop that one, or give this pipeline a directory of its own", path.display())]
@@ -63,7 +74,7 @@ pub enum SpillError {
         /// The directory.
         path: PathBuf,
         /// What its `format` file says.
-        found: String,
+        found: u32,
         /// The newest format known here.
         known: u32,
     },
@@ -86,6 +97,16 @@ impl SpillError {
     /// True when trying again cannot help: the file is what is wrong, not the system around it.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self.errno(), None | Some(Errno::IO | Errno::NOENT))
+    }
+
+    /// True when the same may succeed the next time: a disk that does not answer now.
+    pub(super) fn may_pass(&self) -> bool {
+        self.errno() == Some(Errno::IO)
+    }
+
+    /// True when the file is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.errno() == Some(Errno::NOENT)
     }
 
     fn errno(&self) -> Option<Errno> {
@@ -113,9 +134,16 @@ pub(super) fn contain<T>(
             path: path.to_owned(),
             source: Box::new(source),
         }),
-        Err(_) => Err(SpillError::Panicked {
+        Err(panic) => Err(SpillError::Panicked {
             what,
             path: path.to_owned(),
+            message: message(&*panic),
         }),
     }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it does not say why").to_owned()
 }

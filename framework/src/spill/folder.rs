@@ -1,42 +1,52 @@
 //! The directory of a store: who uses it, which format it has, what is in it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::SpillError;
+use super::bugs::{Bug, Bugs};
+use super::disk::{self, Disk, DiskFile, Open};
 
 /// The format this program writes, and the newest it reads.
-pub const FORMAT: u32 = 1;
+///
+/// | format | records |
+/// |---|---|
+/// | 1 | begin with their version only |
+/// | 2 | begin with a mark by which they are found in a damaged segment, and say where the one before ended |
+pub const FORMAT: u32 = 2;
 const FORMAT_WORD: &str = "aqueduct-spill";
+/// The process id in the `lock` file, padded so that it is replaced in place: that takes no space on a full disk.
+const HOLDER_BYTES: usize = 20;
 
 /// A directory in use by this process alone, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    _lock: File,
+    bugs: Bugs,
+    _lock: Box<dyn DiskFile>,
 }
 
 impl Folder {
-    /// Creates the directory if need be, checks its format and locks it.
-    pub(super) fn open(path: &Path) -> Result<Self, SpillError> {
-        check_format(path)?;
-        fs::create_dir_all(path).map_err(|error| SpillError::io("create", path, error))?;
-        let lock = lock(path)?;
-        if check_format(path)?.is_none() {
+    /// Creates the directory if need be, checks its format and locks it. An older format becomes the present one.
+    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
+        check_format(&*disk, path)?;
+        disk.create_folder(path)
+            .map_err(|error| SpillError::io("create", path, error))?;
+        let lock = lock(&*disk, path)?;
+        if check_format(&*disk, path)?.is_none_or(|found| found < FORMAT) {
             let name = path.join("format");
-            write_durably(&name, format!("{FORMAT_WORD} {FORMAT}\n").as_bytes())
+            disk::write_durably(&*disk, &name, format_text().as_bytes())
                 .map_err(|error| SpillError::io("write", &name, error))?;
         }
         let folder = Self {
             path: path.to_owned(),
             _lock: lock,
+            disk,
+            bugs,
         };
         folder.sync()?;
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync(parent)?;
-        }
         Ok(folder)
     }
 
@@ -45,9 +55,23 @@ impl Folder {
         &self.path
     }
 
+    /// What it is on.
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(super) fn bugs(&self) -> Bugs {
+        self.bugs
+    }
+
     /// Makes created, renamed and deleted names durable.
     pub(super) fn sync(&self) -> Result<(), SpillError> {
-        sync(&self.path)
+        if self.bugs.has(Bug::SkipFolderFsync) {
+            return Ok(());
+        }
+        self.disk
+            .sync_folder(&self.path)
+            .map_err(|error| SpillError::io("sync the folder", &self.path, error))
     }
 
     /// The file of the segment that begins at `first`.
@@ -55,95 +79,93 @@ impl Folder {
         self.path.join(format!("{first:020}.redb"))
     }
 
+    /// The bytes a segment takes on disk.
+    pub(super) fn allocated_bytes(&self, path: &Path) -> u64 {
+        self.disk.allocated_bytes(path).unwrap_or(0)
+    }
+
+    pub(super) fn remove(&self, path: &Path) -> Result<(), SpillError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SpillError::io("delete", path, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The segments, ascending. Files of segments that never had a commit are removed: nothing in them was acknowledged.
     pub(super) fn segments(&self) -> Result<Vec<u64>, SpillError> {
-        let list = || -> io::Result<Vec<u64>> {
-            let mut firsts = Vec::new();
-            for entry in fs::read_dir(&self.path)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                let Some(name) = name.to_str() else { continue };
-                if name.ends_with(".redb.new") {
-                    fs::remove_file(entry.path())?;
-                } else if let Some(first) = name.strip_suffix(".redb").and_then(|first| first.parse().ok()) {
-                    firsts.push(first);
+        let names = self.disk.names(&self.path);
+        let names = names.map_err(|error| SpillError::io("list", &self.path, error))?;
+        let mut firsts = Vec::new();
+        for name in names {
+            if name.ends_with(".redb.new") {
+                if self.bugs.has(Bug::KeepUnfinishedSegments) {
+                    let named = self.path.join(name.trim_end_matches(".new"));
+                    let _ = self.disk.rename(&self.path.join(&name), &named);
+                    firsts.extend(name.trim_end_matches(".redb.new").parse::<u64>());
+                    continue;
                 }
+                self.remove(&self.path.join(name))?;
+            } else if let Some(first) = name.strip_suffix(".redb").and_then(|first| first.parse().ok()) {
+                firsts.push(first);
             }
-            firsts.sort_unstable();
-            Ok(firsts)
-        };
-        list().map_err(|error| SpillError::io("list", &self.path, error))
+        }
+        firsts.sort_unstable();
+        Ok(firsts)
     }
 }
 
-/// The bytes a file takes on disk (allocated blocks, not its length: segments are sparse).
-pub(super) fn allocated_bytes(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |data| data.blocks() * 512)
+fn format_text() -> String {
+    let version = format!("{FORMAT_WORD} {FORMAT}");
+    format!("{version} {:08x}\n", crc32c::crc32c(version.as_bytes()))
 }
 
-/// Writes a whole file under a temporary name, syncs it, and gives it its name. The folder is not synced.
-pub(super) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
-}
-
-fn sync(path: &Path) -> Result<(), SpillError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| SpillError::io("sync the folder", path, error))
-}
-
-fn check_format(path: &Path) -> Result<Option<u32>, SpillError> {
+/// The format of a directory; none of a new one, or when bits have changed in the file that says it: records say their version themselves.
+fn check_format(disk: &dyn Disk, path: &Path) -> Result<Option<u32>, SpillError> {
     let name = path.join("format");
-    let text = match fs::read_to_string(&name) {
-        Ok(text) => text,
+    let text = match disk::read(disk, &name) {
+        Ok(text) => String::from_utf8_lossy(&text).trim().to_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SpillError::io("read", &name, error)),
     };
-    let version = text
-        .trim()
-        .strip_prefix(FORMAT_WORD)
-        .and_then(|version| version.trim().parse().ok());
-    match version {
-        Some(version) if version <= FORMAT => Ok(Some(version)),
-        _ => Err(SpillError::Newer {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (version, checked) = match words[..] {
+        [FORMAT_WORD, version] => (version, true),
+        [FORMAT_WORD, version, crc] => {
+            let wanted = crc32c::crc32c(format!("{FORMAT_WORD} {version}").as_bytes());
+            (version, u32::from_str_radix(crc, 16) == Ok(wanted))
+        }
+        _ => return Ok(None),
+    };
+    match version.parse() {
+        Ok(version) if checked && version > FORMAT => Err(SpillError::Newer {
             path: path.to_owned(),
-            found: format!("{:?}", text.trim()),
+            found: version,
             known: FORMAT,
         }),
+        Ok(version) if checked => Ok(Some(version)),
+        _ => Ok(None),
     }
 }
 
-fn lock(path: &Path) -> Result<File, SpillError> {
+fn lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, SpillError> {
     let name = path.join("lock");
     let failed = |error| SpillError::io("lock", &name, error);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another process".to_owned(),
-                id => format!("process {id}"),
-            };
-            return Err(SpillError::InUse {
-                path: path.to_owned(),
-                holder,
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    let file = disk.open(&name, Open::Write).map_err(failed)?;
+    if !file.try_lock().map_err(failed)? {
+        let holder = disk::read(disk, &name).unwrap_or_default();
+        let holder = match String::from_utf8_lossy(&holder).trim() {
+            "" => "another process".to_owned(),
+            id => format!("process {id}"),
+        };
+        return Err(SpillError::InUse {
+            path: path.to_owned(),
+            holder,
+        });
     }
-    file.set_len(0).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
+    let holder = format!("{:<width$}\n", std::process::id(), width = HOLDER_BYTES - 1);
+    match file.write_at(0, holder.as_bytes()).map_err(failed) {
+        // Who holds it is only for the message to others: a full disk is no reason not to drain it.
+        Err(error) if !error.is_full() => Err(error),
+        _ => Ok(file),
+    }
 }

@@ -11,24 +11,31 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `format` | the format's version, as text; a newer one is refused untouched |
+//! | `format` | the format's version and a checksum, as text; a newer one is refused untouched |
 //! | `lock` | locked while in use, holds the user's process id |
 //! | `main.cursor` | the position up to which all is settled; may lag, never leads |
 //! | `%020d.redb` | a segment, named by the position of its first frame |
 //! | `%020d.redb.new` | a segment whose first commit has not happened; removed at the next start |
-//! | `quarantine/` | what could not be read, each with a text file that says what and how many frames |
+//! | `reserve` | disk space held back, so that a full disk can be drained on any file system |
+//! | `quarantine/` | damaged segments once the rest of them is delivered, each with a text that says what and how many frames |
+//!
+//! A segment in which anything does not fit is not trusted any more: its records are looked for one by one and known by
+//! their checksums; each says where the one before ended, so what is missing is known, counted and said.
 //!
 //! What is deliberately absent: writing to a segment that an earlier process left (a start always begins a new
 //! one), deleting records (whole segments go when they are settled), and any trust in a page that redb returns (each record is
 //! checked by its own CRC).
 
+pub mod bugs;
 mod cursor;
+pub mod disk;
 mod error;
 pub mod fifo;
 mod folder;
 mod options;
 mod quarantine;
 pub mod record;
+mod salvage;
 pub mod search;
 mod segment;
 mod storage;

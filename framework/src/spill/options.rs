@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bugs::Bugs;
+
 /// What happens when a store has reached `max_bytes`, or its disk is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -50,6 +52,10 @@ pub struct SpillOptions {
     pub in_flight_bytes: u64,
     /// The most that is read from disk ahead of demand, in payload bytes (one record more).
     pub read_ahead_bytes: u64,
+    /// The most that is kept of damaged segments; the oldest go first. One is always kept.
+    pub quarantine_bytes: u64,
+    /// None; see [`Bugs`].
+    pub bugs: Bugs,
 }
 
 impl SpillOptions {
@@ -68,6 +74,8 @@ impl SpillOptions {
             commit_delay: Duration::from_millis(50),
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
+            quarantine_bytes: 1024 * MIB,
+            bugs: Bugs::default(),
         }
     }
 }

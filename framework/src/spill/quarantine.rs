@@ -1,74 +1,120 @@
 //! The quarantine: what cannot be read is set aside, with a text that says what and how many frames, and is counted.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::ops::Range;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::SpillError;
-use super::folder::write_durably;
+use super::disk::{Disk, write_durably};
 
 /// The folder `quarantine` of a store; made when first used.
 #[derive(Debug)]
 pub(super) struct Quarantine {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    frames: u64,
+    most_bytes: u64,
+    deleted: u64,
+}
+
+/// What is known of a damaged segment.
+#[derive(Debug, Clone)]
+pub(super) struct Damage {
+    /// The first thing that was found wrong.
+    pub(super) why: String,
+    /// How many records could be read nevertheless.
+    pub(super) records: usize,
+    /// Frames known to be lost.
+    pub(super) lost: u64,
+    /// False when there may be more, of which nothing is left to count.
+    pub(super) complete: bool,
 }
 
 impl Quarantine {
-    /// The quarantine of the store in `folder`.
-    pub(super) fn of(folder: &Path) -> Self {
+    /// The quarantine of the store in `folder`. It keeps `most_bytes` at most, or else one file.
+    pub(super) fn of(disk: Arc<dyn Disk>, folder: &Path, most_bytes: u64) -> Self {
         Self {
+            disk,
             path: folder.join("quarantine"),
-            frames: 0,
+            most_bytes,
+            deleted: 0,
         }
     }
 
-    /// Frames set aside since the store was opened.
-    pub(super) fn frames(&self) -> u64 {
-        self.frames
+    /// Files deleted from it, because it was full.
+    pub(super) fn deleted(&self) -> u64 {
+        self.deleted
     }
 
-    /// Keeps a copy of a damaged record's value.
-    pub(super) fn record(&mut self, range: Range<u64>, value: &[u8], why: &SpillError) -> Result<(), SpillError> {
-        let name = format!("{:020}.record", range.start);
-        self.enter(&name, range, why, |path| write_durably(path, value))
-    }
-
-    /// Moves a damaged segment here. `range`: the positions that can no longer be read from it.
-    pub(super) fn segment(&mut self, file: &Path, range: Range<u64>, why: &SpillError) -> Result<(), SpillError> {
-        let name = file
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        self.enter(&name, range, why, |path| match fs::rename(file, path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            renamed => renamed,
-        })
-    }
-
-    fn enter(
-        &mut self,
-        name: &str,
-        range: Range<u64>,
-        why: &SpillError,
-        keep: impl FnOnce(&Path) -> std::io::Result<()>,
-    ) -> Result<(), SpillError> {
-        let path = self.path.join(name);
-        let frames = range.end.saturating_sub(range.start);
+    /// Writes down what is known of a damaged segment; it stays in its place while something of it is still to be delivered.
+    pub(super) fn describe(&self, segment: &Path, damage: &Damage) -> Result<(), SpillError> {
+        let name = name_of(segment);
+        let path = self.path.join(format!("{name}.txt"));
+        let open = if damage.complete {
+            ""
+        } else {
+            ", and an unknown number behind them"
+        };
         let entry = format!(
-            "file: {name}\npositions: {}..{}\nframes: at most {frames}\nreason: {why}\n",
-            range.start, range.end
+            "file: {name}\nreason: {}\nrecords that could still be read: {}\nframes lost: {}{open}\n",
+            damage.why, damage.records, damage.lost
         );
-        let kept = fs::create_dir_all(&self.path)
-            .and_then(|()| keep(&path))
-            .and_then(|()| write_durably(&self.path.join(format!("{name}.txt")), entry.as_bytes()))
-            .map_err(|error| SpillError::io("set aside", &path, error));
-        // On a full disk the copy is done without: what follows must be read for the disk to drain.
-        match kept {
-            Err(error) if !error.is_full() => return Err(error),
-            _ => {}
+        let made = self.disk.create_folder(&self.path);
+        let written = made.and_then(|()| write_durably(&*self.disk, &path, entry.as_bytes()));
+        match written.map_err(|error| SpillError::io("set aside", &path, error)) {
+            // A full disk goes without the text: what follows must be read for the disk to drain.
+            Err(error) if !error.is_full() => Err(error),
+            _ => Ok(()),
         }
-        self.frames += frames;
+    }
+
+    /// Moves a damaged segment here, and makes room for it.
+    pub(super) fn keep(&mut self, segment: &Path) -> Result<(), SpillError> {
+        let path = self.path.join(name_of(segment));
+        let made = self.disk.create_folder(&self.path);
+        // Positions begin anew behind a newest segment that was lost as a whole: then a name can come again.
+        self.deleted += u64::from(self.disk.allocated_bytes(&path).is_ok());
+        let moved = made.and_then(|()| match self.disk.rename(segment, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
+        });
+        let moved = moved.and_then(|()| self.disk.sync_folder(&self.path));
+        match moved.map_err(|error| SpillError::io("set aside", &path, error)) {
+            Ok(()) => self.make_room(),
+            // On a full disk its space is worth more than its damaged content.
+            Err(error) if error.is_full() => {
+                self.deleted += 1;
+                let removed = self.disk.remove(segment);
+                removed.map_err(|error| SpillError::io("delete", segment, error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the oldest segments, those of the lowest positions, until the rest fits.
+    fn make_room(&mut self) -> Result<(), SpillError> {
+        let names = self.disk.names(&self.path);
+        let mut names = names.map_err(|error| SpillError::io("list", &self.path, error))?;
+        names.retain(|name| !name.ends_with(".txt"));
+        names.sort_unstable();
+        let bytes = |name: &String| self.disk.allocated_bytes(&self.path.join(name)).unwrap_or(0);
+        let mut total: u64 = names.iter().map(bytes).sum();
+        for name in &names[..names.len().saturating_sub(1)] {
+            if total <= self.most_bytes {
+                break;
+            }
+            total -= bytes(name);
+            let path = self.path.join(name);
+            let removed = self.disk.remove(&path);
+            removed.map_err(|error| SpillError::io("delete", &path, error))?;
+            // The text stays behind a little longer than what it speaks of, if it does.
+            let _ = self.disk.remove(&self.path.join(format!("{name}.txt")));
+            self.deleted += 1;
+        }
         Ok(())
     }
+}
+
+fn name_of(segment: &Path) -> String {
+    let name = segment.file_name();
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }

@@ -3,23 +3,27 @@
 //! Every commit is durable and saves redb's allocator state ("quick repair", two syncs): so a file that a killed process left can be opened
 //! at once, whatever its size.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition,
-    TransactionError, WriteTransaction,
+    Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
 use super::SpillError;
+use super::bugs::{Bug, Bugs};
+use super::disk::{Direct, Open, Overlay};
 use super::error::contain;
-use super::folder::{Folder, allocated_bytes};
+use super::folder::Folder;
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// What is committed together with the records.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const META_TAIL: &str = "tail";
+/// The checksum of the tail: redb returns what it finds.
+const META_TAIL_CRC: &str = "tail_crc32c";
 /// redb keeps up to half of its cache for what a transaction wrote. Pages beyond that it writes early, reads back for their checksums
 /// and writes again at the commit (measured: 1.5 times the bytes), so a whole commit must fit.
 fn write_cache_bytes(commit_bytes: u64) -> usize {
@@ -28,8 +32,8 @@ fn write_cache_bytes(commit_bytes: u64) -> usize {
 
 /// The largest record, inner pages and redb's own tables come on top of what a commit gathers.
 const WRITE_CACHE_SPARE_BYTES: u64 = 2 << 20;
-/// Records are read once, in order: a cache only holds the tree's inner pages.
-const READ_CACHE_BYTES: usize = 1 << 20;
+/// Records are read once, in order, and the system caches the file: redb needs no cache for that. `Reader::drop` relies on it.
+const READ_CACHE_BYTES: usize = 0;
 
 /// The segment that is open for writing.
 pub(super) struct Writer {
@@ -40,6 +44,7 @@ pub(super) struct Writer {
     path: PathBuf,
     name: PathBuf,
     published: bool,
+    bugs: Bugs,
 }
 
 impl std::fmt::Debug for Writer {
@@ -59,15 +64,12 @@ impl Writer {
     pub(super) fn create(folder: &Folder, first: u64, commit_bytes: u64) -> Result<Self, SpillError> {
         let name = folder.segment(first);
         let path = name.with_extension("redb.new");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(SpillError::io("remove", &path, error));
-            }
-            _ => {}
-        }
+        let file = folder.disk().open(&path, Open::Empty);
+        let file = file.map_err(|error| SpillError::io("create", &path, error))?;
         let database = contain("create", &path, || {
             let cache_bytes = write_cache_bytes(commit_bytes);
-            Ok(Builder::new().set_cache_size(cache_bytes).create(&path)?)
+            let mut builder = Builder::new();
+            Ok(builder.set_cache_size(cache_bytes).create_with_backend(Direct(file))?)
         })?;
         Ok(Self {
             database: Some(database),
@@ -77,6 +79,7 @@ impl Writer {
             path,
             name,
             published: false,
+            bugs: folder.bugs(),
         })
     }
 
@@ -100,20 +103,21 @@ impl Writer {
         &self.path
     }
 
-    /// The bytes it takes on disk.
-    pub(super) fn bytes(&self) -> u64 {
-        allocated_bytes(&self.path)
-    }
-
     /// Adds a record to the next commit.
     pub(super) fn insert(&mut self, key: u64, value: &[u8]) -> Result<(), SpillError> {
         let (database, open) = (&self.database, &mut self.open);
+        let durable = !self.bugs.has(Bug::AcknowledgeBeforeFsync);
         contain("write to", &self.path, || {
             if open.is_none() {
                 let database = database.as_ref().ok_or(redb::Error::DatabaseAlreadyOpen)?;
                 let mut transaction = database.begin_write()?;
-                transaction.set_durability(Durability::Immediate)?;
-                transaction.set_quick_repair(true);
+                let durability = if durable {
+                    Durability::Immediate
+                } else {
+                    Durability::None
+                };
+                transaction.set_durability(durability)?;
+                transaction.set_quick_repair(durable);
                 *open = Some(transaction);
             }
             if let Some(transaction) = open {
@@ -132,11 +136,16 @@ impl Writer {
             return Ok(());
         };
         contain("commit to", &self.path, || {
-            transaction.open_table(META)?.insert(META_TAIL, tail)?;
+            {
+                let mut meta = transaction.open_table(META)?;
+                meta.insert(META_TAIL, tail)?;
+                meta.insert(META_TAIL_CRC, crc(tail))?;
+            }
             Ok(transaction.commit()?)
         })?;
         if !self.published {
-            fs::rename(&self.path, &self.name).map_err(|error| SpillError::io("name", &self.name, error))?;
+            let named = folder.disk().rename(&self.path, &self.name);
+            named.map_err(|error| SpillError::io("name", &self.name, error))?;
             self.path.clone_from(&self.name);
             self.published = true;
             folder.sync()?;
@@ -145,11 +154,20 @@ impl Writer {
         Ok(())
     }
 
-    /// The durable records from the one that holds `from` on; see [`Reader::read`].
+    /// See [`Reader::read`].
     pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
+        self.look(|transaction| read(transaction, from, to, bytes))
+    }
+
+    /// See [`Reader::first_from`].
+    pub(super) fn first_from(&self, position: u64) -> Result<Option<(u64, Bytes)>, SpillError> {
+        self.look(|transaction| first_from(transaction, position))
+    }
+
+    fn look<T: Default>(&self, act: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, SpillError> {
         match &self.database {
-            Some(database) => contain("read", &self.path, || read(&database.begin_read()?, from, to, bytes)),
-            None => Ok(Records::default()),
+            Some(database) => contain("read", &self.path, || act(&database.begin_read()?)),
+            None => Ok(T::default()),
         }
     }
 
@@ -171,80 +189,98 @@ impl Writer {
 pub(super) struct Records {
     /// Keys and values, ascending.
     pub(super) records: Vec<(u64, Bytes)>,
-    /// The first key that was not read.
-    pub(super) next_key: Option<u64>,
+    /// True when more were asked for than were read.
+    pub(super) more: bool,
 }
 
-/// A segment open for reading.
+/// A segment open for reading. Its file is never written: one that was not closed in order, because its process was killed or its disk
+/// full, is put in order in memory only.
 pub(super) struct Reader {
-    database: Opened,
+    /// Until it is dropped.
+    database: Option<Database>,
+    ended: Arc<AtomicBool>,
     path: PathBuf,
-}
-
-/// redb opens a file for reading only when it was closed in order. One that was not, because its process was killed or its disk full, is
-/// opened as if it were to be written, which needs no space: it is put in order when it is closed, or, on a full disk, the next time.
-enum Opened {
-    InOrder(ReadOnlyDatabase),
-    LeftOpen(Database),
-}
-
-impl Opened {
-    fn begin_read(&self) -> Result<ReadTransaction, TransactionError> {
-        match self {
-            Self::InOrder(database) => database.begin_read(),
-            Self::LeftOpen(database) => database.begin_read(),
-        }
-    }
 }
 
 impl Reader {
     /// Opens a segment.
-    pub(super) fn open(path: &Path) -> Result<Self, SpillError> {
-        let database = contain("open", path, || {
+    pub(super) fn open(folder: &Folder, first: u64) -> Result<Self, SpillError> {
+        let path = folder.segment(first);
+        let file = folder.disk().open(&path, Open::Read).and_then(Overlay::new);
+        let file = file.map_err(|error| SpillError::io("open", &path, error))?;
+        if redb::StorageBackend::len(&file).is_ok_and(|bytes| bytes == 0) {
+            // redb would take it for a new one.
+            let empty = std::io::Error::other("it is empty");
+            return Err(SpillError::io("open", &path, empty));
+        }
+        let ended = file.ended();
+        let database = contain("open", &path, || {
             let mut builder = Builder::new();
-            builder.set_cache_size(READ_CACHE_BYTES);
-            match builder.open_read_only(path) {
-                Err(DatabaseError::RepairAborted) => Ok(Opened::LeftOpen(builder.open(path)?)),
-                opened => Ok(Opened::InOrder(opened?)),
-            }
+            Ok(builder.set_cache_size(READ_CACHE_BYTES).create_with_backend(file)?)
         })?;
         Ok(Self {
-            database,
-            path: path.to_owned(),
+            database: Some(database),
+            ended,
+            path,
         })
     }
 
-    /// The position behind the last durable frame.
-    pub(super) fn tail(&self) -> Result<u64, SpillError> {
-        contain("read", &self.path, || {
-            let transaction = self.database.begin_read()?;
-            let tail = transaction.open_table(META)?.get(META_TAIL)?;
-            Ok(tail.map_or(0, |tail| tail.value()))
+    /// The position behind the last durable frame, as it was committed together with the records; none when that is damaged.
+    pub(super) fn tail(&self) -> Result<Option<u64>, SpillError> {
+        self.look(|transaction| {
+            let meta = transaction.open_table(META)?;
+            let (tail, check) = (meta.get(META_TAIL)?, meta.get(META_TAIL_CRC)?);
+            let tail = tail.map(|tail| tail.value());
+            // Format 1 has no checksum of it.
+            Ok(tail.filter(|tail| check.is_none_or(|check| check.value() == crc(*tail))))
+        })
+    }
+
+    /// The last record.
+    pub(super) fn last(&self) -> Result<Option<(u64, Bytes)>, SpillError> {
+        self.look(|transaction| {
+            let table = transaction.open_table(RECORDS)?;
+            let last = table.last()?;
+            Ok(last.map(|(key, value)| (key.value(), Bytes::copy_from_slice(value.value()))))
         })
     }
 
     /// The records from the one that may hold `from` on (its key can be lower), with keys below `to`, at least one and no more once
     /// they have reached `bytes`.
     pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
+        self.look(|transaction| read(transaction, from, to, bytes))
+    }
+
+    /// The first record whose key is `position` or higher.
+    pub(super) fn first_from(&self, position: u64) -> Result<Option<(u64, Bytes)>, SpillError> {
+        self.look(|transaction| first_from(transaction, position))
+    }
+
+    fn look<T>(&self, act: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, SpillError> {
         contain("read", &self.path, || {
-            read(&self.database.begin_read()?, from, to, bytes)
+            let database = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+            act(&database.begin_read()?)
         })
     }
+}
 
-    /// True when others may have it open too; false for one that had been left open, which is put in order when this is closed.
-    pub(super) fn shares(&self) -> bool {
-        matches!(self.database, Opened::InOrder(_))
-    }
-
-    /// Closes the file, whatever state it is in.
-    pub(super) fn close(self) {
-        let path = self.path.clone();
+impl Drop for Reader {
+    /// redb commits when it closes, and aborts the process when it finds damage then: it panics in a destructor. A read that has failed
+    /// makes it leave the commit out.
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.tail();
+        let database = self.database.take();
         // A panic here concerns a file that is only read, and is closed by the unwinding.
-        let _ = contain("close", &path, || {
-            drop(self);
+        let _ = contain("close", &self.path, || {
+            drop(database);
             Ok(())
         });
     }
+}
+
+fn crc(tail: u64) -> u64 {
+    u64::from(crc32c::crc32c(&tail.to_le_bytes()))
 }
 
 fn read(transaction: &ReadTransaction, from: u64, to: u64, bytes: u64) -> Result<Records, redb::Error> {
@@ -252,17 +288,22 @@ fn read(transaction: &ReadTransaction, from: u64, to: u64, bytes: u64) -> Result
     let holder = table.range(..=from)?.next_back().transpose()?;
     let start = holder.map_or(from, |(key, _)| key.value());
     let (mut found, mut taken) = (Records::default(), 0);
-    for entry in table.range(start..to)? {
-        let (key, value) = entry?;
-        let key = key.value();
+    for entry in table.range(start..to.max(start))? {
         if taken >= bytes.max(1) {
-            found.next_key = Some(key);
+            found.more = true;
             break;
         }
-        let value = Bytes::copy_from_slice(value.value());
+        let (key, value) = entry?;
+        let (key, value) = (key.value(), Bytes::copy_from_slice(value.value()));
         // A record that only might hold `from` does not count: it may turn out to end before it.
         taken += if key < from { 0 } else { value.len() as u64 };
         found.records.push((key, value));
     }
     Ok(found)
+}
+
+fn first_from(transaction: &ReadTransaction, position: u64) -> Result<Option<(u64, Bytes)>, redb::Error> {
+    let table = transaction.open_table(RECORDS)?;
+    let first = table.range(position..)?.next().transpose()?;
+    Ok(first.map(|(key, value)| (key.value(), Bytes::copy_from_slice(value.value()))))
 }

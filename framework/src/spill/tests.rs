@@ -80,7 +80,11 @@ impl Store {
 
     fn wait(&mut self) {
         let event = self.events.recv_timeout(STANDSTILL);
-        match event.unwrap_or_else(|_| panic!("the store has come to a stop: {:?}", self.fifo.state())) {
+        self.heard(event.unwrap_or_else(|_| panic!("the store has come to a stop: {:?}", self.fifo.state())));
+    }
+
+    fn heard(&mut self, event: StorageEvent) {
+        match event {
             StorageEvent::Committed { tail, usage } => self.fifo.committed(tail, usage),
             StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
@@ -230,4 +234,42 @@ fn a_small_store_goes_on_dropping_its_oldest_frames_although_memory_holds_copies
     let kept = store.delivered.len() as u64;
     assert_eq!(kept + store.fifo.state().dropped.oldest, 200_000);
     assert!(store.delivered == lines(200_000)[200_000 - kept as usize..]);
+}
+
+#[test]
+fn a_full_store_keeps_to_its_bound_with_what_the_engine_needs() {
+    for (max_bytes, commit_bytes) in [
+        (1 << 20, 8 << 20),
+        (1 << 20, 20_000),
+        (4 << 20, 1 << 20),
+        (16 << 20, 4 << 20),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&SpillOptions {
+            memory_bytes: 50_000,
+            segment_bytes: 256 << 20,
+            max_bytes,
+            commit_bytes,
+            ..options(folder.path(), Persist::Always)
+        });
+        let mut batches = 0;
+        loop {
+            while let Ok(event) = store.events.try_recv() {
+                store.heard(event);
+            }
+            if store.fifo.may_accept() {
+                store.append(batches * 100);
+                batches += 1;
+            } else if store.fifo.state().mode == Mode::Blocked && store.fifo.state().committed == batches * 100 {
+                break;
+            } else {
+                store.wait();
+            }
+        }
+        let state = store.fifo.state();
+        assert!(
+            state.peak_disk_bytes <= max_bytes,
+            "{max_bytes}, {commit_bytes}: {state:?}"
+        );
+    }
 }

@@ -111,6 +111,9 @@ pub enum Failure {
     Drop,
 }
 
+/// What the names of these threads begin with: a panic there is contained or ends the store, and is told as an error.
+pub const THREAD_PREFIX: &str = "spill-";
+
 /// The handle on the thread `spill-NAME`.
 #[derive(Debug)]
 pub struct SpillThread {
@@ -128,26 +131,33 @@ impl SpillThread {
         options: &SpillOptions,
         report: impl Fn(StorageEvent) + Send + 'static,
     ) -> Result<(Self, Recovered), SpillError> {
-        let (storage, recovered) = Storage::open(options)?;
-        let mut worker = Worker {
-            commit_bytes: storage.commit_bytes(),
-            storage,
-            report,
-            commit_delay: options.commit_delay,
-            since: Instant::now(),
-            gathered: 0,
-            generation: 0,
-            failed: None,
-            looking: None,
-        };
         let (commands, inbox) = channel();
-        let handle = std::thread::Builder::new()
-            .name(format!("spill-{name}"))
-            .spawn(move || {
+        let (opened, wait) = channel();
+        let options = options.clone();
+        let directory = options.directory.clone();
+        // The files are opened on the thread too: all of the storage engine stays there, its panics included.
+        let work = move || match Storage::open(&options) {
+            Ok((storage, recovered)) => {
+                let _ = opened.send(Ok(recovered));
+                let mut worker = Worker::new(storage, options.commit_delay, report);
                 worker.run(&inbox);
                 worker.close();
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("{THREAD_PREFIX}{name}"));
+        let handle = thread
+            .spawn(work)
+            .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
+        let recovered = wait.recv().unwrap_or_else(|_| {
+            Err(SpillError::Panicked {
+                what: "open",
+                path: directory,
+                message: "outside of the storage engine".to_owned(),
             })
-            .map_err(|error| SpillError::io("start a thread for", &options.directory, error))?;
+        })?;
         Ok((Self { commands, handle }, recovered))
     }
 
@@ -186,6 +196,20 @@ struct Looking {
 }
 
 impl<R: Fn(StorageEvent)> Worker<R> {
+    fn new(storage: Storage, commit_delay: Duration, report: R) -> Self {
+        Self {
+            commit_bytes: storage.commit_bytes(),
+            storage,
+            report,
+            commit_delay,
+            since: Instant::now(),
+            gathered: 0,
+            generation: 0,
+            failed: None,
+            looking: None,
+        }
+    }
+
     /// Until told to close, or until nobody can tell any more: commits when enough has gathered, or has waited for long enough.
     fn run(&mut self, inbox: &Receiver<StorageCommand>) {
         loop {

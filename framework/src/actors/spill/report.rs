@@ -2,8 +2,8 @@
 
 use crate::config::SpillConfig;
 use crate::plugin::Context;
-use crate::spill::SpillError;
 use crate::spill::fifo::{Dropped, Mode, State};
+use crate::spill::{SpillError, Usage};
 use crate::telemetry::{Counter, Gauge};
 
 /// The reason that is told upstream by the receipts.
@@ -23,7 +23,11 @@ pub(super) struct Report {
     failures: Counter,
     losses: [Counter; 4],
     dropped: Dropped,
-    mode: Option<Mode>,
+    state: String,
+    /// Why nothing can be written, in words.
+    trouble: Option<String>,
+    damaged: Gauge,
+    quarantine_deleted: Gauge,
 }
 
 impl Report {
@@ -43,7 +47,10 @@ impl Report {
             failures: context.counter("storage_failures"),
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
-            mode: None,
+            state: String::new(),
+            trouble: None,
+            damaged: context.gauge("damaged_segments"),
+            quarantine_deleted: context.gauge("quarantine_deleted"),
             context: context.clone(),
         }
     }
@@ -58,11 +65,51 @@ impl Report {
         self.in_flight_bytes.set(state.in_flight_bytes);
         self.repeated.set(state.repeated);
         self.count_losses(state.dropped);
-        if self.mode != Some(state.mode) {
-            self.mode = Some(state.mode);
-            self.spilling.set(u64::from(state.mode == Mode::Spilling));
-            self.context.say("state", words(state.mode));
+        self.spilling.set(u64::from(state.mode == Mode::Spilling));
+        let now = match &self.trouble {
+            Some(trouble) if state.mode != Mode::Draining => trouble,
+            _ => words(state.mode),
+        };
+        if self.state != now {
+            self.state = now.to_owned();
+            self.context.say("state", now);
         }
+    }
+
+    /// Nothing can be written; why stays to be seen until something is.
+    pub(super) fn cannot_write(&mut self, error: &SpillError) {
+        self.trouble = Some(if error.is_full() {
+            format!("its disk is full: what is stored is delivered, and more is taken once there is room ({error})")
+        } else {
+            format!("its disk fails: nothing is acknowledged until it can be written again ({error})")
+        });
+    }
+
+    /// Something was written.
+    pub(super) fn wrote(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!(actor = %self.context.actor, "the store can write to its disk again");
+        }
+    }
+
+    /// Says when more damage was found, or when the quarantine was too small for it.
+    pub(super) fn damage(&self, usage: Usage) {
+        if usage.damaged > self.damaged.get() {
+            tracing::error!(
+                actor = %self.context.actor,
+                segments = usage.damaged,
+                "a segment is damaged: what can be read of it is delivered, the rest is described in the folder `quarantine` of its directory"
+            );
+        }
+        if usage.quarantine_deleted > self.quarantine_deleted.get() {
+            tracing::warn!(
+                actor = %self.context.actor,
+                files = usage.quarantine_deleted,
+                "the quarantine was full: its oldest segments were deleted (quarantine_bytes)"
+            );
+        }
+        self.damaged.set(usage.damaged);
+        self.quarantine_deleted.set(usage.quarantine_deleted);
     }
 
     /// A failure of the storage, said whenever their number doubles: a full disk fails often.

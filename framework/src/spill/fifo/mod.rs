@@ -39,6 +39,11 @@ use crate::spill::{Found, Persist, Recovered, SpillOptions, Usage, WhenFull};
 /// The pause after a failed write or read, in nanoseconds.
 const RETRY_NS: u64 = 1_000_000_000;
 
+/// What a payload takes on disk at most: the engine rounds a record up to a power of two pages.
+const ENGINE_FACTOR: u64 = 2;
+/// What a new segment takes before it holds anything, and the engine's copies of its own tables.
+const ENGINE_BYTES: u64 = 128 << 10;
+
 /// The state machine of one spill store.
 #[derive(Debug)]
 pub struct Fifo {
@@ -337,7 +342,7 @@ impl Fifo {
 
     /// No room on disk for what may have to be written; or nothing can be written and memory is full.
     fn is_full(&self) -> bool {
-        let disk_bytes = self.usage.bytes + self.memory.volatile_bytes();
+        let disk_bytes = self.usage.bytes + ENGINE_FACTOR * self.memory.volatile_bytes() + ENGINE_BYTES;
         let failing = self.write_retry_ns.is_some();
         disk_bytes >= self.options.max_bytes || (failing && self.memory.bytes() >= self.most_memory_bytes())
     }

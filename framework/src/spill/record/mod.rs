@@ -1,11 +1,14 @@
 //! The record: what one key of a segment holds. Consecutive batches ("pieces") packed together, checked by a CRC.
 //!
 //! ```text
-//! | version u8 | header, bincode 2 standard: position, pieces | piece bodies ... | CRC32C of all before, u32 LE |
-//!                                                             /                  \
-//!                               | frame lengths as LEB128 varints | payload of the frames |
+//! | "AQR" | version u8 | header, bincode 2 standard: position, after, pieces | piece bodies ... | CRC32C of all before, u32 LE |
+//!                                                                          /                  \
+//!                                            | frame lengths as LEB128 varints | payload of the frames |
 //! ```
-//! The key is the position of the first frame. It is repeated in the header, so that a value under a wrong key is noticed.
+//! The key is the position of the first frame. It is repeated in the header, so that a value under a wrong key is noticed. `after` is where the
+//! record before ended: positions in between were settled before they were written, and a record that is missing is noticed too. The
+//! first bytes let records be found in a segment whose own structure is damaged. Version 1 had neither the mark nor `after`.
+//!
 //! A value is at most [`RECORD_BYTES`] long, because redb rounds a value and its 16 bytes of overhead up to a power of two pages;
 //! a single frame that does not fit gets a record of its own.
 
@@ -31,7 +34,9 @@ pub const RECORD_BYTES: usize = 262_144 - OVERHEAD_BYTES;
 
 /// What redb adds to a value of a `u64 -> bytes` table before it rounds up to 4096 * 2^n.
 const OVERHEAD_BYTES: usize = 16;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// What a record begins with.
+pub(super) const MARK: [u8; 4] = [b'A', b'Q', b'R', VERSION];
 const CRC_BYTES: usize = 4;
 /// Bounds what a header can make us allocate.
 const HEADER_LIMIT: usize = 1 << 30;
@@ -56,7 +61,33 @@ pub enum RecordError {
 #[derive(Debug, bincode::Encode, bincode::Decode)]
 struct Header {
     position: u64,
+    after: u64,
     pieces: Vec<Piece>,
+}
+
+/// As version 1 wrote it.
+#[derive(Debug, bincode::Encode, bincode::Decode)]
+struct Header1 {
+    position: u64,
+    pieces: Vec<Piece>,
+}
+
+/// A record that was checked.
+#[derive(Debug)]
+pub struct Record {
+    /// Where the record before ended; unknown of version 1.
+    pub after: Option<u64>,
+    /// Its batches, each with the position of its first frame, ascending.
+    pub batches: Vec<(u64, Batch)>,
+}
+
+impl Record {
+    /// The position behind its last frame.
+    pub fn end(&self) -> u64 {
+        self.batches
+            .last()
+            .map_or(0, |(position, batch)| position + batch.len() as u64)
+    }
 }
 
 #[derive(Debug, Clone, bincode::Encode, bincode::Decode)]
@@ -89,29 +120,32 @@ fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<HEADER_LIMIT>()
 }
 
-/// Checks a record and cuts it into its batches, each with the position of its first frame. The payloads share `value`.
+/// Checks a record and cuts it into its batches. The payloads share `value`.
 ///
 /// # Errors
 /// When anything in it is not as it was written, under this very `key`.
-pub fn decode(key: u64, value: &Bytes) -> Result<Vec<(u64, Batch)>, RecordError> {
-    let body_end = value
-        .len()
-        .checked_sub(CRC_BYTES)
-        .filter(|end| *end > 0)
-        .ok_or(RecordError::Truncated)?;
-    let (checked, crc) = value.split_at(body_end);
+pub fn decode(key: u64, value: &Bytes) -> Result<Record, RecordError> {
+    check(value)?;
+    decode_checked(key, value)
+}
+
+fn check(value: &[u8]) -> Result<(), RecordError> {
+    let body_end = value.len().checked_sub(CRC_BYTES).filter(|end| *end > 0);
+    let (checked, crc) = value.split_at(body_end.ok_or(RecordError::Truncated)?);
     if crc32c::crc32c(checked).to_le_bytes() != crc {
         return Err(RecordError::Checksum);
     }
-    if checked[0] != VERSION {
-        return Err(RecordError::Version(checked[0]));
-    }
-    let (header, length): (Header, usize) =
-        bincode::decode_from_slice(&checked[1..], config()).map_err(|_| RecordError::Malformed("header"))?;
+    Ok(())
+}
+
+/// The rest of [`decode`], once the checksum has been found right.
+pub(super) fn decode_checked(key: u64, value: &Bytes) -> Result<Record, RecordError> {
+    let body_end = value.len().saturating_sub(CRC_BYTES);
+    let (header, mut at) = header(&value[..body_end])?;
     if header.position != key {
         return Err(RecordError::Malformed("position"));
     }
-    let (mut at, mut position) = (1 + length, key);
+    let mut position = key;
     let mut batches = Vec::with_capacity(header.pieces.len());
     for piece in header.pieces {
         let lengths_end = at + piece.lengths_bytes as usize;
@@ -124,7 +158,40 @@ pub fn decode(key: u64, value: &Bytes) -> Result<Vec<(u64, Batch)>, RecordError>
         batches.push((position, batch));
         (at, position) = (payload_end, position + frames);
     }
-    Ok(batches)
+    let after = (value[0] != 1).then_some(header.after);
+    Ok(Record { after, batches })
+}
+
+/// The header of a record of any version, and how long it is with what stands before it.
+fn header(value: &[u8]) -> Result<(Header, usize), RecordError> {
+    let malformed = |_| RecordError::Malformed("header");
+    if let Some(header) = value.strip_prefix(&MARK) {
+        let (header, length) = bincode::decode_from_slice(header, config()).map_err(malformed)?;
+        return Ok((header, MARK.len() + length));
+    }
+    match value {
+        [1, header @ ..] => {
+            let (header, length): (Header1, usize) = bincode::decode_from_slice(header, config()).map_err(malformed)?;
+            let header = Header {
+                after: header.position,
+                position: header.position,
+                pieces: header.pieces,
+            };
+            Ok((header, 1 + length))
+        }
+        [b'A', b'Q', b'R', version, ..] | [version, ..] => Err(RecordError::Version(*version)),
+        [] => Err(RecordError::Truncated),
+    }
+}
+
+/// The key and the length of a record that may begin with these bytes, going by its header alone; its checksum says whether it is one.
+pub(super) fn extent(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (header, length) = header(bytes.starts_with(&MARK).then_some(bytes)?).ok()?;
+    let pieces = header.pieces.iter();
+    let bodies: u64 = pieces
+        .map(|piece| u64::from(piece.lengths_bytes) + u64::from(piece.payload_bytes))
+        .sum();
+    Some((header.position, length as u64 + bodies + CRC_BYTES as u64))
 }
 
 impl Standing {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{CRC_BYTES, Header, Piece, RECORD_BYTES, VERSION, config, varint};
+use super::{CRC_BYTES, Header, MARK, Piece, RECORD_BYTES, config, varint};
 use crate::batch::{Batch, FrameAttribute};
 use crate::receipt::Receipt;
 
-/// The header's bytes beside the pieces: version, position, number of pieces, CRC; each at its longest.
-const FIXED_BYTES: usize = 1 + U64_BYTES + U64_BYTES + CRC_BYTES;
+/// The header's bytes beside the pieces: mark, position, after, number of pieces, CRC; each at its longest.
+const FIXED_BYTES: usize = MARK.len() + 3 * U64_BYTES + CRC_BYTES;
 /// The longest encodings of the integers a header holds.
 const U32_BYTES: usize = 5;
 const U64_BYTES: usize = 9;
@@ -19,6 +19,8 @@ pub struct Packer {
     pieces: Vec<(Batch, Piece)>,
     position: u64,
     frames: u64,
+    /// Where the last record ended.
+    after: u64,
     bytes: usize,
     value: Vec<u8>,
 }
@@ -68,11 +70,13 @@ impl Packer {
         let (batches, pieces): (Vec<_>, Vec<_>) = self.pieces.drain(..).unzip();
         let header = Header {
             position: self.position,
+            after: self.after.min(self.position),
             pieces,
         };
+        self.after = self.position + self.frames;
         (self.frames, self.bytes) = (0, 0);
         self.value.clear();
-        self.value.push(VERSION);
+        self.value.extend_from_slice(&MARK);
         // Encoding these plain types into memory cannot fail; a record without its header would be found by its CRC.
         let _ = bincode::encode_into_std_write(&header, &mut self.value, config());
         for batch in &batches {
@@ -83,10 +87,10 @@ impl Packer {
         emit(header.position, &self.value)
     }
 
-    /// Forgets what was not cut yet.
-    pub fn clear(&mut self) {
+    /// Forgets what was not cut yet; the next record follows one that ended at `after`.
+    pub fn restart(&mut self, after: u64) {
         self.pieces.clear();
-        (self.frames, self.bytes) = (0, 0);
+        (self.frames, self.bytes, self.after) = (0, 0, after);
     }
 
     fn add(&mut self, position: u64, batch: &Batch, from: usize, to: usize, bytes: usize) {

@@ -19,7 +19,7 @@ fn pack(batches: &[(u64, Batch)]) -> Vec<(u64, Bytes)> {
 fn unpack(records: &[(u64, Bytes)]) -> Vec<(u64, Batch)> {
     records
         .iter()
-        .flat_map(|(key, value)| decode(*key, value).unwrap())
+        .flat_map(|(key, value)| decode(*key, value).unwrap().batches)
         .collect()
 }
 

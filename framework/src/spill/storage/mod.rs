@@ -1,22 +1,28 @@
 //! The blocking storage object: one owner, no threads inside.
 
+mod damage;
 mod peek;
 mod read;
+mod reserve;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use peek::Glass;
 pub use read::Found;
 
+use self::damage::Opened;
+use self::reserve::Reserve;
+use super::bugs::Bug;
 use super::cursor::Cursor;
-use super::folder::{Folder, allocated_bytes};
-use super::quarantine::Quarantine;
+use super::disk::{Disk, System};
+use super::folder::Folder;
+use super::quarantine::{Damage, Quarantine};
 use super::record::Packer;
-use super::segment::{Reader, Writer};
+use super::segment::Writer;
 use super::{SpillError, SpillOptions};
 use crate::batch::Batch;
 
@@ -43,8 +49,12 @@ pub struct Usage {
     pub bytes: u64,
     /// How many segments.
     pub segments: u64,
-    /// Frames set aside in quarantine since the store was opened.
+    /// Frames known to be lost in damaged segments since the store was opened.
     pub quarantined: u64,
+    /// Damaged segments found since the store was opened.
+    pub damaged: u64,
+    /// Files deleted from the quarantine since then, because it was full.
+    pub quarantine_deleted: u64,
 }
 
 /// A store's files.
@@ -53,17 +63,37 @@ pub struct Storage {
     folder: Folder,
     cursor: Cursor,
     quarantine: Quarantine,
+    reserve: Reserve,
     segment_bytes: u64,
     commit_bytes: u64,
-    /// First position -> allocated bytes, of segments that are only read.
-    closed: BTreeMap<u64, u64>,
-    reader: Option<(u64, Reader)>,
+    /// By first position: the segments that are only read.
+    closed: BTreeMap<u64, Closed>,
+    reader: Option<(u64, Opened)>,
     writer: Option<Writer>,
+    /// Allocated bytes of the segment that is written.
+    writer_bytes: u64,
+    /// What was appended since the last commit went down with its segment.
+    undone: bool,
+    /// Ranges that were dropped on purpose, unsettled ones before them: nothing is missing there.
+    gone: BTreeMap<u64, u64>,
+    /// Reads that failed one after the other.
+    failed_reads: u32,
+    quarantined: u64,
+    damaged: u64,
     packer: Packer,
     /// The position behind the last durable frame.
     tail: u64,
     /// The position behind the last appended frame.
     appended: u64,
+}
+
+/// A segment that is only read.
+#[derive(Debug, Default)]
+struct Closed {
+    /// Allocated bytes.
+    bytes: u64,
+    /// Set once something was found wrong: then its records are looked for one by one, and it goes to quarantine when it is settled.
+    damage: Option<Damage>,
 }
 
 impl Storage {
@@ -73,21 +103,38 @@ impl Storage {
     /// # Errors
     /// When another process uses the directory, when a newer version wrote it, or when the operating system refuses.
     pub fn open(options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let folder = Folder::open(&options.directory)?;
-        let cursor = Cursor::open(&folder.path().join("main.cursor"))?;
+        Self::open_on(Arc::new(System), options)
+    }
+
+    /// The same on another disk than the system's.
+    ///
+    /// # Errors
+    /// Those of [`Storage::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
+        let folder = Folder::open(disk.clone(), &options.directory, options.bugs)?;
+        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"), options.bugs)?;
         let firsts = folder.segments()?;
+        let reserve = Reserve::open(&folder);
         folder.sync()?;
-        let closed = firsts
-            .into_iter()
-            .map(|first| (first, allocated_bytes(&folder.segment(first))));
+        let closed = firsts.into_iter().map(|first| {
+            let bytes = folder.allocated_bytes(&folder.segment(first));
+            (first, Closed { bytes, damage: None })
+        });
         let segment_bytes = options.segment_bytes.min(options.max_bytes / SEGMENTS_AT_LEAST);
         let mut storage = Self {
             closed: closed.collect(),
-            quarantine: Quarantine::of(folder.path()),
+            quarantine: Quarantine::of(disk, folder.path(), options.quarantine_bytes),
+            reserve,
             segment_bytes,
             commit_bytes: options.commit_bytes.min(segment_bytes),
             reader: None,
             writer: None,
+            writer_bytes: 0,
+            undone: false,
+            gone: BTreeMap::new(),
+            failed_reads: 0,
+            quarantined: 0,
+            damaged: 0,
             packer: Packer::default(),
             tail: 0,
             appended: 0,
@@ -98,8 +145,14 @@ impl Storage {
         let settled = storage.cursor.position();
         storage.tail = tail.max(settled);
         storage.appended = storage.tail;
+        storage.packer.restart(storage.tail);
         let lowest = storage.closed.keys().next().copied().unwrap_or(storage.tail);
-        let settled = settled.max(lowest).min(storage.tail);
+        // What lies between the cursor and the first segment is missing, unless the cursor may have been further.
+        let passed = if storage.cursor.was_whole() { 0 } else { lowest };
+        let mut settled = settled.max(passed).min(storage.tail);
+        if storage.folder.bugs().has(Bug::RepeatSegmentAtStart) {
+            settled = lowest.min(storage.tail);
+        }
         let recovered = Recovered {
             settled,
             tail: storage.tail,
@@ -133,10 +186,16 @@ impl Storage {
     /// # Errors
     /// The cursor then stands where it stood, or a settled segment is left for later.
     pub fn settle(&mut self, position: u64) -> Result<(), SpillError> {
-        self.cursor.store(position)?;
+        match self.cursor.store(position) {
+            // A file system that copies what is written in place needs space for that.
+            Err(error) if error.is_full() && self.reserve.give_up(&self.folder) => self.cursor.store(position)?,
+            stored => stored?,
+        }
+        self.gone.retain(|_, end| *end > position);
         let mut settled = Vec::new();
         for first in self.closed.keys().copied() {
-            if self.end_of(first) <= position {
+            let early = u64::from(self.folder.bugs().has(Bug::DeleteUnsettledSegment));
+            if self.end_of(first) <= position + early {
                 settled.push(first);
             }
         }
@@ -144,7 +203,7 @@ impl Storage {
             writer.is_published()
                 && writer.tail() <= position
                 && self.appended == self.tail
-                && writer.bytes() > self.commit_bytes
+                && self.writer_bytes > self.commit_bytes
         });
         if retire && let Some(writer) = self.writer.take() {
             settled.push(writer.first());
@@ -165,7 +224,12 @@ impl Storage {
             .map(|(first, _)| *first..self.end_of(*first))
             .filter(|gone| gone.end <= range.end && !gone.is_empty());
         if let Some(gone) = &oldest {
+            if self.closed.keys().next() == Some(&gone.start) {
+                // So that the next start does not miss it.
+                self.cursor.store(gone.end)?;
+            }
             self.delete(&[gone.start])?;
+            self.gone.insert(gone.start, gone.end);
         }
         Ok(oldest)
     }
@@ -177,11 +241,13 @@ impl Storage {
 
     /// What the store takes now.
     pub fn usage(&self) -> Usage {
-        let writer = self.writer.as_ref().map_or(0, Writer::bytes);
+        let writer = self.writer.as_ref().map_or(0, |_| self.writer_bytes);
         Usage {
-            bytes: self.closed.values().sum::<u64>() + writer,
+            bytes: self.closed.values().map(|closed| closed.bytes).sum::<u64>() + writer,
             segments: (self.closed.len() + usize::from(self.writer.is_some())) as u64,
-            quarantined: self.quarantine.frames(),
+            quarantined: self.quarantined,
+            damaged: self.damaged,
+            quarantine_deleted: self.quarantine.deleted(),
         }
     }
 
@@ -190,9 +256,7 @@ impl Storage {
     /// # Errors
     /// When the newest segment cannot be closed in order; its committed frames are safe.
     pub fn close(mut self) -> Result<(), SpillError> {
-        if let Some((_, reader)) = self.reader.take() {
-            reader.close();
-        }
+        self.reader = None;
         match self.writer.take() {
             Some(writer) => writer.close(),
             None => Ok(()),
@@ -200,9 +264,24 @@ impl Storage {
     }
 
     fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
+        self.check_undone()?;
+        let rolled_over = self.writer.is_none() && !self.closed.is_empty();
+        if self.folder.bugs().has(Bug::LoseBatchAtRollover) && rolled_over {
+            self.closed.remove(&position);
+            self.writer = Some(Writer::create(&self.folder, position, self.commit_bytes)?);
+            self.appended = position + batch.len() as u64;
+            return Ok(());
+        }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(Writer::create(&self.folder, position, self.commit_bytes)?),
+            none => {
+                // A segment that begins there was named, and never confirmed: the new one takes its name.
+                if self.closed.remove(&position).is_some() {
+                    self.reader = None;
+                }
+                self.writer_bytes = 0;
+                none.insert(Writer::create(&self.folder, position, self.commit_bytes)?)
+            }
         };
         self.packer
             .push(position, batch, &mut |key, value| writer.insert(key, value))?;
@@ -211,13 +290,19 @@ impl Storage {
     }
 
     fn try_commit(&mut self) -> Result<(), SpillError> {
+        self.check_undone()?;
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        self.packer.flush(&mut |key, value| writer.insert(key, value))?;
+        let bugs = self.folder.bugs();
+        if !bugs.has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
+            self.packer.flush(&mut |key, value| writer.insert(key, value))?;
+        }
         writer.commit(&self.folder, self.appended)?;
         self.tail = self.appended;
-        if writer.bytes() >= self.segment_bytes
+        self.writer_bytes = self.folder.allocated_bytes(writer.path());
+        self.reserve.renew(&self.folder);
+        if self.writer_bytes >= self.segment_bytes
             && let Some(writer) = self.writer.take()
         {
             self.shelve(writer);
@@ -225,9 +310,18 @@ impl Storage {
         Ok(())
     }
 
+    /// An error when something appended since the last commit is gone.
+    fn check_undone(&mut self) -> Result<(), SpillError> {
+        if !std::mem::take(&mut self.undone) || self.folder.bugs().has(Bug::ForgetUndone) {
+            return Ok(());
+        }
+        let lost = std::io::Error::other("its segment turned out damaged; it is written again to a new one");
+        Err(SpillError::io("commit to", self.folder.path(), lost))
+    }
+
     fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
-        if done.is_err() {
-            self.packer.clear();
+        if done.is_err() && !self.folder.bugs().has(Bug::GoOnAfterFailedWrite) {
+            self.packer.restart(self.tail);
             self.appended = self.tail;
             if let Some(writer) = self.writer.take() {
                 self.shelve(writer);
@@ -239,34 +333,15 @@ impl Storage {
     /// Closes a segment that is not written any more. One that never had a commit is removed.
     fn shelve(&mut self, writer: Writer) {
         let (first, published, path) = (writer.first(), writer.is_published(), writer.path().to_owned());
-        // Whatever a failed close leaves unfinished is repaired when the segment is read.
+        // Whatever a failed close leaves unfinished is put in order when the segment is read.
         let _ = writer.close();
         if published {
-            self.closed.insert(first, allocated_bytes(&path));
+            let bytes = self.folder.allocated_bytes(&path);
+            self.closed.insert(first, Closed { bytes, damage: None });
         } else {
-            let _ = fs::remove_file(path);
+            // What cannot be removed now is removed at the next start.
+            let _ = self.folder.remove(&path);
         }
-    }
-
-    /// The position behind the last frame of the newest segment that can be opened.
-    fn find_tail(&mut self) -> Result<u64, SpillError> {
-        let mut end = None;
-        while let Some(first) = self.closed.keys().next_back().copied() {
-            let path = self.folder.segment(first);
-            let opened = Reader::open(&path).and_then(|reader| Ok((reader.tail()?, reader)));
-            match opened {
-                Ok((tail, reader)) => {
-                    self.reader = Some((first, reader));
-                    return Ok(tail.max(first).min(end.unwrap_or(u64::MAX)));
-                }
-                Err(why) => {
-                    self.quarantine.segment(&path, first..end.unwrap_or(first), &why)?;
-                    self.closed.remove(&first);
-                    end = Some(first);
-                }
-            }
-        }
-        Ok(end.unwrap_or(0))
     }
 
     /// The position behind what may be read from a closed segment: what a failed commit left behind it is covered by the next one.
@@ -281,13 +356,14 @@ impl Storage {
             return Ok(());
         }
         for first in firsts {
-            if self.reader.as_ref().is_some_and(|(open, _)| open == first)
-                && let Some((_, reader)) = self.reader.take()
-            {
-                reader.close();
+            if self.reader.as_ref().is_some_and(|(open, _)| open == first) {
+                self.reader = None;
             }
             let path = self.folder.segment(*first);
-            fs::remove_file(&path).map_err(|error| SpillError::io("delete", &path, error))?;
+            match self.closed.get(first).and_then(|closed| closed.damage.as_ref()) {
+                Some(_) => self.quarantine.keep(&path)?,
+                None => self.folder.remove(&path)?,
+            }
             self.closed.remove(first);
         }
         self.folder.sync()

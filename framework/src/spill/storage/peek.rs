@@ -1,14 +1,14 @@
 //! Looking at one record without changing anything: what is damaged stays where it is, for the read that delivers it to set aside.
 
 use super::Storage;
+use super::damage::Opened;
 use crate::spill::SpillError;
-use crate::spill::record::decode;
 use crate::spill::search::Peeked;
-use crate::spill::segment::{Reader, Records};
+use crate::spill::segment::Records;
 
 /// The closed segment that a search looked into last.
 #[derive(Debug, Default)]
-pub struct Glass(Option<(u64, Reader)>);
+pub struct Glass(Option<(u64, Opened)>);
 
 impl Storage {
     /// The record that holds the position `at`, or the next one; at most a record or two are read.
@@ -27,19 +27,22 @@ impl Storage {
         let Ok(read) = self.records_at(first, at, end, glass) else {
             return unreadable;
         };
-        let keys: Vec<u64> = read.records.iter().map(|(key, _)| *key).skip(1).collect();
-        let nexts = keys.into_iter().chain([read.next_key.unwrap_or(end)]);
-        for ((key, value), next) in read.records.iter().zip(nexts).filter(|(_, next)| *next > at) {
-            match decode(*key, value) {
-                Ok(batches) if ends_behind(&batches, at) => {
+        for (index, (key, value)) in read.records.iter().enumerate() {
+            match self.decode(first, *key, value) {
+                Ok(record) if record.end() > at => {
                     return Peeked {
-                        batches,
-                        next,
+                        next: record.end(),
+                        batches: record.batches,
                         damaged: false,
                     };
                 }
                 Ok(_) => {}
-                Err(_) => return Peeked { next, ..unreadable },
+                Err(_) => {
+                    let next = read.records.get(index + 1).map_or(end, |(key, _)| *key);
+                    if next > at {
+                        return Peeked { next, ..unreadable };
+                    }
+                }
             }
         }
         Peeked {
@@ -53,36 +56,22 @@ impl Storage {
             return writer.read(at, end, 1);
         }
         // The delivery's own reader stays where it is, unless it happens to be there.
-        if let Some((_, reader)) = self.reader.as_ref().filter(|(open, _)| *open == first) {
-            return reader.read(at, end, 1);
+        if let Some((_, opened)) = self.reader.as_ref().filter(|(open, _)| *open == first) {
+            return opened.read(at, end, 1);
         }
         if glass.0.as_ref().is_none_or(|(open, _)| *open != first) {
-            glass.close();
-            glass.0 = Some((first, Reader::open(&self.folder.segment(first))?));
+            glass.0 = Some((first, self.open_segment(first)?));
         }
-        let Some((_, reader)) = &glass.0 else {
-            return Ok(Records::default());
-        };
-        let (read, shares) = (reader.read(at, end, 1), reader.shares());
-        if !shares {
-            // The delivery must be able to open it at any time.
-            glass.close();
+        match &glass.0 {
+            Some((_, opened)) => opened.read(at, end, 1),
+            None => Ok(Records::default()),
         }
-        read
     }
 }
 
 impl Glass {
     /// Lets go of the segment.
     pub fn close(&mut self) {
-        if let Some((_, reader)) = self.0.take() {
-            reader.close();
-        }
+        self.0 = None;
     }
-}
-
-fn ends_behind(batches: &[(u64, crate::batch::Batch)], at: u64) -> bool {
-    batches
-        .last()
-        .is_some_and(|(first, batch)| first + batch.len() as u64 > at)
 }

@@ -1,10 +1,13 @@
 //! Reading in order across segments; what is damaged is set aside, the rest comes out.
 
+use bytes::Bytes;
+
 use super::Storage;
 use crate::batch::Batch;
 use crate::spill::SpillError;
-use crate::spill::record::{decode, slice};
-use crate::spill::segment::{Reader, Records};
+use crate::spill::bugs::Bug;
+use crate::spill::record::slice;
+use crate::spill::segment::Records;
 
 /// What a read found.
 #[derive(Debug, Default)]
@@ -12,10 +15,18 @@ pub struct Found {
     /// Batches with their positions, ascending; their receipts are none.
     pub batches: Vec<(u64, Batch)>,
     /// Everything from where the read began up to here is covered. Positions in between without a batch were settled before they were
-    /// written, or are unreadable.
+    /// written, or are lost.
     pub next: u64,
-    /// How many frames were unreadable (at most).
+    /// How many frames are lost: they should have been there.
     pub unreadable: u64,
+}
+
+/// How far a read has come.
+struct Step {
+    /// Where to look next; what lies between `Found::next` and here is a gap.
+    at: u64,
+    /// Payload bytes so far.
+    taken: u64,
 }
 
 impl Storage {
@@ -30,19 +41,29 @@ impl Storage {
             next: from,
             ..Found::default()
         };
-        let mut taken = 0;
-        while found.next < to && taken < bytes.max(1) {
-            let Some((first, end)) = self.segment_for(found.next) else {
-                found.next = to;
-                break;
+        let mut step = Step { at: from, taken: 0 };
+        while found.next < to && step.taken < bytes.max(1) {
+            if step.at >= to {
+                self.close_gap(to, &mut step, &mut found)?;
+                continue;
+            }
+            let Some((first, end)) = self.segment_for(step.at) else {
+                step.at = to;
+                continue;
             };
-            found.next = found.next.max(first);
-            let until = end.min(to);
-            match self.records(first, found.next, until, bytes.saturating_sub(taken)) {
-                Ok(records) => taken += self.take(first, until, records, &mut found)?,
-                Err(why) => self.set_aside(first, end, why, &mut found)?,
+            if let Err(why) = self.read_segment(first, end.min(to), bytes, &mut step, &mut found) {
+                if self.folder.bugs().has(Bug::PassOverDamage) {
+                    (step.at, found.next) = (end, end.min(to));
+                    continue;
+                }
+                if self.folder.bugs().has(Bug::StopAtDamage) {
+                    return Ok(found);
+                }
+                self.doubt(first, why)?;
+                step.at = found.next;
             }
         }
+        self.failed_reads = 0;
         found.next = found.next.min(to.max(from));
         Ok(found)
     }
@@ -55,79 +76,108 @@ impl Storage {
             .filter(|writer| writer.is_published())
             .map(|writer| (writer.first(), writer.tail()));
         let closed = self.closed.keys().map(|first| (*first, self.end_of(*first)));
+        if self.folder.bugs().has(Bug::NewestSegmentFirst) {
+            return closed.chain(writer).filter(|(_, end)| *end > position).last();
+        }
         closed.chain(writer).find(|(_, end)| *end > position)
     }
 
     fn records(&mut self, first: u64, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
-        if let Some(writer) = self.writer.as_ref().filter(|writer| writer.first() == first) {
-            return writer.read(from, to, bytes);
-        }
-        if self.reader.as_ref().is_none_or(|(open, _)| *open != first) {
-            if let Some((_, reader)) = self.reader.take() {
-                reader.close();
-            }
-            self.reader = Some((first, Reader::open(&self.folder.segment(first))?));
-        }
-        match &self.reader {
-            Some((_, reader)) => reader.read(from, to, bytes),
-            None => Ok(Records::default()),
+        match self.writer.as_ref().filter(|writer| writer.first() == first) {
+            Some(writer) => writer.read(from, to, bytes),
+            None => self.opened(first)?.read(from, to, bytes),
         }
     }
 
-    /// Decodes records into `found`; returns their payload bytes.
-    fn take(&mut self, first: u64, until: u64, read: Records, found: &mut Found) -> Result<u64, SpillError> {
-        let mut taken = 0;
-        let keys: Vec<u64> = read.records.iter().map(|(key, _)| *key).skip(1).collect();
-        let ends = keys.into_iter().chain([read.next_key.unwrap_or(until)]);
-        for ((key, value), end) in read.records.into_iter().zip(ends) {
-            match decode(key, &value) {
-                Ok(batches) => {
-                    for (position, batch) in batches {
-                        taken += found.push(position, batch, until);
-                    }
-                }
-                Err(_) if end <= found.next => {}
-                Err(source) => {
-                    let start = key.max(found.next);
-                    let path = self.folder.segment(first);
-                    let why = SpillError::Record {
-                        position: key,
-                        path,
-                        source,
-                    };
-                    self.quarantine.record(start..end, &value, &why)?;
-                    found.unreadable += end - start;
-                }
+    /// Reads on in one segment, up to `until`.
+    fn read_segment(
+        &mut self,
+        first: u64,
+        until: u64,
+        bytes: u64,
+        step: &mut Step,
+        found: &mut Found,
+    ) -> Result<(), SpillError> {
+        let from = step.at.max(first);
+        let read = self.records(first, from, until, bytes.saturating_sub(step.taken))?;
+        for (key, value) in read.records {
+            let record = self.decode(first, key, &value)?;
+            let after = record.after.unwrap_or(0);
+            if after > found.next && !self.lose(after, step, found)? {
+                return Ok(());
             }
-            found.next = found.next.max(end.min(until));
+            for (position, batch) in record.batches {
+                step.taken += found.push(position, batch, until);
+            }
+            step.at = step.at.max(found.next);
         }
-        if read.next_key.is_none() {
-            found.next = until;
+        if !read.more {
+            step.at = step.at.max(until);
         }
-        Ok(taken)
-    }
-
-    /// The rest of a segment cannot be read: it goes to quarantine, reading goes on behind it.
-    fn set_aside(&mut self, first: u64, end: u64, why: SpillError, found: &mut Found) -> Result<(), SpillError> {
-        if !why.is_damage() {
-            return Err(why);
-        }
-        if let Some((_, reader)) = self.reader.take() {
-            reader.close();
-        }
-        if self.writer.as_ref().is_some_and(|writer| writer.first() == first)
-            && let Some(writer) = self.writer.take()
-        {
-            self.packer.clear();
-            self.shelve(writer);
-        }
-        let path = self.folder.segment(first);
-        self.quarantine.segment(&path, found.next..end, &why)?;
-        self.closed.remove(&first);
-        self.folder.sync()?;
-        found.unreadable += end.saturating_sub(found.next);
-        found.next = end;
         Ok(())
+    }
+
+    /// Frames up to `to` should have been there. False when the segment that should have them is looked through first.
+    fn lose(&mut self, to: u64, step: &mut Step, found: &mut Found) -> Result<bool, SpillError> {
+        while let Some(end) = self.dropped_at(found.next) {
+            found.next = end.min(to);
+        }
+        if found.next >= to {
+            return Ok(true);
+        }
+        let holder = self.segment_for(found.next).map(|(first, _)| first);
+        let holder = holder.filter(|first| *first < to);
+        if let Some(first) = holder.filter(|first| !self.is_damaged(*first)) {
+            self.doubt(first, self.misfit(first, "lacks a record"))?;
+            step.at = found.next;
+            return Ok(false);
+        }
+        self.note_lost(holder, to - found.next)?;
+        found.unreadable += to - found.next;
+        found.next = to;
+        Ok(true)
+    }
+
+    /// Where a range ends that was dropped on purpose and holds this position.
+    fn dropped_at(&self, position: u64) -> Option<u64> {
+        let (_, end) = self.gone.range(..=position).next_back()?;
+        (*end > position).then_some(*end)
+    }
+
+    /// Nothing more was found below `to`. The record behind says whether there should have been.
+    fn close_gap(&mut self, to: u64, step: &mut Step, found: &mut Found) -> Result<(), SpillError> {
+        let missing = match self.record_behind(to)? {
+            Some((first, key, value)) => match self.decode(first, key, &value) {
+                Ok(record) => record.after.unwrap_or(found.next).min(to),
+                Err(why) => {
+                    self.doubt(first, why)?;
+                    step.at = found.next;
+                    return Ok(());
+                }
+            },
+            None => to,
+        };
+        if missing > found.next && !self.lose(missing, step, found)? {
+            return Ok(());
+        }
+        found.next = to;
+        Ok(())
+    }
+
+    fn record_behind(&mut self, position: u64) -> Result<Option<(u64, u64, Bytes)>, SpillError> {
+        let mut at = position;
+        while let Some((first, end)) = self.segment_for(at) {
+            let behind = match self.writer.as_ref().filter(|writer| writer.first() == first) {
+                Some(writer) => writer.first_from(position),
+                None => self.opened(first).and_then(|opened| opened.first_from(position)),
+            };
+            match behind {
+                Ok(Some((key, value))) => return Ok(Some((first, key, value))),
+                Ok(None) => at = end,
+                Err(why) => self.doubt(first, why)?,
+            }
+        }
+        Ok(None)
     }
 }
 

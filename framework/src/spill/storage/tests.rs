@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::spill::FORMAT;
 use crate::spill::testing::{batch_of, text};
 
 fn options(path: &Path) -> SpillOptions {
@@ -159,8 +160,10 @@ fn a_flipped_record_is_set_aside_and_the_rest_is_delivered() {
     assert_eq!(lines.len() as u64 + unreadable, 9_000);
     assert!(lines.is_sorted() && !lines.contains(&wanted) && lines.contains(&line(8_999)));
     assert_eq!(storage.usage().quarantined, unreadable);
-    let kept = fs::read_dir(folder.path().join("quarantine")).unwrap().count();
-    assert_eq!(kept, 2, "the record and the text about it");
+    let kept = || fs::read_dir(folder.path().join("quarantine")).unwrap().count();
+    assert_eq!(kept(), 1, "a text about it");
+    storage.settle(9_000).unwrap();
+    assert_eq!(kept(), 2, "the segment and the text about it");
 }
 
 #[test]
@@ -211,7 +214,7 @@ fn a_second_user_is_told_who_holds_the_directory() {
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("format"), "aqueduct-spill 2\n").unwrap();
+    fs::write(folder.path().join("format"), format!("aqueduct-spill {}\n", FORMAT + 1)).unwrap();
     let error = Storage::open(&options(folder.path())).unwrap_err();
     assert!(matches!(error, SpillError::Newer { .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -280,6 +283,30 @@ fn a_peek_finds_the_record_of_a_position_and_changes_nothing() {
 }
 
 #[test]
+fn a_segment_without_its_structure_gives_all_its_frames_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    append(&mut storage, 0..9_000);
+    storage.close().unwrap();
+    let whole = segments(folder.path());
+    for path in &whole {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[..4_096].fill(0x5a);
+        fs::write(path, bytes).unwrap();
+    }
+    let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!(recovered.tail, 9_000);
+    assert_eq!(read_all(&mut storage, 0), ((0..9_000).map(line).collect(), 0));
+    assert_eq!(storage.usage().damaged, whole.len() as u64);
+    let name = whole[0].file_name().unwrap().to_str().unwrap();
+    let entry = fs::read_to_string(folder.path().join(format!("quarantine/{name}.txt"))).unwrap();
+    assert!(
+        entry.contains("frames lost: 0") && entry.contains("reason: cannot open"),
+        "{entry}"
+    );
+}
+
+#[test]
 fn looking_for_a_message_does_not_get_in_the_way_of_reading_what_a_kill_left() {
     let folder = tempfile::tempdir().unwrap();
     let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
@@ -301,4 +328,59 @@ fn looking_for_a_message_does_not_get_in_the_way_of_reading_what_a_kill_left() {
     }
     assert_eq!(lines, (0..9_000).map(line).collect::<Vec<_>>());
     assert_eq!(storage.usage().quarantined, 0);
+}
+
+#[test]
+fn the_quarantine_keeps_to_its_bound_and_counts_what_it_deletes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.quarantine_bytes = 2_500_000;
+    let (mut storage, _) = Storage::open(&options).unwrap();
+    for round in 0..6 {
+        append(&mut storage, round * 5_000..(round + 1) * 5_000);
+    }
+    storage.close().unwrap();
+    for path in segments(folder.path()) {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..4_096].fill(0);
+        fs::write(&path, bytes).unwrap();
+    }
+    let (mut storage, _) = Storage::open(&options).unwrap();
+    assert_eq!(read_all(&mut storage, 0).0.len(), 30_000);
+    storage.settle(30_000).unwrap();
+    let kept = segments(&folder.path().join("quarantine"));
+    let bytes: u64 = kept.iter().map(|path| allocated(path)).sum();
+    assert!(
+        bytes <= 2_500_000 && kept.len() == 2,
+        "{bytes} bytes in {} files",
+        kept.len()
+    );
+    assert_eq!(
+        storage.usage().quarantine_deleted + kept.len() as u64,
+        storage.usage().damaged
+    );
+    assert_eq!(storage.usage().segments, 0);
+}
+
+#[test]
+fn a_changed_byte_in_the_format_file_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    append(&mut storage, 0..100);
+    storage.close().unwrap();
+    let path = folder.path().join("format");
+    let written = fs::read(&path).unwrap();
+    for at in 0..written.len() - 1 {
+        let mut bytes = written.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+        assert_eq!(recovered.frames, 100, "byte {at}");
+        storage.close().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), written, "byte {at}");
+    }
+}
+
+fn allocated(path: &Path) -> u64 {
+    aqueduct_sys::file::allocated_bytes(path).unwrap()
 }

@@ -1,0 +1,191 @@
+//! Segments in doubt: whatever does not fit makes a segment one whose records are looked for one by one.
+
+use bytes::Bytes;
+
+use super::{Closed, Damage, Storage};
+use crate::spill::SpillError;
+use crate::spill::record::decode;
+use crate::spill::salvage::Salvage;
+use crate::spill::segment::{Reader, Records};
+
+/// The disk gets this many chances to read a segment before what it does not give counts as damaged.
+const READS_AT_MOST: u32 = 3;
+
+/// A closed segment, open for reading.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// By its own structure.
+    Tree(Reader),
+    /// By what was found in it.
+    Salvaged(Salvage),
+}
+
+impl Opened {
+    pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
+        match self {
+            Self::Tree(reader) => reader.read(from, to, bytes),
+            Self::Salvaged(salvage) => Ok(salvage.read(from, to, bytes)),
+        }
+    }
+
+    pub(super) fn first_from(&self, position: u64) -> Result<Option<(u64, Bytes)>, SpillError> {
+        match self {
+            Self::Tree(reader) => reader.first_from(position),
+            Self::Salvaged(salvage) => Ok(salvage.first_from(position)),
+        }
+    }
+}
+
+impl Storage {
+    /// The closed segment that begins at `first`, open.
+    pub(super) fn opened(&mut self, first: u64) -> Result<&Opened, SpillError> {
+        let opened = match self.reader.take() {
+            Some((open, reader)) if open == first => reader,
+            _ => self.open_segment(first)?,
+        };
+        Ok(&self.reader.insert((first, opened)).1)
+    }
+
+    pub(super) fn open_segment(&self, first: u64) -> Result<Opened, SpillError> {
+        if self.is_damaged(first) {
+            let salvage = Salvage::of(self.folder.disk(), &self.folder.segment(first))?;
+            return Ok(Opened::Salvaged(salvage));
+        }
+        Ok(Opened::Tree(Reader::open(&self.folder, first)?))
+    }
+
+    pub(super) fn is_damaged(&self, first: u64) -> bool {
+        self.closed.get(&first).is_some_and(|closed| closed.damage.is_some())
+    }
+
+    /// Something about a segment does not fit. From now on its records are looked for one by one.
+    ///
+    /// # Errors
+    /// `why`, when it concerns the system around the file, or may pass.
+    pub(super) fn doubt(&mut self, first: u64, why: SpillError) -> Result<(), SpillError> {
+        self.reader = None;
+        if self.writer.as_ref().is_some_and(|writer| writer.first() == first)
+            && let Some(writer) = self.writer.take()
+        {
+            // What it held back is written again: the next append or commit says that it failed.
+            self.undone = self.appended > self.tail;
+            self.packer.restart(self.tail);
+            self.shelve(writer);
+        }
+        if !why.is_damage() || (why.may_pass() && self.failed_reads < READS_AT_MOST) {
+            self.failed_reads += 1;
+            return Err(why);
+        }
+        self.failed_reads = 0;
+        self.salvage(first, &why)?;
+        Ok(())
+    }
+
+    /// Looks for the records of a damaged segment.
+    fn salvage(&mut self, first: u64, why: &SpillError) -> Result<(usize, Option<u64>), SpillError> {
+        let path = self.folder.segment(first);
+        let found = match Salvage::of(self.folder.disk(), &path) {
+            Ok(salvage) => {
+                let found = (salvage.records(), salvage.tail());
+                self.reader = Some((first, Opened::Salvaged(salvage)));
+                found
+            }
+            Err(error) if error.is_missing() => (0, None),
+            Err(error) => return Err(error),
+        };
+        let damage = Damage {
+            why: why.to_string(),
+            records: found.0,
+            lost: 0,
+            complete: self.end_of(first) > first,
+        };
+        self.quarantine.describe(&path, &damage)?;
+        self.damaged += 1;
+        let closed = self.closed.entry(first).or_default();
+        closed.damage = Some(damage);
+        Ok(found)
+    }
+
+    /// Frames that should have been in a segment are not; `first` is none when there is no such segment.
+    pub(super) fn note_lost(&mut self, first: Option<u64>, frames: u64) -> Result<(), SpillError> {
+        self.quarantined += frames;
+        let Some(first) = first else { return Ok(()) };
+        if let Some(Closed {
+            damage: Some(damage), ..
+        }) = self.closed.get_mut(&first)
+        {
+            damage.lost += frames;
+            let (damage, path) = (damage.clone(), self.folder.segment(first));
+            self.quarantine.describe(&path, &damage)?;
+        }
+        Ok(())
+    }
+
+    /// The position behind the last frame of the newest segment in which there is any.
+    pub(super) fn find_tail(&mut self) -> Result<u64, SpillError> {
+        while let Some(first) = self.closed.keys().next_back().copied() {
+            match self.tail_of(first) {
+                Ok(tail) => return Ok(tail),
+                Err(why) if !why.is_damage() => return Err(why),
+                Err(why) => {
+                    let confirmed = self.confirmed_tail(first);
+                    let (_, found) = self.salvage(first, &why)?;
+                    if let Some(tail) = found.max(confirmed) {
+                        return Ok(tail.max(first));
+                    }
+                    self.reader = None;
+                    self.quarantine.keep(&self.folder.segment(first))?;
+                    self.closed.remove(&first);
+                    self.folder.sync()?;
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    /// Where a segment ends, which must be where its last record does.
+    fn tail_of(&mut self, first: u64) -> Result<u64, SpillError> {
+        let reader = Reader::open(&self.folder, first)?;
+        let (told, last) = (reader.tail()?, reader.last()?);
+        self.reader = Some((first, Opened::Tree(reader)));
+        let (key, value) = last.ok_or_else(|| self.misfit(first, "has no record"))?;
+        let end = self.decode(first, key, &value)?.end();
+        if told != Some(end) {
+            return Err(self.misfit(first, "ends elsewhere than it says"));
+        }
+        Ok(end)
+    }
+
+    /// Where a damaged segment says that it ends, if that can still be read.
+    fn confirmed_tail(&mut self, first: u64) -> Option<u64> {
+        let Some((_, Opened::Tree(reader))) = self.reader.as_ref().filter(|(open, _)| *open == first) else {
+            return None;
+        };
+        reader.tail().ok().flatten()
+    }
+
+    pub(super) fn decode(
+        &self,
+        first: u64,
+        key: u64,
+        value: &Bytes,
+    ) -> Result<crate::spill::record::Record, SpillError> {
+        let decoded = if self.folder.bugs().has(crate::spill::bugs::Bug::SkipCrc) {
+            crate::spill::record::decode_checked(key, value)
+        } else {
+            decode(key, value)
+        };
+        decoded.map_err(|source| SpillError::Record {
+            position: key,
+            path: self.folder.segment(first),
+            source,
+        })
+    }
+
+    pub(super) fn misfit(&self, first: u64, what: &'static str) -> SpillError {
+        SpillError::Misfit {
+            path: self.folder.segment(first),
+            what,
+        }
+    }
+}

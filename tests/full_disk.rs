@@ -1,0 +1,104 @@
+//! Full disks and file size limits, through the real program: it takes no more, delivers what it has, and goes on by itself.
+
+use std::process::Command;
+
+use crate::harness::{Destination, Feeder, Folder, Messages, Sequence};
+
+const MESSAGES: Messages = Messages::SHORT;
+/// Mounts a file system of 4 MiB on the folder `data`, seen by this program only.
+const SMALL_DISK: &str = "mkdir data && mount -t tmpfs -o size=4m none data && exec \"$@\"";
+/// Files of at most 3 MiB, in blocks of 512 bytes.
+const SMALL_FILES: &str = "ulimit -f 6144 && exec \"$@\"";
+
+fn config(store: &str) -> String {
+    format!(
+        r#"
+        name = "p"
+        flow = ["source -> drain -> network"]
+        sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        spills.drain = {{ directory = "data/store", persist = "always", memory_bytes = "64 KiB", {store} }}
+        sinks.network = {{ type = "tcp_server", listen = "127.0.0.1:0", window_bytes = "64 KiB" }}
+        "#
+    )
+}
+
+/// True when this machine lets a program have a file system of its own.
+fn may_mount() -> bool {
+    let unshare = Command::new("unshare")
+        .args(["-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none /tmp"])
+        .output();
+    unshare.is_ok_and(|ended| ended.status.success())
+}
+
+/// Feeds more than fits, and takes it once the store has said what is wrong.
+fn overflow(folder: &Folder, shell: &[&str], store: &str, says: &str) {
+    let last = 150_000;
+    let program = folder.run_pipeline_after(shell, &config(store));
+    let (source, network) = (program.address_of("source"), program.address_of("network"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| Feeder::connect(source, MESSAGES).send(1..=last));
+        program.wait_for("the store says what is wrong", |status| {
+            let state = status.actor("drain").meters.texts.get("state");
+            state.is_some_and(|state| state.contains(says))
+        });
+        let mut seen = Sequence::default();
+        Destination::connect(network, MESSAGES).take_through(last, &mut seen);
+        seen.assert_is(1, last);
+    });
+    program.wait_for("all is acknowledged", |status| {
+        status.number("source", "settled") == last
+    });
+    let status = program.status_of("p");
+    assert!(status.number("drain", "storage_failures") > 0);
+    assert_eq!(status.number("drain", "unreadable"), 0);
+    program.stop();
+}
+
+#[test]
+fn a_full_disk_is_drained_and_taken_up_again() {
+    if !may_mount() {
+        eprintln!("this machine allows no file system of one's own: the file size limit is tested alone");
+        return;
+    }
+    let store = r#"commit_bytes = "128 KiB", segment_bytes = "1 MiB""#;
+    overflow(
+        &Folder::new(),
+        &["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh"],
+        store,
+        "No space left on device",
+    );
+}
+
+#[test]
+fn a_file_size_limit_is_a_full_disk_and_does_not_end_the_program() {
+    // A segment grows past the limit before it is closed; the next one begins anew.
+    let store = r#"commit_bytes = "1 MiB", segment_bytes = "64 MiB""#;
+    overflow(
+        &Folder::new(),
+        &["sh", "-c", SMALL_FILES, "sh"],
+        store,
+        "File too large",
+    );
+}
+
+#[test]
+fn a_full_disk_at_the_start_is_no_reason_not_to_deliver() {
+    if !may_mount() {
+        return;
+    }
+    let (folder, last) = (Folder::new(), 5_000);
+    // What an earlier run left lies on the small disk, and somebody else has filled the rest of it.
+    let program = folder.run_pipeline(&config(""));
+    Feeder::connect(program.address_of("source"), MESSAGES).send(1..=last);
+    program.wait_for("all is acknowledged", |status| {
+        status.number("source", "settled") == last
+    });
+    program.kill();
+    let fill = "mv data kept && mkdir data && mount -t tmpfs -o size=4m none data && cp -r --sparse=always kept/store data/ && \
+                (cat /dev/zero > data/filler 2>/dev/null; true) && exec \"$@\"";
+    let program = folder.run_pipeline_after(&["unshare", "-Urm", "sh", "-c", fill, "sh"], &config(""));
+    let mut seen = Sequence::default();
+    Destination::connect(program.address_of("network"), MESSAGES).take_through(last, &mut seen);
+    seen.assert_is(1, last);
+    program.stop();
+}

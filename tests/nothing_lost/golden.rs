@@ -1,0 +1,105 @@
+//! Stores that earlier versions wrote are read by this one: the folders under `golden/`, one for each format, never changed.
+
+use std::path::{Path, PathBuf};
+
+use aqueduct_framework::spill::{FORMAT, SpillOptions, Storage};
+use tempfile::TempDir;
+
+/// Sixty frames in a segment that was closed in order, twenty in one that a kill left; seven are settled.
+const FRAMES: u64 = 80;
+const SETTLED: u64 = 7;
+
+fn golden(format: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/nothing_lost/golden/format-{format}"))
+}
+
+fn copy(from: &Path) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+fn frames(storage: &mut Storage, from: u64, to: u64) -> Vec<String> {
+    let (mut at, mut frames) = (from, Vec::new());
+    while at < to {
+        let found = storage.read(at, to, 1_000).unwrap();
+        assert_eq!(found.unreadable, 0);
+        for (_, batch) in &found.batches {
+            frames.extend(
+                batch
+                    .frames()
+                    .map(|frame| String::from_utf8_lossy(frame.bytes()).into_owned()),
+            );
+        }
+        at = found.next;
+    }
+    frames
+}
+
+#[test]
+fn stores_of_every_format_so_far_are_read_and_written_on() {
+    for format in 1..=FORMAT {
+        let folder = copy(&golden(format));
+        let options = SpillOptions::new(folder.path());
+        let (mut storage, recovered) = Storage::open(&options).unwrap();
+        assert_eq!(
+            (recovered.settled, recovered.tail),
+            (SETTLED, FRAMES),
+            "format {format}"
+        );
+        let expected: Vec<String> = (SETTLED..FRAMES).map(|number| format!("frame {number}")).collect();
+        assert_eq!(frames(&mut storage, SETTLED, FRAMES), expected, "format {format}");
+        storage.append(FRAMES, &crate::store::batch(&[1, 2, 3])).unwrap();
+        assert_eq!(storage.commit().unwrap(), FRAMES + 3);
+        storage.close().unwrap();
+        // From now on an older program refuses it.
+        let written = std::fs::read_to_string(folder.path().join("format")).unwrap();
+        assert!(written.starts_with(&format!("aqueduct-spill {FORMAT} ")), "{written}");
+        let (mut storage, recovered) = Storage::open(&options).unwrap();
+        assert_eq!(recovered.tail, FRAMES + 3);
+        assert_eq!(frames(&mut storage, SETTLED, FRAMES), expected);
+    }
+}
+
+/// Writes the golden folder of the present format, when it has none yet.
+#[test]
+fn the_present_format_has_a_golden_folder() {
+    let path = golden(FORMAT);
+    if path.exists() {
+        return;
+    }
+    let options = SpillOptions::new(&path);
+    let (mut storage, _) = Storage::open(&options).unwrap();
+    for first in (0..60).step_by(20) {
+        storage.append(first, &text(first)).unwrap();
+        storage.commit().unwrap();
+    }
+    storage.settle(SETTLED).unwrap();
+    storage.close().unwrap();
+    let (mut storage, _) = Storage::open(&options).unwrap();
+    storage.append(60, &text(60)).unwrap();
+    storage.commit().unwrap();
+    // As kill -9 leaves it.
+    std::mem::forget(storage);
+    for entry in ["lock", "reserve"] {
+        std::fs::remove_file(path.join(entry)).unwrap();
+    }
+    panic!("{} was written: look at it, and commit it", path.display());
+}
+
+fn text(first: u64) -> aqueduct_framework::batch::Batch {
+    use aqueduct_framework::batch::{BatchBuilder, Layout, Numbers};
+    let layout = Layout {
+        head: 0,
+        tail: 1,
+        wire: Some("delimited:0a".into()),
+    };
+    let mut builder = BatchBuilder::with_layout(&Numbers::new("source".into(), 42, 0, 0), layout);
+    for number in first..first + 20 {
+        builder.push_span(format!("frame {number}\n").as_bytes(), number);
+    }
+    builder.finish(1_234, None, aqueduct_framework::receipt::Receipt::none())
+}

@@ -1,0 +1,187 @@
+//! Bytes that change, files that are cut or foreign: never a wrong byte, never a loss that is not told, never a refusal to start.
+
+use std::path::{Path, PathBuf};
+
+use aqueduct_framework::spill::bugs::Bugs;
+
+use crate::disk::{Data, Image, PAGE};
+use crate::random::Random;
+use crate::script::Script;
+use crate::store::{Checked, Promises, read_all};
+use crate::{report, scale, seed};
+
+const FLIPS: u64 = 5_000;
+const CUTS: u64 = 1_000;
+
+#[test]
+fn a_flipped_byte_is_never_delivered_and_what_it_costs_is_told() {
+    report("bit rot", || {
+        let found = flips(Bugs::default(), seed(), FLIPS * scale())?;
+        Ok(format!("{} flipped bytes: {found}", FLIPS * scale()))
+    });
+}
+
+#[test]
+fn a_file_cut_anywhere_costs_only_what_was_behind() {
+    report("truncated and foreign files", || {
+        cuts(Bugs::default(), seed(), CUTS * scale())
+    });
+}
+
+fn store(bugs: Bugs, seed: u64) -> Result<(Image, Promises), String> {
+    // Some runs end with everything delivered: those have nothing to rot.
+    for attempt in 0..50 {
+        let script = Script {
+            seed: seed.wrapping_mul(1_000) + attempt,
+            steps: 60,
+            drains: false,
+            bugs,
+        };
+        let (image, promises) = script.image()?;
+        let frames = promises
+            .frames
+            .range(promises.settle_asked..promises.acknowledged)
+            .count();
+        if segments(&image).len() > 1 && frames > 100 {
+            return Ok((image, promises));
+        }
+    }
+    Err("no run leaves two segments".to_owned())
+}
+
+fn segments(image: &Image) -> Vec<PathBuf> {
+    let paths = image
+        .files
+        .keys()
+        .filter(|path| path.extension().is_some_and(|end| end == "redb"));
+    paths.cloned().collect()
+}
+
+pub(crate) fn flips(bugs: Bugs, seed: u64, count: u64) -> Result<String, String> {
+    let mut random = Random::new(seed);
+    let (mut unharmed, mut salvaged, mut lossy) = (0, 0, 0);
+    for round in 0..count.div_ceil(500) {
+        let (image, promises) = store(bugs, seed + round)?;
+        for _ in 0..500.min(count) {
+            let paths: Vec<&PathBuf> = image.files.keys().filter(|path| !path.ends_with("lock")).collect();
+            let path = paths[random.below(paths.len() as u64) as usize].clone();
+            let pages = image.files[&path].pages();
+            if pages.is_empty() {
+                continue;
+            }
+            // A header's or a leaf's first bytes are as likely as all the rest: there is what redb goes by.
+            let page = if random.one_in(4) {
+                pages[0]
+            } else {
+                pages[random.below(pages.len() as u64) as usize]
+            };
+            let most = if random.one_in(2) { 64 } else { PAGE };
+            let inside = random.below(most);
+            let (at, mask) = (page * PAGE + inside, 1 << random.below(8));
+            let mut bad = image.clone();
+            if let Some(data) = bad.files.get_mut(&path) {
+                data.flip(at, mask);
+            }
+            let checked = look(&bad, bugs, &promises).map_err(|failure| {
+                format!(
+                    "AQUEDUCT_SEED={seed}, byte {at} of {} ^ {mask}: {failure}",
+                    path.display()
+                )
+            })?;
+            match (checked.damaged, checked.lost) {
+                (0, _) => unharmed += 1,
+                (_, 0) => salvaged += 1,
+                _ => lossy += 1,
+            }
+        }
+    }
+    Ok(format!(
+        "{unharmed} without effect, {salvaged} found and nothing lost, {lossy} found with the loss counted"
+    ))
+}
+
+/// Everything that was acknowledged came, or is said to be lost.
+fn look(image: &Image, bugs: Bugs, promises: &Promises) -> Result<Checked, String> {
+    let (checked, _) = read_all(image, bugs, promises)?;
+    if checked.tail < promises.acknowledged {
+        return Err(format!(
+            "acknowledged up to {}, there up to {}: nobody says that {checked:?} is lost",
+            promises.acknowledged, checked.tail
+        ));
+    }
+    if promises.is_passed(checked.settled) {
+        return Err(format!("the cursor leads: {checked:?}"));
+    }
+    if checked.lost > 0 && checked.damaged == 0 {
+        return Err(format!("lost, and no segment is said to be damaged: {checked:?}"));
+    }
+    Ok(checked)
+}
+
+pub(crate) fn cuts(bugs: Bugs, seed: u64, count: u64) -> Result<String, String> {
+    let mut random = Random::new(seed ^ 0xc07);
+    let (mut came, mut lost) = (0, 0);
+    for round in 0..count.div_ceil(100) {
+        let (image, promises) = store(bugs, seed + round)?;
+        let paths = segments(&image);
+        for case in 0..100.min(count) {
+            let path = &paths[random.below(paths.len() as u64) as usize];
+            let mut bad = image.clone();
+            bad.files
+                .insert(path.clone(), replaced(&image.files[path], case, &mut random));
+            let newest = Some(path) == paths.last();
+            let (checked, _) = read_all(&bad, bugs, &promises)
+                .map_err(|failure| format!("AQUEDUCT_SEED={seed}, case {case} of {}: {failure}", path.display()))?;
+            // What stood at the end of the newest segment nobody can know any more; but the segment is said to be damaged.
+            let short = checked.tail < promises.acknowledged && !(newest && checked.damaged > 0);
+            if short || (checked.lost > 0 && checked.damaged == 0) || others(&promises, &paths, path) > checked.came {
+                return Err(format!(
+                    "AQUEDUCT_SEED={seed}, case {case} of {}: {checked:?} of {}",
+                    path.display(),
+                    promises.acknowledged
+                ));
+            }
+            (came, lost) = (came + checked.came, lost + checked.lost);
+        }
+    }
+    Ok(format!(
+        "{count} files, {came} frames came, {lost} were said to be lost"
+    ))
+}
+
+/// How many unsettled frames stand in the other segments.
+fn others(promises: &Promises, paths: &[PathBuf], damaged: &Path) -> u64 {
+    let first = |path: &Path| {
+        path.file_stem()
+            .and_then(|name| name.to_str()?.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    let begin = first(damaged);
+    let end = paths
+        .iter()
+        .map(|path| first(path))
+        .find(|first| *first > begin)
+        .unwrap_or(u64::MAX);
+    let unsettled = promises.frames.range(promises.settle_asked..promises.acknowledged);
+    unsettled
+        .filter(|(position, _)| !(begin..end).contains(position))
+        .count() as u64
+}
+
+/// A file cut, emptied, full of something else, or another file's beginning.
+fn replaced(data: &Data, case: u64, random: &mut Random) -> Data {
+    let mut bad = data.clone();
+    match case % 10 {
+        0 => bad.set_len(0),
+        1 => bad.set_len(random.below(64)),
+        2 => {
+            bad.set_len(0);
+            let noise: Vec<u8> = (0..20_000).map(|_| random.next() as u8).collect();
+            bad.write(0, &noise);
+        }
+        3 => bad.write(0, &[b'x'; 4096]),
+        4 => bad.write(random.below(data.len), &[0; 5_000]),
+        _ => bad.set_len(random.below(data.len)),
+    }
+    bad
+}
