@@ -56,6 +56,7 @@
 //! backoff; an unbounded queue; redelivery of a single branch of a fan-out (all branches get the batch again).
 
 pub mod actors;
+mod atomic;
 pub mod backoff;
 pub mod batch;
 pub mod config;
@@ -67,6 +68,7 @@ pub mod mailbox;
 pub mod pipeline;
 pub mod plugin;
 pub mod receipt;
+pub mod seeded;
 pub mod shutdown;
 pub mod spill;
 pub mod supervisor;
