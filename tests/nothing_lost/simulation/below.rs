@@ -13,7 +13,15 @@ use aqueduct::framework::units::Period;
 
 use super::destination::Destination;
 use super::edge::Edge;
-use super::upstream::halves;
+use super::upstream::{halves, number};
+
+/// What a worker does with a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    PassOn,
+    Reject,
+    Panic,
+}
 
 /// A processor that lets everything through, with workers that finish in any order.
 pub(super) struct Processor {
@@ -48,14 +56,23 @@ impl Processor {
         }
     }
 
-    /// A worker finishes, or panics over its batch.
-    pub(super) fn work(&mut self, which: usize, panics: bool) {
+    /// A worker finishes. Returns the frames that it rejected.
+    pub(super) fn work(&mut self, which: usize, how: Work) -> Vec<u64> {
         if self.working.is_empty() {
-            return;
+            return Vec::new();
         }
         let (ticket, cost, batch) = self.working.swap_remove(which % self.working.len());
-        let made = if panics { Vec::new() } else { halves(batch) };
+        let (mut made, mut rejected) = (Vec::new(), Vec::new());
+        match how {
+            Work::PassOn => made = halves(batch),
+            Work::Reject => {
+                rejected.extend(batch.frames().map(|frame| number(frame.bytes())));
+                batch.receipt.settle(Fate::Rejected);
+            }
+            Work::Panic => drop(batch),
+        }
         self.order.done(ticket, (cost, made));
+        rejected
     }
 
     /// What is next in order goes on, one batch under each permission.

@@ -10,6 +10,7 @@ pub(super) struct Destination {
     away_until_ns: u64,
     last: Option<u64>,
     came: BTreeSet<u64>,
+    rejected: BTreeSet<u64>,
     /// There was a drop or a crash: only behind one may a frame come again.
     disturbed: bool,
     /// Frames that are lost for good, which is right for what nobody acknowledged.
@@ -24,6 +25,7 @@ impl Destination {
             away_until_ns: 0,
             last: None,
             came: BTreeSet::new(),
+            rejected: BTreeSet::new(),
             disturbed: false,
             lost: BTreeSet::new(),
             repeats: 0,
@@ -43,7 +45,12 @@ impl Destination {
     }
 
     pub(super) fn has(&self, number: u64) -> bool {
-        self.came.contains(&number)
+        self.came.contains(&number) || self.rejected.contains(&number)
+    }
+
+    /// These were rejected, and will not come; they may have come before, or be lost and found.
+    pub(super) fn do_without(&mut self, rejected: Vec<u64>) {
+        self.rejected.extend(rejected);
     }
 
     /// The begin of a frame is no frame.
@@ -65,7 +72,8 @@ impl Destination {
         assert!(!self.lost.contains(&number), "frame {number} cannot come any more");
         if self.came.insert(number) {
             let later = self.came.range(number + 1..).next();
-            assert!(later.is_none(), "frame {number} came behind {later:?}");
+            // What was rejected before a crash may pass behind it.
+            assert!(later.is_none() || self.rejected.contains(&number), "frame {number} came behind {later:?}");
         } else {
             assert!(self.disturbed, "frame {number} came again for no reason");
             self.repeats += 1;
@@ -73,7 +81,7 @@ impl Destination {
         let from = self.last.map_or(0, |last| last + 1);
         for skipped in from..number {
             assert!(
-                self.lost.contains(&skipped) || self.came.contains(&skipped),
+                self.lost.contains(&skipped) || self.has(skipped),
                 "frame {number} came before {skipped}"
             );
         }

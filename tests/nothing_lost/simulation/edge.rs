@@ -6,7 +6,8 @@ use aqueduct::framework::batch::Batch;
 use aqueduct::framework::demand::{DemandLedger, Grant, Window};
 
 /// Messages under way between two actors, and what both ends know.
-pub(super) struct Edge {
+#[derive(Debug)]
+pub(crate) struct Edge {
     size: u64,
     ledger: DemandLedger,
     window: Window,
@@ -16,7 +17,7 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    pub(super) fn new(size: u64) -> Self {
+    pub(crate) fn new(size: u64) -> Self {
         let mut window = Window::new(size, 1);
         let grants = window.open().into_iter().collect();
         Self {
@@ -29,11 +30,11 @@ impl Edge {
         }
     }
 
-    pub(super) fn may_send(&self) -> bool {
+    pub(crate) fn may_send(&self) -> bool {
         self.ledger.may_send()
     }
 
-    pub(super) fn send(&mut self, batch: Batch) {
+    pub(crate) fn send(&mut self, batch: Batch) {
         let cost = batch.cost();
         self.ledger.spend(cost);
         self.largest = self.largest.max(cost as u64);
@@ -48,30 +49,30 @@ impl Edge {
         );
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// The receiver takes the next batch; its cost is held until [`Edge::release`].
-    pub(super) fn receive(&mut self) -> Option<Batch> {
+    pub(crate) fn receive(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()?;
         self.window.receive(batch.cost());
         Some(batch)
     }
 
-    pub(super) fn release(&mut self, cost: usize) {
+    pub(crate) fn release(&mut self, cost: usize) {
         let grant = self.window.release(cost);
         self.grants.extend(grant);
     }
 
     /// The receiver has nothing to do.
-    pub(super) fn idle(&mut self) {
+    pub(crate) fn idle(&mut self) {
         let grant = self.window.idle();
         self.grants.extend(grant);
     }
 
     /// A grant arrives; with `again` it will do so once more.
-    pub(super) fn grant(&mut self, again: bool) {
+    pub(crate) fn grant(&mut self, again: bool) {
         if let Some(grant) = self.grants.pop_front() {
             self.ledger.grant(grant);
             if again {

@@ -4,7 +4,7 @@
 //! sender -> connection -> Cutter -> [edge] -> Fifo, a model of a disk -> [edge] -> Reorder -> [edge] -> Delivery -> destination
 //! ```
 //! An edge is a `DemandLedger` and a `Window` with messages under way between them; receipts travel as they do in a pipeline.
-//! Faults: connections break on both sides, the destination stays away, grants come twice, workers panic, the sender gives up, writes and
+//! Faults: connections break on both sides, the destination stays away, grants come twice, workers reject or panic, the sender gives up, writes and
 //! reads fail, the process crashes.
 //!
 //! What must hold: no acknowledged frame is lost; order; whole frames only; every edge keeps to its window and one batch; a frame
@@ -12,16 +12,16 @@
 
 mod below;
 mod destination;
-mod edge;
-mod store;
-mod upstream;
+pub(crate) mod edge;
+pub(crate) mod store;
+pub(crate) mod upstream;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aqueduct::framework::spill::{Persist, SpillOptions};
 
-use self::below::{Processor, Sender};
+use self::below::{Processor, Sender, Work};
 use self::destination::Destination;
 use self::edge::Edge;
 use self::store::Store;
@@ -36,7 +36,7 @@ const PATIENCE_ROUNDS: u64 = 20_000;
 fn a_pipeline_of_the_real_state_machines_loses_nothing_whatever_happens_when() {
     let mut effort = Effort::new(
         "simulation::a_pipeline_of_the_real_state_machines_loses_nothing_whatever_happens_when",
-        1_500,
+        2_500,
     );
     let (mut frames, mut repeats, mut crashes) = (0, 0, 0);
     while let Some(case) = effort.next() {
@@ -118,9 +118,10 @@ impl Pipeline {
     fn step(&mut self, what: u64) {
         let [above, middle, below] = &mut self.edges;
         let bytes = self.random.usize(1..2_000);
+        let read_bytes = self.random.usize(1..store::BATCH_BYTES as usize - 500);
         match what {
             0..=2 => self.upstream.push(self.random.u64(1..10)),
-            3..=5 => self.upstream.read(bytes, above),
+            3..=5 => self.upstream.read(read_bytes, above),
             6 => above.grant(self.random.bool()),
             7 => middle.grant(self.random.bool()),
             8 => below.grant(self.random.bool()),
@@ -130,7 +131,15 @@ impl Pipeline {
             13 => self.store.persist_cursor(),
             14 => drop(self.store.hear()),
             15 => self.processor.take(middle),
-            16 => self.processor.work(self.random.usize(0..3), false),
+            16 => {
+                let how = if self.random.u8(0..10) == 0 {
+                    Work::Reject
+                } else {
+                    Work::PassOn
+                };
+                let rejected = self.processor.work(self.random.usize(0..3), how);
+                self.destination.do_without(rejected);
+            }
             17 => self.processor.pass_on(middle, below),
             18 => {
                 let random = self.random.f64();
@@ -156,7 +165,7 @@ impl Pipeline {
             }
             5 => {
                 self.destination.disturb();
-                self.processor.work(self.random.usize(0..3), true);
+                self.processor.work(self.random.usize(0..3), Work::Panic);
             }
             6 => {
                 self.destination.disturb();

@@ -12,7 +12,7 @@ use super::edge::Edge;
 use super::upstream::number;
 
 /// The machine, the disk, and the commands between the two.
-pub(super) struct Store {
+pub(crate) struct Store {
     options: SpillOptions,
     fifo: Fifo,
     /// Costs of batches taken whose demand is not returned yet.
@@ -30,11 +30,11 @@ pub(super) struct Store {
     handed: BTreeMap<u64, Vec<u64>>,
     /// Frames whose delivery was told: they must not go down again.
     delivered: BTreeSet<u64>,
-    pub(super) finished: bool,
+    pub(crate) finished: bool,
 }
 
 impl Store {
-    pub(super) fn new(options: SpillOptions) -> Self {
+    pub(crate) fn new(options: SpillOptions) -> Self {
         let (ledger, told) = ledger();
         Self {
             fifo: Fifo::new(&options, Recovered::default()),
@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// A turn of the actor: takes what has come, then does what the machine decides.
-    pub(super) fn turn(&mut self, now_ns: u64, above: &mut Edge, below: &mut Edge) {
+    pub(crate) fn turn(&mut self, now_ns: u64, above: &mut Edge, below: &mut Edge) {
         while let Some(batch) = above.receive() {
             self.holding.push(batch.cost());
             self.fifo.append(batch, now_ns);
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// The disk takes the oldest `commands` of what waits for it.
-    pub(super) fn commit(&mut self, commands: usize) {
+    pub(crate) fn commit(&mut self, commands: usize) {
         for (generation, batches) in self.writes.drain(..commands.min(self.writes.len())) {
             if generation <= self.ignored_generation {
                 continue;
@@ -106,7 +106,7 @@ impl Store {
         }
     }
 
-    pub(super) fn fail_write(&mut self, now_ns: u64) {
+    pub(crate) fn fail_write(&mut self, now_ns: u64) {
         let generation = self.writes.iter().map(|(generation, _)| *generation).max();
         if let Some(generation) = generation.filter(|generation| *generation > self.ignored_generation) {
             self.ignored_generation = generation;
@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    pub(super) fn do_read(&mut self) {
+    pub(crate) fn do_read(&mut self) {
         let Some((from, to, bytes)) = self.read.take() else {
             return;
         };
@@ -142,13 +142,13 @@ impl Store {
         self.fifo.read_done(found);
     }
 
-    pub(super) fn fail_read(&mut self, now_ns: u64) {
+    pub(crate) fn fail_read(&mut self, now_ns: u64) {
         if self.read.take().is_some() {
             self.fifo.read_failed(now_ns);
         }
     }
 
-    pub(super) fn persist_cursor(&mut self) {
+    pub(crate) fn persist_cursor(&mut self) {
         let Some(position) = self.cursor_due.take() else { return };
         assert!(position >= self.cursor, "the cursor never goes back");
         self.cursor = position;
@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// One receipt arrives. True: there was one.
-    pub(super) fn hear(&mut self) -> bool {
+    pub(crate) fn hear(&mut self) -> bool {
         let settled = self.told.lock().unwrap().pop_front();
         if let Some(settled) = settled {
             let frames = self.handed.remove(&settled.token).expect("it was handed down");
@@ -172,20 +172,20 @@ impl Store {
         settled.is_some()
     }
 
-    pub(super) fn tick(&mut self, now_ns: u64) {
+    pub(crate) fn tick(&mut self, now_ns: u64) {
         self.fifo.tick(now_ns);
     }
 
-    pub(super) fn stop_delivering(&mut self) {
+    pub(crate) fn stop_delivering(&mut self) {
         self.fifo.stop_delivering();
     }
 
-    pub(super) fn persist_rest(&mut self) {
+    pub(crate) fn persist_rest(&mut self) {
         self.fifo.persist_rest();
     }
 
     /// Everything but the disk is gone, and the store is opened again. Returns the frames on disk that are not settled.
-    pub(super) fn crash(&mut self) -> BTreeSet<u64> {
+    pub(crate) fn crash(&mut self) -> BTreeSet<u64> {
         self.durable = self.durable.max(self.cursor);
         let recovered = Recovered {
             settled: self.cursor,
@@ -209,11 +209,44 @@ impl Store {
         kept
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Commands that wait for the disk: writes, a read, a cursor.
+    pub(crate) fn asked(&self) -> (usize, bool, bool) {
+        (self.writes.len(), self.read.is_some(), self.cursor_due.is_some())
+    }
+
+    /// How many receipts are on their way up.
+    pub(crate) fn told(&self) -> usize {
+        self.told.lock().unwrap().len()
+    }
+
+    /// The receipt at this place is the next to arrive.
+    pub(crate) fn hear_first(&mut self, which: usize) {
+        let mut told = self.told.lock().unwrap();
+        let settled = told.remove(which).expect("it is on its way");
+        told.push_front(settled);
+    }
+
+    /// Two stores with the same text behave the same.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!(
+            "{:?}",
+            (
+                &self.fifo,
+                &self.holding,
+                &self.writes,
+                &self.read,
+                &self.cursor_due,
+                &self.disk,
+                &self.told
+            )
+        )
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.fifo.state().waiting_frames == 0
     }
 
-    pub(super) fn check(&self, window_bytes: u64) {
+    pub(crate) fn check(&self, window_bytes: u64) {
         let (state, options) = (self.fifo.state(), &self.options);
         assert!(state.in_flight_bytes <= options.in_flight_bytes.max(BATCH_BYTES), "{state:?}");
         let memory = options.memory_bytes + 2 * options.commit_bytes + 2 * options.read_ahead_bytes;
@@ -222,7 +255,7 @@ impl Store {
 }
 
 /// The most one batch of the simulation costs: one read, or 4 KiB.
-pub(super) const BATCH_BYTES: u64 = 8_192;
+pub(crate) const BATCH_BYTES: u64 = 8_192;
 
 /// The frames of a batch from `skip` on.
 fn behind(batch: &Batch, skip: usize) -> Batch {

@@ -13,17 +13,17 @@ use super::edge::Edge;
 /// Two bytes, so that a read can end between them.
 const DELIMITER: &str = "\r\n";
 /// What the kernels hold of a connection.
-const SOCKET_BYTES: usize = 6_000;
+const SOCKET_BYTES: usize = 20_000;
 
 /// The frame of a number, without its delimiter.
-pub(super) fn frame(number: u64) -> Vec<u8> {
+pub(crate) fn frame(number: u64) -> Vec<u8> {
     let mut frame = format!("{number:08}").into_bytes();
     frame.resize(8 + (number * 37 % 400) as usize, b'a' + (number % 26) as u8);
     frame
 }
 
 /// The number of a frame that is byte for byte what was sent.
-pub(super) fn number(bytes: &[u8]) -> u64 {
+pub(crate) fn number(bytes: &[u8]) -> u64 {
     let digits = bytes.get(..8).and_then(|digits| std::str::from_utf8(digits).ok());
     let number = digits.and_then(|digits| digits.parse().ok());
     let number = number.unwrap_or_else(|| panic!("no frame: {:?}", String::from_utf8_lossy(bytes)));
@@ -32,9 +32,9 @@ pub(super) fn number(bytes: &[u8]) -> u64 {
 }
 
 /// Everything above the store.
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     /// The next frame that the sender will send.
-    pub(super) next: u64,
+    pub(crate) next: u64,
     connection: VecDeque<u8>,
     cutter: Cutter,
     /// The frames below have left the reader, or are lost.
@@ -43,12 +43,12 @@ pub(super) struct Upstream {
     sent: Vec<Range<u64>>,
     ledger: Arc<Ledger>,
     told: Arc<Mutex<Vec<Settled>>>,
-    pub(super) acknowledged: BTreeSet<u64>,
+    pub(crate) acknowledged: BTreeSet<u64>,
     settled: BTreeSet<u64>,
 }
 
 impl Upstream {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (ledger, told) = ledger();
         Self {
             next: 0,
@@ -64,7 +64,7 @@ impl Upstream {
     }
 
     /// The sender sends as many frames, or what the sockets take: it never waits.
-    pub(super) fn push(&mut self, frames: u64) {
+    pub(crate) fn push(&mut self, frames: u64) {
         for _ in 0..frames {
             if self.connection.len() > SOCKET_BYTES {
                 return;
@@ -76,7 +76,7 @@ impl Upstream {
     }
 
     /// The reader reads so many bytes, when it has demand.
-    pub(super) fn read(&mut self, bytes: usize, edge: &mut Edge) {
+    pub(crate) fn read(&mut self, bytes: usize, edge: &mut Edge) {
         if !edge.may_send() || self.connection.is_empty() {
             return;
         }
@@ -109,7 +109,7 @@ impl Upstream {
     }
 
     /// The peer resets the connection: what lay in the sockets is lost, and the begin of a frame is none.
-    pub(super) fn reset(&mut self, lost: &mut BTreeSet<u64>) {
+    pub(crate) fn reset(&mut self, lost: &mut BTreeSet<u64>) {
         self.connection.clear();
         self.cutter.abandon();
         self.cutter = cutter();
@@ -118,7 +118,7 @@ impl Upstream {
     }
 
     /// Takes what the receipts have told.
-    pub(super) fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         for settled in self.told.lock().unwrap().drain(..) {
             assert!(self.settled.insert(settled.token), "a receipt settled twice");
             if settled.fate != Fate::Dropped {
@@ -128,13 +128,13 @@ impl Upstream {
     }
 
     /// The process has gone: its receipts tell nobody any more.
-    pub(super) fn crash(&mut self, lost: &mut BTreeSet<u64>) {
+    pub(crate) fn crash(&mut self, lost: &mut BTreeSet<u64>) {
         self.hear();
         (self.ledger, self.told) = ledger();
         self.reset(lost);
     }
 
-    pub(super) fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         self.connection.is_empty()
     }
 }
@@ -156,7 +156,7 @@ fn ledger() -> (Arc<Ledger>, Told) {
 }
 
 /// The halves of a batch, each with a receipt of its own, as a processor makes them that emits more than once.
-pub(super) fn halves(batch: Batch) -> Vec<Batch> {
+pub(crate) fn halves(batch: Batch) -> Vec<Batch> {
     let middle = batch.len() / 2;
     let mut parts = Vec::new();
     for part in [0..middle, middle..batch.len()] {
