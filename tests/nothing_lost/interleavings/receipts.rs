@@ -50,6 +50,8 @@ pub(super) struct Receipts {
 #[derive(Debug, Default)]
 struct Branch {
     queue: VecDeque<Batch>,
+    /// Being written: it is delivered even if its epoch ends meanwhile.
+    writing: Option<Batch>,
     delivered: Vec<u64>,
 }
 
@@ -58,7 +60,10 @@ pub(super) enum Action {
     Append,
     /// The store's last batch goes to the branches.
     FanOut,
+    /// A branch takes its next batch: to write it, unless its epoch has ended.
+    Take(usize),
     Deliver(usize),
+    /// What a branch was writing is given up.
     Drop(usize),
     /// The receipt of this index arrives at the store.
     Hear(usize),
@@ -116,13 +121,17 @@ impl Receipts {
         self.branches[0].queue.push_back(batch);
     }
 
-    fn deliver(&mut self, branch: usize, drops: bool) {
+    fn take(&mut self, branch: usize) {
         let branch = &mut self.branches[branch];
-        let batch = branch.queue.pop_front().unwrap();
-        if drops || batch.receipt.is_stale() {
-            self.dropped.insert(format!("{:?}", batch.receipt));
-            return;
+        branch.writing = branch.queue.pop_front();
+        if let Some(stale) = branch.writing.take_if(|batch| batch.receipt.is_stale()) {
+            self.dropped.insert(format!("{:?}", stale.receipt));
         }
+    }
+
+    fn deliver(&mut self, branch: usize) {
+        let branch = &mut self.branches[branch];
+        let batch = branch.writing.take().unwrap();
         let number = number(batch.frame(0).bytes());
         let next = branch.delivered.iter().max().map_or(0, |last| last + 1);
         assert!(number <= next, "frame {number} came before {next}");
@@ -140,8 +149,10 @@ impl Model for Receipts {
         may(self.sent < self.pipe.frames, Action::Append);
         may(!self.below.is_empty(), Action::FanOut);
         for (index, branch) in self.branches.iter().enumerate() {
-            may(!branch.queue.is_empty(), Action::Deliver(index));
-            may(!branch.queue.is_empty() && self.drops_left > 0, Action::Drop(index));
+            let writes = branch.writing.is_some();
+            may(!writes && !branch.queue.is_empty(), Action::Take(index));
+            may(writes, Action::Deliver(index));
+            may(writes && self.drops_left > 0, Action::Drop(index));
         }
         (0..self.store.told()).for_each(|index| may(true, Action::Hear(index)));
         let (writes, read, cursor) = self.store.asked();
@@ -155,10 +166,12 @@ impl Model for Receipts {
         match action {
             Action::Append => self.append(),
             Action::FanOut => self.fan_out(),
-            Action::Deliver(branch) => self.deliver(branch, false),
+            Action::Take(branch) => self.take(branch),
+            Action::Deliver(branch) => self.deliver(branch),
             Action::Drop(branch) => {
                 self.drops_left -= 1;
-                self.deliver(branch, true);
+                let batch = self.branches[branch].writing.take();
+                self.dropped.insert(format!("{:?}", batch.unwrap().receipt));
             }
             Action::Hear(index) => {
                 self.store.hear_first(index);
