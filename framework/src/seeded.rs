@@ -1,4 +1,4 @@
-//! Bugs on purpose, so that the harness under `tests/nothing_lost` can show that it would find them.
+//! Bugs on purpose, so that the harness under `tests/hostile` can show that it would find them.
 //!
 //! They exist only with the feature `seeded-bugs`, which no build but that of the tests turns on: without it every question here is
 //! answered `false` by the compiler. With it, the environment variable `AQUEDUCT_SEEDED_BUG` names the one bug that the process

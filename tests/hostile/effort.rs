@@ -78,7 +78,7 @@ impl Drop for Case {
     fn drop(&mut self) {
         if std::thread::panicking() {
             say(&format!(
-                "{} failed; play it again with: AQUEDUCT_SEED={} AQUEDUCT_CASES=1 cargo test --test nothing_lost -- --exact {}",
+                "{} failed; play it again with: AQUEDUCT_SEED={} AQUEDUCT_CASES=1 cargo test --features seeded-bugs --test hostile -- --exact {}",
                 self.part, self.seed, self.part
             ));
         }

@@ -1,4 +1,4 @@
-//! The harness that proves that nothing is lost: everything here looks for a case in which something is.
+//! Pipelines in a hostile world: everything here looks for a case in which a frame is lost, comes twice, or comes out of order.
 //!
 //! | part | what it does |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! The long run is one command:
 //!
 //! ```sh
-//! AQUEDUCT_HOURS=1 AQUEDUCT_SEED=$RANDOM cargo test --release --test nothing_lost -- --test-threads 1
+//! AQUEDUCT_HOURS=1 AQUEDUCT_SEED=$RANDOM cargo test --release --features seeded-bugs --test hostile -- --test-threads 1
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
