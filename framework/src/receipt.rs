@@ -178,10 +178,10 @@ impl Receipt {
     /// Another part of the same batch: the issuer hears only when every part has settled.
     #[must_use]
     pub fn child(&self) -> Self {
-        if let Some(node) = &self.0 {
-            if !seeded::has(Bug::ReceiptSettledEarly) {
-                node.pending.fetch_add(1, Ordering::AcqRel);
-            }
+        if let Some(node) = &self.0
+            && !seeded::has(Bug::ReceiptSettledEarly)
+        {
+            node.pending.fetch_add(1, Ordering::AcqRel);
         }
         Self(self.0.clone())
     }

@@ -94,8 +94,8 @@ impl Shutdown {
             self.stage = Stage::Ended;
             return None;
         }
-        let sources_left = self.alive.iter().any(|(_, role)| *role == Role::Source)
-            && !seeded::has(Bug::StoresClosedFirst);
+        let sources_left =
+            self.alive.iter().any(|(_, role)| *role == Role::Source) && !seeded::has(Bug::StoresClosedFirst);
         if self.stage == Stage::StoppingSources && !sources_left {
             return self.drain();
         }

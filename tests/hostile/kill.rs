@@ -124,8 +124,7 @@ impl Story {
         let life = Duration::from_millis(self.random.u64(1..350));
         // Both are there before the program can be gone.
         let mut feeder = Feeder::connect(source, MESSAGES);
-        let destination =
-            (takes != Takes::Nothing).then(|| Destination::connect_small(network, MESSAGES, 16 * 1024));
+        let destination = (takes != Takes::Nothing).then(|| Destination::connect_small(network, MESSAGES, 16 * 1024));
         let (sent, over) = (AtomicU64::new(frames.start), AtomicBool::new(false));
         let (status, numbers) = std::thread::scope(|scope| {
             let feeder = &mut feeder;

@@ -81,7 +81,9 @@ fn records() -> Vec<Vec<u8>> {
             records.push([&key.to_le_bytes(), value].concat());
             Ok::<(), std::convert::Infallible>(())
         };
-        let pushed = packer.push(42, &batch, &mut emit).and_then(|()| packer.flush(&mut emit));
+        let pushed = packer
+            .push(42, &batch, &mut emit)
+            .and_then(|()| packer.flush(&mut emit));
         pushed.expect("it is only kept");
     }
     records

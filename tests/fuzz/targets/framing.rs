@@ -84,7 +84,10 @@ fn read(which: u8, mut stream: &[u8], mut size: impl FnMut(usize) -> usize) -> O
             outcome.counters = cutter.counters();
             return outcome;
         }
-        assert!(cutter.partial_bytes() <= 64 + 300, "an unfinished frame grows without end");
+        assert!(
+            cutter.partial_bytes() <= 64 + 300,
+            "an unfinished frame grows without end"
+        );
         stream = rest;
     }
     let before = outcome.cut_bytes;

@@ -56,7 +56,9 @@ fn a_drop_anywhere_is_repeated_in_order_in_whatever_order_receipts_arrive() {
 #[test]
 fn stores_close_last_in_whatever_order_actors_end() {
     let states = explore(Ending::new);
-    say(&format!("interleavings of a shutdown: {states} states, stores last in all"));
+    say(&format!(
+        "interleavings of a shutdown: {states} states, stores last in all"
+    ));
 }
 
 #[test]

@@ -201,11 +201,7 @@ impl Model for Receipts {
     fn at_rest(&self) {
         for branch in &self.branches {
             let came: BTreeSet<u64> = branch.delivered.iter().copied().collect();
-            assert!(
-                came.into_iter().eq(0..self.pipe.frames),
-                "came: {:?}",
-                branch.delivered
-            );
+            assert!(came.into_iter().eq(0..self.pipe.frames), "came: {:?}", branch.delivered);
         }
         assert_eq!(self.told.lock().unwrap().len() as u64, self.pipe.frames);
     }

@@ -70,12 +70,12 @@ impl Trial {
             },
         };
         if which < MATRIX {
-            let side = if which % 2 == 0 {
+            let side = if which.is_multiple_of(2) {
                 &mut trial.source
             } else {
                 &mut trial.sink
             };
-            side.opens = opens(which / 2 % 2 == 0);
+            side.opens = opens((which / 2).is_multiple_of(2));
             let kind = which / 4;
             side.plan = plan(kind, side.opens, random);
             // One byte at a time is slow.
@@ -174,15 +174,19 @@ impl Trial {
             taker.take_through(self.last, self.messages)
         });
         let gaps = seen.gaps();
-        assert!(
-            gaps.len() <= resets,
-            "{resets} resets, lost: {gaps:?}; {self:?}"
-        );
+        assert!(gaps.len() <= resets, "{resets} resets, lost: {gaps:?}; {self:?}");
         for (first, last) in &gaps {
             let bytes = self.messages.bytes(*first..last + 1);
-            assert!(bytes <= bound, "{bytes} bytes lost at a reset; the sockets held {bound}");
+            assert!(
+                bytes <= bound,
+                "{bytes} bytes lost at a reset; the sockets held {bound}"
+            );
         }
-        assert!(seen.first() == 1 || !gaps.is_empty() || resets > 0, "begins with {}", seen.first());
+        assert!(
+            seen.first() == 1 || !gaps.is_empty() || resets > 0,
+            "begins with {}",
+            seen.first()
+        );
         seen
     }
 

@@ -73,7 +73,10 @@ impl Destination {
         if self.came.insert(number) {
             let later = self.came.range(number + 1..).next();
             // What was rejected before a crash may pass behind it.
-            assert!(later.is_none() || self.rejected.contains(&number), "frame {number} came behind {later:?}");
+            assert!(
+                later.is_none() || self.rejected.contains(&number),
+                "frame {number} came behind {later:?}"
+            );
         } else {
             assert!(self.disturbed, "frame {number} came again for no reason");
             self.repeats += 1;

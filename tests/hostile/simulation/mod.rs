@@ -202,7 +202,10 @@ impl Pipeline {
         self.upstream.reset(&mut self.destination.lost);
         self.rounds(|pipeline| pipeline.edges[0].is_empty());
         self.store.persist_rest();
-        assert!(self.rounds(|pipeline| pipeline.store.finished), "the store does not end");
+        assert!(
+            self.rounds(|pipeline| pipeline.store.finished),
+            "the store does not end"
+        );
         let lost = self.destination.lost.len();
         self.crash();
         assert_eq!(self.destination.lost.len(), lost, "an end in order loses nothing");

@@ -248,9 +248,15 @@ impl Store {
 
     pub(crate) fn check(&self, window_bytes: u64) {
         let (state, options) = (self.fifo.state(), &self.options);
-        assert!(state.in_flight_bytes <= options.in_flight_bytes.max(BATCH_BYTES), "{state:?}");
+        assert!(
+            state.in_flight_bytes <= options.in_flight_bytes.max(BATCH_BYTES),
+            "{state:?}"
+        );
         let memory = options.memory_bytes + 2 * options.commit_bytes + 2 * options.read_ahead_bytes;
-        assert!(state.memory_bytes <= memory + window_bytes + 4 * BATCH_BYTES, "{state:?}");
+        assert!(
+            state.memory_bytes <= memory + window_bytes + 4 * BATCH_BYTES,
+            "{state:?}"
+        );
     }
 }
 
