@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use super::proxy::{Break, Opens, Proxy};
+use super::plan::Break;
+use super::proxy::{Opens, Proxy};
 use crate::harness::{Destination, Listener, Messages, PATIENCE, Program, Sequence};
 
 /// How the frames are written on the source's leg.

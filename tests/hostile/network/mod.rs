@@ -1,17 +1,17 @@
 //! The real program between two faulty networks: what the README's guarantee table promises for each fault, checked at the destination.
 
 mod ends;
+mod plan;
 mod proxy;
+mod trial;
 
 use std::time::Duration;
 
-use self::ends::{Form, Sender, Taker};
-use self::proxy::{Break, CHUNK_BYTES, Leg, Opens, Plan, Proxy};
+use self::ends::Form;
+use self::plan::{Break, Plan};
+use self::proxy::Opens;
 use crate::effort::Effort;
-use crate::harness::{Folder, Messages, Program, Sequence, wait_until};
-
-/// The sink's send buffer, small, so that a reset does not take half of all frames along.
-const SEND_BUFFER: usize = 16 * 1024;
+use crate::harness::Messages;
 
 /// The faults of the matrix, each on the source's and the sink's leg, with the program dialling and listening.
 const FAULTS: u64 = 7;
@@ -98,134 +98,6 @@ impl Trial {
         }
         trial
     }
-
-    /// Returns the gaps that the destination saw.
-    fn run(&self) -> Vec<(u64, u64)> {
-        let (folder, breaks) = (Folder::new(), &self.source.plan.breaks);
-        let mut sender = Sender::new(self.source.opens, self.messages, self.form, breaks.clone());
-        let mut taker = Taker::new(self.sink.opens);
-        let nowhere = "127.0.0.1:1".parse().unwrap();
-        // Proxies that the program dials must be there before it; the others know only then where it listens.
-        let mut proxies = [
-            proxy(Leg::Source, &self.source, Opens::Program, sender.address()),
-            proxy(Leg::Sink, &self.sink, Opens::Program, taker.address()),
-        ];
-        let dialled = proxies
-            .each_ref()
-            .map(|proxy| proxy.as_ref().map_or(nowhere, |proxy| proxy.address));
-        let program = folder.run_pipeline(&self.config(dialled));
-        for (index, (leg, side, actor)) in [
-            (Leg::Source, &self.source, "source"),
-            (Leg::Sink, &self.sink, "network"),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            if proxies[index].is_none() {
-                proxies[index] = proxy(leg, side, Opens::Peer, program.address_of(actor));
-            }
-        }
-        let [source_proxy, sink_proxy] = proxies.map(|proxy| proxy.expect("both are there now"));
-        sender.dial(&source_proxy);
-        taker.dial(&sink_proxy);
-        let seen = self.pass(&program, &mut sender, &taker, source_proxy, sink_proxy);
-        program.wait_for("the store is empty", |status| {
-            status.number("drain", "waiting_frames") == 0
-        });
-        let status = program.status_of("p");
-        assert_eq!(status.number("source", "truncated_bytes"), sender.truncated_bytes);
-        assert_eq!(status.number("source", "lost") + status.number("drain", "lost"), 0);
-        program.stop();
-        seen.gaps()
-    }
-
-    fn pass(
-        &self,
-        program: &Program,
-        sender: &mut Sender,
-        taker: &Taker,
-        mut source: Proxy,
-        mut sink: Proxy,
-    ) -> Sequence {
-        let resets = self.sink.plan.breaks.iter().filter(|end| !is_half_close(end)).count();
-        let sink_breaks = self.sink.plan.breaks.len() as u64;
-        let bound = (2 * SEND_BUFFER + 64 * 1024 + sink.receive_buffer_bytes + CHUNK_BYTES + self.messages.most) as u64;
-        let seen = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                if self.source.plan.refuses {
-                    refused(program, "source", "refused");
-                    source.open();
-                }
-                let most = self.last - 100;
-                sender.send_through(most, program);
-                if self.sink.plan.refuses {
-                    refused(program, "network", "retries");
-                    sink.open();
-                }
-                // The last ones go when no reset can take them along.
-                wait_until("the sink's connections have broken", || {
-                    (sink.breaks_left() == 0).then_some(())
-                });
-                program.wait_for("the sink has noticed", |status| {
-                    status.number("network", "disconnects") >= sink_breaks
-                });
-                sender.send_through(self.last, program);
-            });
-            taker.take_through(self.last, self.messages)
-        });
-        let gaps = seen.gaps();
-        assert!(gaps.len() <= resets, "{resets} resets, lost: {gaps:?}; {self:?}");
-        for (first, last) in &gaps {
-            let bytes = self.messages.bytes(*first..last + 1);
-            assert!(
-                bytes <= bound,
-                "{bytes} bytes lost at a reset; the sockets held {bound}"
-            );
-        }
-        assert!(
-            seen.first() == 1 || !gaps.is_empty() || resets > 0,
-            "begins with {}",
-            seen.first()
-        );
-        seen
-    }
-
-    fn config(&self, dialled: [std::net::SocketAddr; 2]) -> String {
-        let place = |opens: Opens, address: std::net::SocketAddr| match opens {
-            Opens::Program => format!(r#"type = "tcp_client", address = "{address}""#),
-            Opens::Peer => r#"type = "tcp_server", listen = "127.0.0.1:0""#.to_owned(),
-        };
-        let framing = match self.form {
-            Form::Lines => r#"{ type = "delimited" }"#,
-            Form::Lengths => r#"{ type = "length_delimited", header_bytes = 4 }"#,
-        };
-        let retry = r#"retry = { first = "1ms", max = "20ms" }"#;
-        let source_retry = match self.source.opens {
-            Opens::Program => format!(", {retry}"),
-            Opens::Peer => String::new(),
-        };
-        format!(
-            r#"
-            name = "p"
-            flow = ["source -> drain -> network"]
-            sources.source = {{ {}, framing = {framing}{source_retry} }}
-            spills.drain = {{ directory = "data", memory_bytes = "128 KiB", in_flight_bytes = "64 KiB" }}
-            sinks.network = {{ {}, framing = {{ type = "delimited" }}, window_bytes = "64 KiB", send_buffer_bytes = {SEND_BUFFER}, {retry} }}
-            "#,
-            place(self.source.opens, dialled[0]),
-            place(self.sink.opens, dialled[1]),
-        )
-    }
-}
-
-fn refused(program: &Program, actor: &str, counter: &str) {
-    program.wait_for("it was refused several times", |status| {
-        status.number(actor, counter) >= 3
-    });
-}
-
-fn proxy(leg: Leg, side: &Side, now: Opens, target: std::net::SocketAddr) -> Option<Proxy> {
-    (side.opens == now).then(|| Proxy::start(leg, side.opens, target, side.plan.clone()))
 }
 
 fn is_half_close(end: &Break) -> bool {
