@@ -31,6 +31,7 @@
 //!
 //! Around them: [`config`] turns files into checked plain data, [`pipeline`] turns that into running actors, [`supervisor`] and [`shutdown`] end them
 //! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`testing`] is for authors of plugins.
+//! [`seeded`] holds bugs on purpose, in no build but that of the tests that must find them.
 //!
 //! # What holds everywhere
 //! - **What decides does nothing.** Framing, demand, the store's FIFO, reordering, backoff and shutdown are plain state machines without

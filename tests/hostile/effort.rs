@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// The parts that share `AQUEDUCT_HOURS`, one after another.
-const PARTS: u32 = 5;
+const PARTS: u32 = 6;
 
 /// The cases of one part.
 pub(crate) struct Effort {

@@ -6,7 +6,8 @@
 //!
 //! What must hold over all restarts: nothing below a mark is missing, whole frames only, order; a run begins to deliver no earlier than
 //! the run before it began, so that what comes again is bounded by what came since. With `persist = "overflow"` the mark means "delivered or on
-//! disk", and what a kill takes is at most what the README's guarantee table says.
+//! disk". What was read and is not below the mark, and so may be lost, is at most `memory_bytes`, `window_bytes` and one read, and twice
+//! `commit_bytes`. A seed decides what happens; the moment of a kill it decides only up to the scheduling of processes.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -128,6 +129,7 @@ impl Story {
         let (sent, over) = (AtomicU64::new(frames.start), AtomicBool::new(false));
         let (status, numbers) = std::thread::scope(|scope| {
             let feeder = &mut feeder;
+            // The connection stays when all is sent: its end is the program's.
             let (sent, over, frames) = (&sent, &over, frames.clone());
             scope.spawn(move || {
                 for number in frames {
@@ -136,11 +138,6 @@ impl Story {
                     if feeder.try_send(number..=number).is_err() {
                         return;
                     }
-                }
-                // The connection stays: its end is the program's.
-                while !over.load(Ordering::Relaxed) {
-                    std::thread::yield_now();
-                    std::thread::sleep(Duration::from_millis(1));
                 }
             });
             let taking = scope.spawn(|| take(destination, takes, over));

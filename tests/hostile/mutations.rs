@@ -1,7 +1,11 @@
 //! The functions that are fuzzed, without a fuzzer: over a corpus, and over seeded mutations of it.
 //!
-//! A fuzzer goes further, for hours: `cargo install cargo-fuzz`, then `RUSTC_BOOTSTRAP=1 cargo fuzz run framing --fuzz-dir tests/fuzz -s none`
-//! (or `record`, `config`). What it finds belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
+//! A fuzzer goes further, for hours. With `cargo install cargo-fuzz` and a C++ compiler:
+//!
+//! ```sh
+//! mkdir -p /tmp/found && RUSTC_BOOTSTRAP=1 cargo fuzz run framing --fuzz-dir tests/fuzz -s none /tmp/found tests/fuzz/corpus/framing
+//! ```
+//! (or `record`, `config`). What makes it crash belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
 
 use std::path::Path;
 
