@@ -118,7 +118,7 @@ impl Pipeline {
     fn step(&mut self, what: u64) {
         let [above, middle, below] = &mut self.edges;
         let bytes = self.random.usize(1..2_000);
-        let read_bytes = self.random.usize(1..store::BATCH_BYTES as usize - 500);
+        let read_bytes = self.random.usize(1..store::BATCH_BYTES as usize - 1_000);
         match what {
             0..=2 => self.upstream.push(self.random.u64(1..10)),
             3..=5 => self.upstream.read(read_bytes, above),

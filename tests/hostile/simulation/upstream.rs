@@ -86,25 +86,22 @@ impl Upstream {
         let mut cuts = Vec::new();
         self.cutter.cut(&input, lead, &mut cuts).expect("no frame is too long");
         for cut in cuts {
-            let payload = match cut.payload {
-                Payload::Input(range) => input[range].to_vec(),
+            let payload = match &cut.payload {
+                Payload::Input(range) => &input[range.clone()],
                 Payload::Aside(bytes) => bytes,
             };
             let frames = self.cut..self.cut + cut.ends.len() as u64;
+            let numbers = Numbers::new("source".into(), 1, frames.start, 0);
+            let mut builder = BatchBuilder::with_layout(&numbers, self.cutter.layout());
+            builder.reserve(cut.ends.len(), payload.len());
+            let starts = std::iter::once(0).chain(cut.ends.iter().copied());
+            for ((start, end), number) in starts.zip(&cut.ends).zip(frames.clone()) {
+                builder.push_span(&payload[start as usize..*end as usize], number);
+            }
             let receipt = self.ledger.issue(self.sent.len() as u64, 1);
-            self.sent.push(frames.clone());
+            edge.send(builder.finish(0, None, receipt));
             self.cut = frames.end;
-            edge.send(Batch {
-                pinned: payload.len(),
-                payload: payload.into(),
-                numbers: Numbers::new("source".into(), 1, frames.start, cut.ends.len() as u32),
-                ends: Arc::new(cut.ends),
-                layout: self.cutter.layout(),
-                attributes: Default::default(),
-                trace: None,
-                received_ns: 0,
-                receipt,
-            });
+            self.sent.push(frames);
         }
     }
 
