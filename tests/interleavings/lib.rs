@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use self::receipt::{Fate, Ledger, Settled};
+use self::receipt::{Fate, Ledger, Receipt, Settled};
 
 /// Tries every order, and says how many there were.
 fn every_order(what: &str, model: impl Fn() + Sync + Send + 'static) {
@@ -122,5 +122,27 @@ fn behind_the_news_of_a_drop_every_batch_of_its_epoch_is_stale_on_every_thread()
         };
         dropping.join().unwrap();
         delivering.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_made_of_two_batches_settles_both_once_whichever_thread_is_last() {
+    every_order("joint receipts", || {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let report = told.clone();
+        let ledger = Ledger::redelivering(move |settled| report.lock().unwrap().push((settled.token, settled.fate)));
+        let (first, second) = (ledger.issue(1, 1), ledger.issue(2, 1));
+        let joint = Receipt::joint([first.child(), second.child()]);
+        let worker = thread::spawn(move || {
+            let part = joint.child();
+            joint.settle(Fate::Delivered);
+            drop(part);
+        });
+        first.settle(Fate::Delivered);
+        second.settle(Fate::Rejected);
+        worker.join().unwrap();
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, [(1, Fate::Dropped), (2, Fate::Dropped)]);
     });
 }
