@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::RetryConfig;
+use crate::seeded::{self, Bug};
 
 /// The waits of one series of failed attempts.
 #[derive(Debug)]
@@ -27,7 +28,11 @@ impl Backoff {
         let exponent = f64::from(self.attempts.min(64));
         self.attempts = self.attempts.saturating_add(1);
         let full = self.config.first.0.as_secs_f64() * self.config.multiplier.max(1.0).powf(exponent);
-        let full = full.min(self.config.max.0.as_secs_f64());
+        let full = if seeded::has(Bug::BackoffWithoutCap) {
+            full.min(1e9)
+        } else {
+            full.min(self.config.max.0.as_secs_f64())
+        };
         let jitter = self.config.jitter.clamp(0.0, 1.0);
         Duration::from_secs_f64(full * (1.0 - jitter * random.clamp(0.0, 1.0)))
     }

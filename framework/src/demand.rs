@@ -4,6 +4,8 @@
 //! window, RFC 9293 section 3.8.6, and GenStage's demand). A batch may be sent while any demand is left; the ledger may
 //! go below zero by one batch, so `window + largest batch` bounds what is on an edge.
 
+use crate::seeded::{self, Bug};
+
 /// Permission to have sent `total` bytes on an edge since its epoch began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
@@ -31,7 +33,11 @@ impl DemandLedger {
                 spent: 0,
             };
         } else if grant.epoch == self.epoch {
-            self.granted = self.granted.max(grant.total);
+            self.granted = if seeded::has(Bug::GrantCountedTwice) {
+                self.granted + grant.total
+            } else {
+                self.granted.max(grant.total)
+            };
         }
     }
 
@@ -48,6 +54,9 @@ impl DemandLedger {
     /// Notes that a batch of `cost` bytes was sent.
     pub fn spend(&mut self, cost: usize) {
         self.spent += cost as u64;
+        if seeded::has(Bug::OverdraftForgiven) {
+            self.spent = self.spent.min(self.granted);
+        }
     }
 }
 
@@ -108,7 +117,8 @@ impl Window {
 
     /// The receiver has nothing to do: restores the whole window.
     pub fn idle(&mut self) -> Option<Grant> {
-        self.renew()
+        let lost = seeded::has(Bug::LostDemand) && self.granted > 0;
+        self.renew().filter(|_| !lost)
     }
 
     /// Bytes received and not let go of.

@@ -33,6 +33,7 @@
 //!
 //! Around them: [`config`] turns files into checked plain data, [`pipeline`] turns that into running actors, [`supervisor`] and [`shutdown`] end them
 //! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`testing`] is for authors of plugins.
+//! [`seeded`] holds bugs on purpose, in no build but that of the tests that must find them.
 //!
 //! # What holds everywhere
 //! - **What decides does nothing.** Framing, demand, the store's FIFO, reordering, backoff and shutdown are plain state machines without
@@ -58,6 +59,7 @@
 //! backoff; an unbounded queue; redelivery of a single branch of a fan-out (all branches get the batch again).
 
 pub mod actors;
+mod atomic;
 pub mod backoff;
 pub mod batch;
 pub mod config;
@@ -70,6 +72,7 @@ pub mod mailbox;
 pub mod pipeline;
 pub mod plugin;
 pub mod receipt;
+pub mod seeded;
 pub mod shutdown;
 pub mod spill;
 pub mod supervisor;

@@ -6,7 +6,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::seeded::{self, Bug};
 
 /// How a batch ended, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +114,11 @@ impl Node {
         if fate == Fate::Dropped {
             self.break_epoch();
         }
-        self.worst.fetch_max(fate as u8, Ordering::AcqRel);
+        if seeded::has(Bug::LastFateCounts) {
+            self.worst.store(fate as u8, Ordering::Release);
+        } else {
+            self.worst.fetch_max(fate as u8, Ordering::AcqRel);
+        }
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             let fate = Fate::from_u8(self.worst.load(Ordering::Acquire));
             match &self.origin {
@@ -172,7 +178,9 @@ impl Receipt {
     /// Another part of the same batch: the issuer hears only when every part has settled.
     #[must_use]
     pub fn child(&self) -> Self {
-        if let Some(node) = &self.0 {
+        if let Some(node) = &self.0
+            && !seeded::has(Bug::ReceiptSettledEarly)
+        {
             node.pending.fetch_add(1, Ordering::AcqRel);
         }
         Self(self.0.clone())
@@ -188,7 +196,7 @@ impl Receipt {
     /// True when an earlier batch of the same epoch was dropped: delivering this one would break the order,
     /// so its holder drops it too.
     pub fn is_stale(&self) -> bool {
-        self.0.as_ref().is_some_and(|node| node.is_stale())
+        self.0.as_ref().is_some_and(|node| node.is_stale()) && !seeded::has(Bug::OldEpochDelivered)
     }
 }
 

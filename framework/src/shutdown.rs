@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::actors::Order;
 use crate::config::Role;
+use crate::seeded::{self, Bug};
 
 /// What the supervisor must do next: give these actors this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +94,8 @@ impl Shutdown {
             self.stage = Stage::Ended;
             return None;
         }
-        let sources_left = self.alive.iter().any(|(_, role)| *role == Role::Source);
+        let sources_left =
+            self.alive.iter().any(|(_, role)| *role == Role::Source) && !seeded::has(Bug::StoresClosedFirst);
         if self.stage == Stage::StoppingSources && !sources_left {
             return self.drain();
         }

@@ -26,7 +26,7 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "waited for {PATIENCE:?} in vain: {what}");
-        // The only sleep of all tests: a status must be asked for, it does not tell by itself when it changes. No result
+        // The only sleep of the end-to-end tests: a status must be asked for, it does not tell by itself when it changes. No result
         // depends on the length of the pause.
         std::thread::sleep(Duration::from_millis(20));
     }

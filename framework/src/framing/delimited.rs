@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Framing, RESYNC_BYTES, Rest};
 use crate::error::{Error, Result};
+use crate::seeded::{self, Bug};
 
 /// The longest delimiter, in bytes: a discarded frame's last bytes must still show all but one of it.
 pub const LONGEST_DELIMITER_BYTES: usize = RESYNC_BYTES + 1;
@@ -97,7 +98,10 @@ impl Framing for Delimited {
     fn decode(&mut self, input: &[u8], scanned: usize, ends: &mut Vec<u32>) -> Result<Rest> {
         let width = self.delimiter().len();
         // A delimiter may have begun in the bytes already seen, but not ended there.
-        let from = (scanned + 1).saturating_sub(width).min(input.len());
+        let mut from = (scanned + 1).saturating_sub(width).min(input.len());
+        if seeded::has(Bug::SplitDelimiterMissed) {
+            from = scanned.min(input.len());
+        }
         match self.delimiter() {
             [byte] => positions(*byte, &input[from..], from as u32, ends),
             _ => ends.extend(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::batch::{Batch, Frame};
+use crate::seeded::{self, Bug};
 
 /// A batch on its way out. A sink takes either wire bytes ([`Delivery::wire`], [`Delivery::advance`]) or frames
 /// ([`Delivery::next_frame`]), not both in one call.
@@ -88,9 +89,14 @@ impl Delivery {
     }
 
     /// Goes back to the start of the first frame that was not written whole: a new connection must not begin inside one.
-    pub(crate) fn rewind(&mut self) {
+    pub fn rewind(&mut self) {
         self.frame -= usize::from(std::mem::take(&mut self.by_frame));
-        self.written = self.start_of(self.frame);
+        if seeded::has(Bug::ResumeBehindFrame) {
+            self.frame = (self.frame + 1).min(self.batch.len());
+        }
+        if !seeded::has(Bug::ResumeInsideFrame) {
+            self.written = self.start_of(self.frame);
+        }
     }
 
     /// The frame that an error of the sink is about.
@@ -108,7 +114,7 @@ impl Delivery {
     }
 
     /// The batch back, with its receipt.
-    pub(crate) fn into_batch(self) -> Batch {
+    pub fn into_batch(self) -> Batch {
         self.batch
     }
 

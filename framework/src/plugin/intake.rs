@@ -11,6 +11,7 @@ use crate::batch::{Attributes, Batch, BatchBuilder};
 use crate::error::Result;
 use crate::framing::{Counters, Cut, Cutter, Payload};
 use crate::receipt::Receipt;
+use crate::seeded::{self, Bug};
 use crate::telemetry::{Wait, now_ns};
 
 /// What one [`Intake::fill`] did.
@@ -183,6 +184,11 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
+        if seeded::has(Bug::PartialFramePassedOn) {
+            self.cuts.extend(self.cutter.finish());
+            let buffer = self.shared.take_buffer();
+            self.send_cuts(buffer, 0, now_ns());
+        }
         self.cutter.abandon();
         self.count();
         let total = self.shared.partial_bytes.get();

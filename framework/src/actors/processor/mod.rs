@@ -3,7 +3,7 @@
 mod held;
 mod inline;
 mod outputs;
-mod reorder;
+pub mod reorder;
 pub(crate) mod runner;
 #[cfg(test)]
 mod tests;

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::seeded::{self, Bug};
+
 /// Results by ticket; they come out in ticket order.
 #[derive(Debug)]
-pub(super) struct Reorder<T> {
+pub struct Reorder<T> {
     issued: u64,
     next: u64,
     early: BTreeMap<u64, T>,
 }
 
 impl<T> Reorder<T> {
-    pub(super) fn new() -> Self {
+    /// Without any ticket issued.
+    pub fn new() -> Self {
         Self {
             issued: 0,
             next: 0,
@@ -20,26 +23,36 @@ impl<T> Reorder<T> {
     }
 
     /// The ticket of the next input.
-    pub(super) fn issue(&mut self) -> u64 {
+    pub fn issue(&mut self) -> u64 {
         self.issued += 1;
         self.issued - 1
     }
 
     /// Takes the result of a ticket.
-    pub(super) fn done(&mut self, ticket: u64, result: T) {
+    pub fn done(&mut self, ticket: u64, result: T) {
         self.early.insert(ticket, result);
     }
 
     /// The next result in order, if it is there.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let result = self.early.remove(&self.next)?;
+    pub fn pop(&mut self) -> Option<T> {
+        let mut ticket = self.next;
+        if seeded::has(Bug::ReorderOffByOne) && !self.early.contains_key(&ticket) {
+            ticket += 1;
+        }
+        let result = self.early.remove(&ticket)?;
         self.next += 1;
         Some(result)
     }
 
     /// Tickets issued and not come out.
-    pub(super) fn in_flight(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         self.issued - self.next
+    }
+}
+
+impl<T> Default for Reorder<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

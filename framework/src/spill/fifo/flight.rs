@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::receipt::{Fate, Settled};
+use crate::seeded::{self, Bug};
 
 /// Tracks receipts by the position they were handed under.
 #[derive(Debug)]
@@ -70,6 +71,9 @@ impl Flight {
     /// The first position from `from` on that is not settled.
     pub(super) fn next_unsettled(&self, from: u64) -> u64 {
         let from = from.max(self.settled);
+        if seeded::has(Bug::HandedDownTwice) {
+            return from;
+        }
         match self.ahead.range(..=from).next_back() {
             Some((_, end)) if *end > from => *end,
             _ => from,
@@ -118,7 +122,7 @@ impl Flight {
 
     /// When a broken epoch has come back as a whole, begins the next one: true.
     pub(super) fn renew(&mut self) -> bool {
-        let renewed = self.broken && self.handed.is_empty();
+        let renewed = self.broken && (self.handed.is_empty() || seeded::has(Bug::EpochTooEarly));
         if renewed {
             self.epoch += 1;
             self.broken = false;

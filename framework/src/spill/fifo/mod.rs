@@ -34,6 +34,7 @@ use self::flight::Flight;
 use self::memory::Memory;
 use crate::batch::Batch;
 use crate::receipt::{Fate, Receipt, Settled};
+use crate::seeded::{self, Bug};
 use crate::spill::{Found, Persist, Recovered, SpillOptions, Usage, WhenFull};
 
 /// The pause after a failed write or read, in nanoseconds.
@@ -153,6 +154,10 @@ impl Fifo {
             let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
             return self.upstream.push_back((receipt, Fate::Rejected));
         }
+        if seeded::has(Bug::AcknowledgedAtArrival) {
+            let receipt = std::mem::replace(&mut batch.receipt, Receipt::none());
+            self.upstream.push_back((receipt, Fate::Delivered));
+        }
         self.memory.push(batch, now_ns);
         if self.memory.bytes() > self.options.memory_bytes {
             self.spilling = true;
@@ -186,7 +191,9 @@ impl Fifo {
     pub fn write_failed(&mut self, now_ns: u64) {
         self.generation += 1;
         self.memory.write_failed();
-        self.queued = self.committed;
+        if !seeded::has(Bug::WriteNotRepeated) {
+            self.queued = self.committed;
+        }
         self.write_retry_ns = Some(now_ns + RETRY_NS);
     }
 

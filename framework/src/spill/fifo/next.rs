@@ -3,6 +3,7 @@
 use super::{Dropping, Effect, Fifo};
 use crate::batch::Batch;
 use crate::receipt::Receipt;
+use crate::seeded::{self, Bug};
 use crate::spill::{Persist, WhenFull};
 
 impl Fifo {
@@ -70,6 +71,9 @@ impl Fifo {
             return None;
         }
         self.return_to_memory();
+        if seeded::has(Bug::MemoryBeforeDisk) && self.memory.get(self.memory.first()).is_some() {
+            self.hand = self.hand.max(self.memory.first());
+        }
         let from_disk = self.hand < self.memory.first();
         let (end, cost) = if from_disk {
             let (position, batch) = self.ahead.front(self.hand)?;

@@ -1,0 +1,127 @@
+//! The functions that are fuzzed, without a fuzzer: over a corpus, and over seeded mutations of it.
+//!
+//! A fuzzer goes further, for hours. With `cargo install cargo-fuzz` and a C++ compiler:
+//!
+//! ```sh
+//! mkdir -p /tmp/found && RUSTC_BOOTSTRAP=1 cargo fuzz run framing --fuzz-dir tests/fuzz -s none /tmp/found tests/fuzz/corpus/framing
+//! ```
+//! (or `record`, `config`). What makes it crash belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
+
+use std::path::Path;
+
+use aqueduct::framework::receipt::Receipt;
+use aqueduct::framework::spill::record::Packer;
+use aqueduct::framework::testing::lines;
+
+use crate::effort::Effort;
+
+#[path = "../fuzz/targets/mod.rs"]
+mod targets;
+
+/// The longest input.
+const MOST_BYTES: usize = 4_096;
+
+#[test]
+fn framing_follows_any_stream_however_it_is_split() {
+    let name = "mutations::framing_follows_any_stream_however_it_is_split";
+    mutate(name, 60_000, "framing", targets::framing);
+}
+
+#[test]
+fn records_of_any_bytes_are_read_or_refused() {
+    let name = "mutations::records_of_any_bytes_are_read_or_refused";
+    mutate(name, 30_000, "record", targets::record);
+}
+
+#[test]
+fn files_of_any_text_are_loaded_or_refused() {
+    let name = "mutations::files_of_any_text_are_loaded_or_refused";
+    mutate(name, 3_000, "config", targets::config);
+}
+
+fn mutate(part: &'static str, cases: u64, target: &str, act: fn(&[u8])) {
+    let corpus = corpus(target);
+    for input in &corpus {
+        act(input);
+    }
+    let mut effort = Effort::new(part, cases);
+    while let Some(case) = effort.next() {
+        let mut random = case.random();
+        let mut input = random.choice(&corpus).cloned().unwrap_or_default();
+        for _ in 0..random.usize(1..6) {
+            change(&mut input, &corpus, &mut random);
+        }
+        input.truncate(MOST_BYTES);
+        act(&input);
+    }
+    effort.done(format_args!("mutations of a corpus of {}, no panic", corpus.len()));
+}
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut corpus = files(&root.join("tests/fuzz/corpus").join(target));
+    if target == "config" {
+        for (form, folder) in [(0, "pipelines"), (0, "framework/src/config/cases")] {
+            for text in files(&root.join(folder)) {
+                corpus.push([&[form], text.as_slice()].concat());
+            }
+        }
+    }
+    if target == "record" {
+        corpus.extend(records());
+    }
+    corpus.sort();
+    assert!(!corpus.is_empty(), "there is a corpus");
+    corpus
+}
+
+/// Records as a store writes them, each behind its key.
+fn records() -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    for frames in [&["one"][..], &["", "two", "three and more"], &["x"; 300]] {
+        let batch = lines(frames, 7, Receipt::none());
+        let mut packer = Packer::default();
+        let mut emit = |key: u64, value: &[u8]| {
+            records.push([&key.to_le_bytes(), value].concat());
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let pushed = packer
+            .push(42, &batch, &mut emit)
+            .and_then(|()| packer.flush(&mut emit));
+        pushed.expect("it is only kept");
+    }
+    records
+}
+
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// One mutation, such as fuzzers make.
+fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut fastrand::Rng) {
+    let at = random.usize(0..=input.len());
+    let end = (at + random.usize(0..20)).min(input.len());
+    match random.u8(0..8) {
+        0 => input.insert(at, random.u8(..)),
+        1 if at < input.len() => input[at] ^= 1 << random.u8(0..8),
+        2 if at < input.len() => input[at] = *random.choice(&[0, 1, 0x7F, 0x80, 0xFF, b'\n']).unwrap(),
+        3 => drop(input.drain(at..end)),
+        4 => {
+            let copy = input[at..end].to_vec();
+            input.splice(at..at, copy);
+        }
+        5 => input.truncate(at),
+        6 => {
+            let other = random.choice(corpus).unwrap();
+            let from = random.usize(0..=other.len());
+            let to = (from + random.usize(0..60)).min(other.len());
+            input.splice(at..end, other[from..to].iter().copied());
+        }
+        _ => {
+            let bytes: Vec<u8> = (0..random.usize(0..12)).map(|_| random.u8(b' '..=b'~')).collect();
+            input.splice(at..end, bytes);
+        }
+    }
+}
