@@ -15,7 +15,6 @@ use aqueduct_framework::flight::{Errno, Event};
 use aqueduct_framework::plugin::{Context, Delivery};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_sys::socket;
-use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -205,8 +204,8 @@ impl Connection {
             match recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.peer_finished(),
                 Ok((bytes, _)) => self.ignored.add(bytes as u64),
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(self.lost(error.into())),
             }
         }

@@ -1,16 +1,25 @@
 use std::net::{Shutdown, TcpListener};
+use std::rc::Rc;
 
 use aqueduct_framework::plugin::Context;
 use tokio::net::TcpStream;
 
 use super::{Connection, OnPeerFin};
+use crate::net::{Flight, Keepalive};
 
 async fn connected(on_fin: OnPeerFin) -> (Connection, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let stream = TcpStream::connect(listener.local_addr().expect("bound")).await;
     let (peer, _) = listener.accept().expect("it was dialled");
     let context = Context::new("p", "a", "");
-    let connection = Connection::new(stream.expect("it listens"), "peer".to_owned(), on_fin, &context);
+    let connection = Connection::new(
+        stream.expect("it listens"),
+        ("peer", "127.0.0.1:0".to_owned()),
+        on_fin,
+        Keepalive::new(Keepalive::default_period()),
+        &Rc::new(Flight::new(&context)),
+        &context,
+    );
     (connection, peer)
 }
 
@@ -22,7 +31,7 @@ async fn a_fin_is_noticed_before_the_next_write_even_when_the_reactor_has_had_no
     std::io::Write::write_all(&mut peer, b"thanks").expect("it is taken");
     peer.shutdown(Shutdown::Write).expect("a socket");
     let gone = connection.check().expect_err("the peer has finished");
-    assert!(gone.to_string().contains("closed the connection"), "{gone}");
+    assert!(gone.to_string().contains("and closed after"), "{gone}");
 }
 
 #[tokio::test]

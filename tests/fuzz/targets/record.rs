@@ -17,11 +17,11 @@ pub(crate) fn record(data: &[u8]) {
 }
 
 fn read(key: u64, value: &[u8]) {
-    let Ok(batches) = decode(key, &Bytes::copy_from_slice(value)) else {
+    let Ok(record) = decode(key, &Bytes::copy_from_slice(value)) else {
         return;
     };
     let mut position = key;
-    for (first, batch) in batches {
+    for (first, batch) in record.batches {
         assert_eq!(first, position, "batches follow each other");
         position = position.wrapping_add(batch.len() as u64);
         for frame in batch.frames() {
