@@ -59,16 +59,17 @@ fn mutate(part: &'static str, cases: u64, target: &str, act: fn(&[u8])) {
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut corpus = files(&root.join("tests/fuzz/corpus").join(target));
+    // Records are made, not kept: their format changes with the version.
+    let mut corpus = match target {
+        "record" => records(),
+        _ => files(&root.join("tests/fuzz/corpus").join(target)),
+    };
     if target == "config" {
         for (form, folder) in [(0, "pipelines"), (0, "framework/src/config/cases")] {
             for text in files(&root.join(folder)) {
                 corpus.push([&[form], text.as_slice()].concat());
             }
         }
-    }
-    if target == "record" {
-        corpus.extend(records());
     }
     corpus.sort();
     assert!(!corpus.is_empty(), "there is a corpus");

@@ -76,7 +76,8 @@ impl Pipeline {
             },
             memory_bytes: random.u64(4_096..40_000),
             memory_age: Duration::from_millis(random.u64(10..2_000)),
-            max_bytes: random.u64(20_000..200_000),
+            // The first 128 KiB are the engine's own.
+            max_bytes: 131_072 + random.u64(40_000..400_000),
             commit_bytes: 8_192,
             in_flight_bytes: random.u64(store::BATCH_BYTES..30_000),
             read_ahead_bytes: 8_192,
