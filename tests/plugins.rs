@@ -10,6 +10,7 @@ use aqueduct::framework::config::{LoadOptions, load};
 use aqueduct::framework::error::Result;
 use aqueduct::framework::pipeline::{Control, Pipeline, RunOptions, View};
 use aqueduct::framework::plugin::{Context, HoldLimit, Output, Processor, Registry};
+use aqueduct::framework::telemetry::Export;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -188,14 +189,19 @@ fn the_program_of_somebody() {
     });
 }
 
-/// Runs a pipeline in this process while `act` looks at it from a thread of its own; it must end without failure or force.
-fn run(file: PathBuf, act: impl FnOnce(&View, &Control) + Send + 'static) {
+/// Runs a pipeline in this process, with its spans, while `act` looks at it from a thread of its own; it must end without failure or force.
+pub(crate) fn run(file: PathBuf, act: impl FnOnce(&View, &Control) + Send + 'static) {
     let mut registry = Registry::default();
     aqueduct::plugins::register(&mut registry);
     registry.processor::<Fragile>().processor::<Join>();
     let loaded = load(&[file], &LoadOptions::default(), &registry).expect("the config is fine");
+    let export = Export::start(&loaded.process.telemetry).expect("the collector can be spoken to");
+    let options = RunOptions {
+        spans: export.as_ref().map(Export::spans).unwrap_or_default(),
+        ..RunOptions::default()
+    };
     actix_rt::System::new().block_on(async {
-        let pipeline = Pipeline::start(&loaded.pipelines[0], &registry, &RunOptions::default()).expect("it starts");
+        let pipeline = Pipeline::start(&loaded.pipelines[0], &registry, &options).expect("it starts");
         let (view, control) = (pipeline.view(), pipeline.control());
         let acting = std::thread::spawn(move || {
             act(&view, &control);
@@ -206,14 +212,14 @@ fn run(file: PathBuf, act: impl FnOnce(&View, &Control) + Send + 'static) {
     });
 }
 
-fn number(view: &View, actor: &str, name: &str) -> u64 {
+pub(crate) fn number(view: &View, actor: &str, name: &str) -> u64 {
     let found = view.actors.iter().find(|each| each.0 == actor);
     found
         .and_then(|each| each.3.snapshot().numbers.get(name).copied())
         .unwrap_or(0)
 }
 
-fn text(view: &View, actor: &str, name: &str) -> String {
+pub(crate) fn text(view: &View, actor: &str, name: &str) -> String {
     let found = view.actors.iter().find(|each| each.0 == actor);
     found
         .and_then(|each| each.3.snapshot().texts.get(name).cloned())

@@ -3,6 +3,7 @@
 mod backend;
 mod collector;
 mod demo;
+mod joined;
 mod letters;
 mod messages;
 mod outages;

@@ -275,7 +275,7 @@ fn what_comes_of_several_batches_is_linked_to_them_within_a_bound() {
         for _ in 0..200 {
             let mut held = one(&["held"]);
             tracer.receive(&mut held);
-            work.joined(&held);
+            work.joined(held.trace);
         }
     });
     let process = made.iter().find(|span| span.name == "process actor").unwrap();

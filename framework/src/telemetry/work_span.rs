@@ -57,11 +57,13 @@ impl WorkSpan {
             .or(batch.trace)
     }
 
-    /// Notes that what is made here also comes of another batch, such as one held back: a link to the span that one has had last. One span has 128 links
-    /// at most (`OTEL_SPAN_LINK_COUNT_LIMIT`); it counts those left out.
-    pub fn joined(&mut self, other: &Batch) {
-        let span = self.0.as_mut().and_then(|work| work.span.as_mut());
-        if let (Some(span), Some(trace)) = (span, other.trace) {
+    /// Notes that what is made here also comes of other batches, such as those held back: a link to the span that each has had last. One span has
+    /// 128 links at most (`OTEL_SPAN_LINK_COUNT_LIMIT`); it counts those left out.
+    pub fn joined(&mut self, others: impl IntoIterator<Item = TraceContext>) {
+        let Some(span) = self.0.as_mut().and_then(|work| work.span.as_mut()) else {
+            return;
+        };
+        for trace in others {
             span.add_link(trace.span(), Vec::new());
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::plugin::HoldLimit;
 use crate::receipt::Receipt;
+use crate::telemetry::TraceContext;
 
 /// How often what is held is looked at for a drop downstream: whoever sends it again waits for that.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -58,6 +59,11 @@ impl HeldBatches {
         self.bytes = 0;
         self.since = None;
         std::mem::take(&mut self.batches)
+    }
+
+    /// The traces of what is held, as they stand behind this actor.
+    pub(super) fn traces(&self) -> impl Iterator<Item = TraceContext> {
+        self.batches.iter().filter_map(|held| held.batch.trace)
     }
 
     /// The receipts of everything held; nothing is held any more.

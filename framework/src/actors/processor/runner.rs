@@ -25,7 +25,7 @@ pub(crate) struct Runner {
     pub(super) context: Context,
     pub(super) plugin: Box<dyn DynProcessor>,
     pub(super) output: Output,
-    tracer: Tracer,
+    pub(super) tracer: Tracer,
     /// Around the batch in hand.
     pub(super) span: WorkSpan,
     pub(super) backoff: Backoff,
@@ -110,16 +110,17 @@ impl Runner {
         }
         // A batch that turned out to be in trouble is traced from here on.
         batch.trace = span.trace(&batch);
-        let emitted = self.emit(batch);
+        let emitted = self.emit(batch, &mut span);
         drop(span);
         Ok(emitted)
     }
 
     /// What the batch in hand became, behind what a panic left over. Its receipt is settled, unless some of its frames are held.
-    fn emit(&mut self, mut batch: Batch) -> Emitted {
+    fn emit(&mut self, mut batch: Batch, span: &mut WorkSpan) -> Emitted {
         let mut emitted = std::mem::take(&mut self.lost);
         let (released, kept) = self.output.held().take();
         if released {
+            span.joined(self.held.traces());
             let own = batch.receipt.child();
             let joint = Receipt::joint(self.held.take_receipts().into_iter().chain([own]));
             let own = std::mem::replace(&mut batch.receipt, joint);

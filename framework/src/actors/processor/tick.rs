@@ -89,11 +89,16 @@ impl Runner {
         if let Ticked::Lost = ticked? {
             return Ok(std::mem::take(&mut self.lost));
         }
-        let Some(joint) = self.held.take_joint() else {
+        let traces: Vec<_> = self.held.traces().collect();
+        let Some(mut joint) = self.held.take_joint() else {
             return Ok(Vec::new());
         };
+        let own = joint.trace;
+        let mut span = self.tracer.process(&mut joint);
+        span.joined(traces.into_iter().filter(|trace| Some(*trace) != own));
         let emitted = self.output.emit(&joint);
         joint.receipt.settle(Fate::Delivered);
+        drop(span);
         Ok(emitted)
     }
 
