@@ -1,5 +1,6 @@
 //! Who uses a store, found out without asking for its lock: that could turn away a pipeline that starts at this very moment.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -29,6 +30,15 @@ impl Holder {
             Err(_) => process.is_some_and(|id| Path::new("/proc").join(u32::to_string(&id)).exists()),
         };
         held.then_some(Self { process })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(id) => write!(f, "process {id}"),
+            None => f.write_str("another process"),
+        }
     }
 }
 

@@ -179,9 +179,9 @@ impl Inspection {
         }
     }
 
-    /// Everything from a position on, in order.
+    /// Everything from a position on, in order; from [`Inspection::start`] on, when that is higher.
     pub fn walk(&self, from: u64) -> Walk<'_> {
-        Walk::new(self, from)
+        Walk::new(self, from.max(self.start()))
     }
 
     /// Where the next segment begins; none behind the newest.

@@ -128,6 +128,32 @@ fn damage_is_named_and_what_is_whole_comes_out() {
 }
 
 #[test]
+fn whichever_byte_is_changed_what_is_shown_is_right_and_the_rest_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).close().unwrap();
+    let path = Inspection::of(folder.path()).unwrap().segments[1].path.clone();
+    let whole = fs::read(&path).unwrap();
+    // Dense where the engine keeps its own structure, then across all records.
+    let offsets = (0..512).step_by(7).chain((512..whole.len()).step_by(9_973));
+    let mut found_damaged = 0;
+    for at in offsets {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(&path, bytes).unwrap();
+        let walked = walk(&Inspection::of(folder.path()).unwrap(), 0);
+        let missing = |position: &u64| walked.missing.iter().any(|range| range.contains(position));
+        let shown = (0..9_000).filter(|position| !missing(position)).map(line);
+        assert!(
+            shown.eq(walked.lines.iter().cloned()),
+            "byte {at}: {:?}",
+            walked.missing
+        );
+        found_damaged += walked.damaged.len();
+    }
+    assert!(found_damaged > 10, "{found_damaged} of the changes were noticed");
+}
+
+#[test]
 fn a_segment_that_somebody_deleted_is_missed() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path()).close().unwrap();
@@ -137,6 +163,19 @@ fn a_segment_that_somebody_deleted_is_missed() {
     let found = Inspection::of(folder.path()).unwrap();
     let walked = walk(&found, 0);
     assert_eq!((walked.damaged, walked.missing), (vec![], vec![gone]));
+}
+
+#[test]
+fn what_was_settled_and_deleted_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storage = store(folder.path());
+    storage.settle(8_000).unwrap();
+    storage.close().unwrap();
+    let found = Inspection::of(folder.path()).unwrap();
+    assert!(found.start() > 0, "no segment is gone");
+    let walked = walk(&found, 0);
+    assert_eq!((walked.damaged, walked.missing), (vec![], vec![]));
+    assert_eq!(walked.lines, (found.start()..9_000).map(line).collect::<Vec<_>>());
 }
 
 #[test]
