@@ -42,6 +42,8 @@ enum Command {
     Trace(commands::trace::Trace),
     /// Say why connections ended: the last reports of running and ended pipelines
     Explain(commands::explain::Explain),
+    /// Look into a spill store's directory, or mend it by hand: what waits, what is damaged, frames out of it
+    Spill(commands::spill::Spill),
     /// Play the story: a slow reader, a repaired one, and a pipeline, against a server that will not wait
     Demo(commands::demo::Demo),
 }
@@ -88,6 +90,7 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::Status(status) => status.run(),
         Command::Trace(trace) => trace.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Spill(spill) => spill.run(),
         Command::Demo(demo) => demo.run(&registry),
     }
 }

@@ -19,5 +19,6 @@ mod mistakes;
 mod new;
 mod plugins;
 mod shutdown;
+mod spill_command;
 mod telemetry;
 mod trace;

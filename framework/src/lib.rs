@@ -32,7 +32,7 @@
 //! Beside them: every connection notes its last minute in a [`flight::Recorder`], and [`flight::judge`] says in a sentence why it ended.
 //!
 //! Around them: [`config`] turns files into checked plain data, [`pipeline`] turns that into running actors, [`supervisor`] and [`shutdown`] end them
-//! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`testing`] is for authors of plugins.
+//! in order, [`telemetry`] and [`pipeline::PipelineStatus`] show them, [`find`] tells where one message is, [`spill::inspect`] what a store's directory holds, [`testing`] is for authors of plugins.
 //! [`seeded`] holds bugs on purpose, in no build but that of the tests that must find them.
 //!
 //! # What holds everywhere

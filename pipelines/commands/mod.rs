@@ -7,6 +7,7 @@ pub(crate) mod graph;
 pub(crate) mod new;
 pub(crate) mod plugins;
 pub(crate) mod run;
+pub(crate) mod spill;
 pub(crate) mod status;
 pub(crate) mod trace;
 

@@ -31,6 +31,17 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Where it stands, and whether it was whole, without opening it for writing; none when neither slot can be read.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn look(disk: &dyn Disk, path: &Path) -> io::Result<Option<(u64, bool)>> {
+        let file = disk.open(path, Open::Read)?;
+        let slots = [0, 1].map(|slot| read_slot(&*file, slot));
+        let newest = slots.into_iter().flatten().max();
+        Ok(newest.map(|(_, position)| (position, slots.iter().all(Option::is_some))))
+    }
+
     /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
     pub(super) fn open(disk: &dyn Disk, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {

@@ -68,6 +68,14 @@ pub enum SpillError {
         /// Who says so, such as `process 4711`.
         holder: String,
     },
+    /// The directory holds no store.
+    #[error("{} is no spill store: {why}; name the `directory` of a table under [spills]", path.display())]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+        /// What is there instead.
+        why: String,
+    },
     /// The directory was written by a newer version; nothing in it was touched.
     #[error("{} has format {found}, this program knows up to {known}: run the version that wrote it, or use another directory", path.display())]
     Newer {

@@ -120,7 +120,7 @@ fn format_text() -> String {
 }
 
 /// The format of a directory; none of a new one, or when bits have changed in the file that says it: records say their version themselves.
-fn check_format(disk: &dyn Disk, path: &Path) -> Result<Option<u32>, SpillError> {
+pub(super) fn check_format(disk: &dyn Disk, path: &Path) -> Result<Option<u32>, SpillError> {
     let name = path.join("format");
     let text = match disk::read(disk, &name) {
         Ok(text) => String::from_utf8_lossy(&text).trim().to_owned(),

@@ -32,6 +32,7 @@ pub mod disk;
 mod error;
 pub mod fifo;
 mod folder;
+pub mod inspect;
 mod options;
 mod quarantine;
 pub mod record;

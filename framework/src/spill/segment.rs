@@ -14,9 +14,10 @@ use redb::{
 
 use super::SpillError;
 use super::bugs::{Bug, Bugs};
-use super::disk::{Direct, Open, Overlay};
+use super::disk::{Direct, Disk, Open, Overlay};
 use super::error::contain;
 use super::folder::Folder;
+use super::record::decode;
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// What is committed together with the records.
@@ -205,8 +206,12 @@ pub(super) struct Reader {
 impl Reader {
     /// Opens a segment.
     pub(super) fn open(folder: &Folder, first: u64) -> Result<Self, SpillError> {
-        let path = folder.segment(first);
-        let file = folder.disk().open(&path, Open::Read).and_then(Overlay::new);
+        Self::open_file(folder.disk(), folder.segment(first))
+    }
+
+    /// Opens a segment whose folder need not be in use by this process.
+    pub(super) fn open_file(disk: &dyn Disk, path: PathBuf) -> Result<Self, SpillError> {
+        let file = disk.open(&path, Open::Read).and_then(Overlay::new);
         let file = file.map_err(|error| SpillError::io("open", &path, error))?;
         if redb::StorageBackend::len(&file).is_ok_and(|bytes| bytes == 0) {
             // redb would take it for a new one.
@@ -234,6 +239,27 @@ impl Reader {
             // Format 1 has no checksum of it.
             Ok(tail.filter(|tail| check.is_none_or(|check| check.value() == crc(*tail))))
         })
+    }
+
+    /// The position at which it ends, by its last record and by what it says itself.
+    ///
+    /// # Errors
+    /// When these do not agree.
+    pub(super) fn end(&self) -> Result<u64, SpillError> {
+        let misfit = |what| SpillError::Misfit {
+            path: self.path.clone(),
+            what,
+        };
+        let (key, value) = self.last()?.ok_or_else(|| misfit("has no record"))?;
+        let end = decode(key, &value).map_err(|source| SpillError::Record {
+            position: key,
+            path: self.path.clone(),
+            source,
+        })?;
+        match self.tail()? {
+            Some(tail) if tail == end.end() => Ok(tail),
+            _ => Err(misfit("ends elsewhere than it says")),
+        }
     }
 
     /// The last record.

@@ -13,7 +13,7 @@ const READS_AT_MOST: u32 = 3;
 
 /// A closed segment, open for reading.
 #[derive(Debug)]
-pub(super) enum Opened {
+pub(in crate::spill) enum Opened {
     /// By its own structure.
     Tree(Reader),
     /// By what was found in it.
@@ -21,7 +21,7 @@ pub(super) enum Opened {
 }
 
 impl Opened {
-    pub(super) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
+    pub(in crate::spill) fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Records, SpillError> {
         match self {
             Self::Tree(reader) => reader.read(from, to, bytes),
             Self::Salvaged(salvage) => Ok(salvage.read(from, to, bytes)),

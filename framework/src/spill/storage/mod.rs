@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use peek::Glass;
 pub use read::Found;
 
-use self::damage::Opened;
+pub(super) use self::damage::Opened;
 use self::reserve::Reserve;
 use super::bugs::Bug;
 use super::cursor::Cursor;

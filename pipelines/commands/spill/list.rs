@@ -1,0 +1,55 @@
+//! `aqueduct spill DIR list`: a line for each segment.
+
+use std::io::Write;
+
+use super::{Done, name_of};
+use crate::framework::spill::inspect::{Inspection, Outline, Segment};
+use crate::words;
+
+pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
+    if found.segments.is_empty() {
+        writeln!(out, "no segments: nothing waits on disk")?;
+        return Ok(0);
+    }
+    writeln!(
+        out,
+        "{:<26} {:>20} {:>20} {:>12} {:>10}  state",
+        "segment", "from", "to", "frames", "on disk"
+    )?;
+    for (index, segment) in found.segments.iter().enumerate() {
+        let outline = found.outline(segment)?;
+        let next = found.segments.get(index + 1).map(|next| next.first);
+        let to = next.or(outline.tail);
+        let dash = || "?".to_owned();
+        writeln!(
+            out,
+            "{:<26} {:>20} {:>20} {:>12} {:>10}  {}",
+            name_of(&segment.path),
+            segment.first,
+            to.map_or_else(dash, |to| to.to_string()),
+            to.map_or_else(dash, |to| to.saturating_sub(segment.first).to_string()),
+            words::bytes(segment.bytes as f64),
+            state(found, segment, &outline, to),
+        )?;
+    }
+    Ok(0)
+}
+
+fn state(found: &Inspection, segment: &Segment, outline: &Outline, to: Option<u64>) -> String {
+    if let Some(why) = &outline.damage {
+        return format!("damaged: {why}");
+    }
+    let noted = found.quarantine.iter().find(|kept| kept.name == name_of(&segment.path));
+    if let Some(noted) = noted {
+        let reason = noted.entry.lines().find_map(|line| line.strip_prefix("reason: "));
+        return format!("damaged: {}", reason.unwrap_or("the store has noted no reason"));
+    }
+    let word = match to {
+        None => "gone meanwhile",
+        Some(to) if to <= found.settled => "settled",
+        Some(_) if segment.first < found.settled => "partly settled",
+        Some(_) => "waits",
+    };
+    let written = if segment.written { ", may be being written" } else { "" };
+    format!("{word}{written}")
+}
