@@ -59,11 +59,17 @@ pub(crate) fn sockets(socket: Option<&Path>, pipeline: Option<&str>) -> Vec<Path
         (None, None) => {
             let entries = std::fs::read_dir(folder()).into_iter().flatten().flatten();
             let mut sockets: Vec<_> = entries.map(|entry| entry.path()).collect();
-            sockets.retain(|path| path.extension().is_some_and(|extension| extension == "sock"));
+            sockets
+                .retain(|path| path.extension().is_some_and(|extension| extension == "sock") && !is_left_behind(path));
             sockets.sort();
             sockets
         }
     }
+}
+
+/// A process that was killed leaves its socket behind, and nobody listens there.
+fn is_left_behind(socket: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn user() -> u32 {

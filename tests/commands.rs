@@ -131,6 +131,19 @@ fn a_second_pipeline_of_the_same_name_is_refused_and_the_first_goes_on() {
     program.stop();
 }
 
+/// Whoever asks for everything that runs is not told of what once ran.
+#[test]
+fn a_socket_left_behind_by_kill_9_is_no_pipeline() {
+    let folder = Folder::new();
+    running(&folder).kill();
+    for arguments in [&["status"][..], &["trace", "source:1"]] {
+        let output = folder.aqueduct(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.starts_with("no pipeline of this user is running"), "{errors}");
+    }
+}
+
 #[test]
 fn a_socket_left_behind_by_kill_9_does_not_prevent_the_next_start() {
     let folder = Folder::new();
