@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Context, Delivery};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery};
 use aqueduct_framework::telemetry::Counter;
+use aqueduct_framework::units::ByteSize;
 use aqueduct_sys::socket;
 use rustix::net::{RecvFlags, recv};
 use schemars::JsonSchema;
@@ -48,12 +49,41 @@ pub(super) enum OnPeerFin {
     Continue,
 }
 
+/// When a frame counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Acknowledge {
+    /// When our kernel has taken it.
+    #[default]
+    Written,
+    /// When the peer's kernel has acknowledged it.
+    Kernel,
+}
+
+impl Acknowledge {
+    /// What it asks of the sender.
+    ///
+    /// # Errors
+    /// When bytes are to be sent again of which nobody keeps track.
+    pub(super) fn with(self, resend_bytes: ByteSize) -> Result<Acknowledgement> {
+        match (self, resend_bytes.bytes()) {
+            (Self::Kernel, resend_bytes) => Ok(Acknowledgement::Later { resend_bytes }),
+            (Self::Written, 0) => Ok(Acknowledgement::Written),
+            (Self::Written, _) => Err(Error::fatal(
+                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"written\" no frame is kept once our kernel has taken it",
+            )),
+        }
+    }
+}
+
 pub(super) struct Connection {
     stream: TcpStream,
     peer: String,
     on_fin: OnPeerFin,
     /// The peer's FIN was read.
     finished: bool,
+    /// Bytes our kernel has taken.
+    written: u64,
     scratch: Vec<u8>,
     ignored: Counter,
     watch: Watch,
@@ -77,6 +107,7 @@ impl Connection {
             peer,
             on_fin,
             finished: false,
+            written: 0,
             scratch: vec![0; 16 * 1024],
             ignored: context.counter("reply_bytes_ignored"),
         }
@@ -110,6 +141,7 @@ impl Connection {
             match self.stream.try_write(&wire[..bytes]) {
                 Ok(written) => {
                     self.watch.wrote(written);
+                    self.written += written as u64;
                     delivery.advance(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -158,6 +190,12 @@ impl Connection {
             tokio::task::yield_now().await;
         }
         std::future::pending().await
+    }
+
+    /// Bytes the peer's kernel has acknowledged; also told of a connection that was reset, as long as this lives.
+    pub(super) fn acknowledged_bytes(&self) -> u64 {
+        // What cannot be asked counts as not acknowledged: to send again is the lesser evil.
+        socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
     }
 
     /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.

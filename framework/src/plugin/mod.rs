@@ -111,6 +111,20 @@ pub enum Placement {
     Own,
 }
 
+/// When a batch counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledgement {
+    /// When [`Sink::write`] returned.
+    #[default]
+    Written,
+    /// When [`Sink::acknowledged_bytes`] covers it.
+    Later {
+        /// So many acknowledged bytes before the first that is not are written again too, on the next connection; frames are not parted. Their batches are
+        /// settled all the same: copies are kept in memory, of so many bytes and one batch at most.
+        resend_bytes: u64,
+    },
+}
+
 /// Reads from somewhere. Hosted by a socket reader actor. [`testing::source`](crate::testing::source) runs one in a test,
 /// [`testing::conformance::source`](crate::testing::conformance::source) holds it to what follows.
 ///
@@ -238,12 +252,14 @@ pub trait Processor: Sized + 'static {
 /// a test, [`testing::conformance::sink`](crate::testing::conformance::sink) holds it to what follows.
 ///
 /// - **Ordering**: one call at a time: `open`, then one delivery after the other, in order, with `watch` in between; after an `unavailable`, `open` again.
-/// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then.
+/// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then. Unless
+///   [`Sink::acknowledgement`] says that it learns later what has arrived: then the sender keeps the batch, and its share of `window_bytes`, until then.
 /// - **Demand**: none is granted before the first `open` returns, nor between a failure and the next `open`.
 /// - **Cancel-safety**: `open` and `watch` may be dropped wherever they wait; after `watch` was dropped it is called again. `write` is dropped at the
 ///   shutdown deadline only, and its batch counts as dropped.
 /// - **Errors**: see [`Sink::write`] and [`Sink::open`].
-/// - **Redelivery**: after `unavailable` the same delivery comes again, from the start of the frame that failed. After a crash, or when another branch of a
+/// - **Redelivery**: after `unavailable` the same delivery comes again, from the start of the frame that failed; before it come the frames that were written
+///   and not acknowledged, where the sink learns that later. After a crash, or when another branch of a
 ///   fan-out dropped a batch, whole batches come again.
 /// - **Shutdown**: what came is still written, then [`Sink::close`] is called. While the destination is away and a spill store stands upstream,
 ///   the sink is dropped without `close`, and what is left goes back to the store.
@@ -286,6 +302,18 @@ pub trait Sink: Sized + 'static {
     /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
     fn watch(&mut self) -> impl Future<Output = Error> {
         std::future::pending()
+    }
+
+    /// When a batch counts as delivered. Asked once, when it is built. A sink that learns it later takes wire bytes ([`Delivery::wire`]), and rejects no frame.
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement::Written
+    }
+
+    /// How many of the wire bytes taken since `open` the other side has acknowledged, in the order in which they were taken. Asked when
+    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, at growing intervals of 1 to 50 ms while something is not acknowledged,
+    /// and a last time after a failure, before `open`. A figure lower than one before is ignored.
+    fn acknowledged_bytes(&self) -> u64 {
+        0
     }
 
     /// The end: flush, say goodbye. Called at the end of the input, within the shutdown deadline; not after a fatal error, nor when the pipeline is
