@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_framework::units::ByteSize;
 use aqueduct_sys::socket;
@@ -82,6 +82,8 @@ pub(super) struct Connection {
     on_fin: OnPeerFin,
     /// The peer's FIN was read.
     finished: bool,
+    /// Our kernel reported an error: no more will be acknowledged.
+    failed: bool,
     /// Bytes our kernel has taken.
     written: u64,
     scratch: Vec<u8>,
@@ -107,6 +109,7 @@ impl Connection {
             peer,
             on_fin,
             finished: false,
+            failed: false,
             written: 0,
             scratch: vec![0; 16 * 1024],
             ignored: context.counter("reply_bytes_ignored"),
@@ -198,6 +201,27 @@ impl Connection {
         socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
     }
 
+    /// The same in the end. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so
+    /// must not be sent again.
+    pub(super) async fn last_acknowledged(&mut self, linger: Duration) -> LastAcknowledged {
+        // Whether it came to an end in time shows below.
+        let _ = tokio::time::timeout(linger, async {
+            loop {
+                self.failed |= socket::peer_closed(&self.stream).is_err();
+                if self.failed || self.acknowledged_bytes() == self.written {
+                    break;
+                }
+                tokio::time::sleep(CLOSE_PAUSE).await;
+            }
+        })
+        .await;
+        let bytes = self.acknowledged_bytes();
+        LastAcknowledged {
+            bytes,
+            orderly: !self.failed && bytes == self.written,
+        }
+    }
+
     /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.
     ///
     /// # Errors
@@ -264,6 +288,7 @@ impl Connection {
     }
 
     fn lost(&mut self, error: io::Error) -> Error {
+        self.failed = true;
         let event = Event::Failed {
             errno: Errno::from(&error),
             partial_bytes: 0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::{Acknowledgement, Delivery, Feed, Frames, HoldLimit, Output, Processor, Sink, Source};
+use super::{Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source};
 use crate::error::{Error, Result};
 
 /// A boxed [`Source`].
@@ -64,6 +64,8 @@ pub trait DynSink {
     fn acknowledgement(&self) -> Acknowledgement;
     /// [`Sink::acknowledged_bytes`]
     fn acknowledged_bytes(&self) -> u64;
+    /// [`Sink::last_acknowledged`]
+    fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged>;
     /// [`Sink::close`]
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>>;
 }
@@ -87,6 +89,10 @@ impl<T: Sink> DynSink for T {
 
     fn acknowledged_bytes(&self) -> u64 {
         Sink::acknowledged_bytes(self)
+    }
+
+    fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged> {
+        Sink::last_acknowledged(self).boxed_local()
     }
 
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>> {

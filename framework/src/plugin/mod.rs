@@ -119,10 +119,19 @@ pub enum Acknowledgement {
     Written,
     /// When [`Sink::acknowledged_bytes`] covers it.
     Later {
-        /// So many acknowledged bytes before the first that is not are written again too, on the next connection; frames are not parted. Their batches are
-        /// settled all the same: copies are kept in memory, of so many bytes and one batch at most.
+        /// After an end that was not orderly so many acknowledged bytes before the first that is not are written again too; frames are not parted. Their
+        /// batches are settled all the same: copies are kept in memory, of so many bytes and one batch at most.
         resend_bytes: u64,
     },
+}
+
+/// What is known in the end of a connection that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAcknowledged {
+    /// As [`Sink::acknowledged_bytes`].
+    pub bytes: u64,
+    /// The other side took its leave with all that was acknowledged in its hands, so none of that need be written again.
+    pub orderly: bool,
 }
 
 /// Reads from somewhere. Hosted by a socket reader actor. [`testing::source`](crate::testing::source) runs one in a test,
@@ -310,10 +319,21 @@ pub trait Sink: Sized + 'static {
     }
 
     /// How many of the wire bytes taken since `open` the other side has acknowledged, in the order in which they were taken. Asked when
-    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, at growing intervals of 1 to 50 ms while something is not acknowledged,
-    /// and a last time after a failure, before `open`. A figure lower than one before is ignored.
+    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, and at growing intervals of 1 to 50 ms while something is not acknowledged. A figure lower than
+    /// one before is ignored.
     fn acknowledged_bytes(&self) -> u64 {
         0
+    }
+
+    /// The same after `unavailable` or when `watch` has resolved, before `open`: what is not covered is written again. It may wait, within bounds of its
+    /// own, for acknowledgements still to come. Dropped at the shutdown deadline only.
+    fn last_acknowledged(&mut self) -> impl Future<Output = LastAcknowledged> {
+        async {
+            LastAcknowledged {
+                bytes: self.acknowledged_bytes(),
+                orderly: false,
+            }
+        }
     }
 
     /// The end: flush, say goodbye. Called at the end of the input, within the shutdown deadline; not after a fatal error, nor when the pipeline is

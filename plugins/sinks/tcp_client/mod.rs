@@ -6,7 +6,7 @@ mod tests;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub(super) struct Config {
     /// When a frame counts as delivered.
     #[serde(default)]
     acknowledge: Acknowledge,
-    /// When a connection has ended: of the bytes that the peer's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
+    /// When a connection broke off: of the bytes that the peer's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
     /// `acknowledge = "kernel"`. Copies of them are kept in memory.
     #[serde(default = "no_bytes")]
     resend_bytes: ByteSize,
@@ -135,6 +135,16 @@ impl Sink for TcpClient {
 
     fn acknowledged_bytes(&self) -> u64 {
         self.connection.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    async fn last_acknowledged(&mut self) -> LastAcknowledged {
+        match &mut self.connection {
+            Some(connection) => connection.last_acknowledged(self.linger.0).await,
+            None => LastAcknowledged {
+                bytes: 0,
+                orderly: true,
+            },
+        }
     }
 
     async fn close(&mut self) -> Result<()> {

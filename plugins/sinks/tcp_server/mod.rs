@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use futures_util::FutureExt;
 use schemars::JsonSchema;
@@ -30,7 +30,7 @@ pub(super) struct Config {
     /// When a frame counts as delivered.
     #[serde(default)]
     acknowledge: Acknowledge,
-    /// When a connection has ended: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
+    /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
     /// `acknowledge = "kernel"`. Copies of them are kept in memory.
     #[serde(default = "no_bytes")]
     resend_bytes: ByteSize,
@@ -165,6 +165,16 @@ impl Sink for TcpServer {
 
     fn acknowledged_bytes(&self) -> u64 {
         self.client.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    async fn last_acknowledged(&mut self) -> LastAcknowledged {
+        match &mut self.client {
+            Some(client) => client.last_acknowledged(self.linger.0).await,
+            None => LastAcknowledged {
+                bytes: 0,
+                orderly: true,
+            },
+        }
     }
 
     async fn close(&mut self) -> Result<()> {

@@ -79,14 +79,20 @@ impl<T> Unacknowledged<T> {
         }
     }
 
-    /// The connection is gone: all that is to be written again on the next one, in order. Counting begins anew.
-    pub(super) fn take_back(&mut self) -> Vec<Again<T>> {
-        let kept_from = self.acknowledged.saturating_sub(self.resend_bytes);
-        let entries = std::mem::take(&mut self.entries);
+    /// The connection is gone: all that is to be written again on the next one, in order; after an orderly end nothing that was acknowledged. Counting
+    /// begins anew.
+    pub(super) fn take_back(&mut self, orderly: bool) -> Vec<Again<T>> {
+        let resend_bytes = if orderly { 0 } else { self.resend_bytes };
+        let kept_from = self.acknowledged.saturating_sub(resend_bytes);
+        let (entries, settled) = (std::mem::take(&mut self.entries), self.settled);
         *self = Self::new(self.resend_bytes);
-        let again = entries.into_iter().map(|entry| Again {
-            done_bytes: entry.from + kept_from.clamp(entry.start, entry.end) - entry.start,
-            what: entry.what,
+        let again = entries.into_iter().enumerate().filter_map(|(index, entry)| {
+            let done = kept_from.clamp(entry.start, entry.end);
+            let needed = index >= settled || done < entry.end;
+            needed.then_some(Again {
+                what: entry.what,
+                done_bytes: entry.from + done - entry.start,
+            })
         });
         again.collect()
     }

@@ -115,7 +115,7 @@ impl Work {
                 },
                 Next::Again(outgoing) => self.deliver(outgoing).await?,
                 Next::PeerGone(error) => {
-                    self.take_back(None);
+                    self.take_back(None).await;
                     self.come_back(error).await?
                 }
                 Next::Finished => break,
@@ -320,7 +320,7 @@ impl Work {
             };
             match error.reaction() {
                 Reaction::Retry => {
-                    self.take_back(Some((outgoing, from)));
+                    self.take_back(Some((outgoing, from))).await;
                     return self.come_back(error).await;
                 }
                 Reaction::Reject if self.unacknowledged.is_some() => {
@@ -371,11 +371,15 @@ impl Work {
 
     /// Settles what was acknowledged since it last looked. True when that is more than before.
     fn settle_acknowledged(&mut self) -> bool {
+        self.unacknowledged.is_some() && self.settle_up_to(self.sink.acknowledged_bytes())
+    }
+
+    fn settle_up_to(&mut self, total: u64) -> bool {
         let Some(mut unacknowledged) = self.unacknowledged.take() else {
             return false;
         };
         let before = unacknowledged.bytes();
-        unacknowledged.acknowledge(self.sink.acknowledged_bytes(), |outgoing| self.settle(outgoing));
+        unacknowledged.acknowledge(total, |outgoing| self.settle(outgoing));
         let after = unacknowledged.bytes();
         self.unacknowledged_bytes.set(after);
         self.unacknowledged = Some(unacknowledged);
@@ -383,21 +387,23 @@ impl Work {
     }
 
     /// The other side is gone: puts all that was written and not acknowledged before what waits to be written, the batch in hand behind it.
-    fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
-        self.settle_acknowledged();
-        let Some(unacknowledged) = &mut self.unacknowledged else {
+    async fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
+        if self.unacknowledged.is_none() {
             if let Some((mut outgoing, _)) = in_hand {
                 outgoing.delivery.rewind();
                 self.again.push_front(outgoing);
             }
             return;
-        };
+        }
+        let last = self.sink.last_acknowledged().await;
+        self.settle_up_to(last.bytes);
+        let Some(unacknowledged) = &mut self.unacknowledged else { return };
         if let Some((outgoing, from)) = in_hand {
             let written = from..outgoing.delivery.written_bytes();
             unacknowledged.push(outgoing, written);
         }
         let mut resent = 0;
-        for Again { mut what, done_bytes } in unacknowledged.take_back().into_iter().rev() {
+        for Again { mut what, done_bytes } in unacknowledged.take_back(last.orderly).into_iter().rev() {
             resent += what.delivery.rewind_to(done_bytes) as u64;
             self.again.push_front(what);
         }

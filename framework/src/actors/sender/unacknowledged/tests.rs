@@ -16,7 +16,7 @@ fn settled(ledger: &mut Unacknowledged<char>, total: u64) -> String {
 }
 
 fn taken_back(ledger: &mut Unacknowledged<char>) -> Vec<(char, u64)> {
-    let again = ledger.take_back().into_iter();
+    let again = ledger.take_back(false).into_iter();
     again.map(|again| (again.what, again.done_bytes)).collect()
 }
 
@@ -81,4 +81,23 @@ fn what_takes_no_bytes_waits_for_nothing_but_its_turn() {
     ledger.push('d', 0..0);
     assert_eq!(settled(&mut ledger, 29), "ab");
     assert_eq!(settled(&mut ledger, 30), "cd");
+}
+
+#[test]
+fn after_an_orderly_end_only_what_was_not_acknowledged_is_taken_back() {
+    let mut ledger = three(12);
+    settled(&mut ledger, 25);
+    let again = Again {
+        what: 'c',
+        done_bytes: 5,
+    };
+    assert_eq!(ledger.take_back(true), [again]);
+}
+
+#[test]
+fn what_is_in_hand_is_taken_back_even_when_all_of_it_that_was_written_is_acknowledged() {
+    let mut ledger = Unacknowledged::new(0);
+    settled(&mut ledger, 10);
+    ledger.push('a', 0..10);
+    assert_eq!(taken_back(&mut ledger), [('a', 10)]);
 }
