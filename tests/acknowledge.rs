@@ -220,5 +220,8 @@ fn check_says_what_resend_bytes_needs() {
     let output = folder.aqueduct(&["check", "p.toml"]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("`resend_bytes` needs `acknowledge = \"kernel\"`"), "{errors}");
+    assert!(
+        errors.contains("`resend_bytes` needs `acknowledge = \"kernel\"`"),
+        "{errors}"
+    );
 }

@@ -56,20 +56,20 @@ impl Outgoing {
         }
     }
 
-    /// Settles the batch and lets go of its share of the window; what was refused makes it rejected unless dead letters are `kept`. A second time
-    /// there is nothing to tell.
-    pub(super) fn settle(&mut self, kept: bool) -> Option<Out> {
-        let open = self.open.take()?;
+    /// Settles the batch and lets go of its share of the window, after `count` was told; what was refused makes it rejected unless dead letters are
+    /// `kept`. A second time nothing happens.
+    pub(super) fn settle(&mut self, kept: bool, count: impl FnOnce(Out)) {
+        let Some(open) = self.open.take() else { return };
         let fate = if open.refused > 0 && !kept {
             Fate::Rejected
         } else {
             Fate::Delivered
         };
-        self.delivery.settle(fate);
-        Some(Out {
+        count(Out {
             frames: open.frames - open.refused.min(open.frames),
             bytes: open.bytes,
-        })
+        });
+        self.delivery.settle(fate);
     }
 
     /// Its frames while it is not settled.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::outgoing::{Outgoing, encode};
-use super::unacknowledged::{Again, Unacknowledged};
+use super::unacknowledged::Unacknowledged;
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
@@ -19,6 +19,9 @@ use crate::mailbox::{Held, Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
 use crate::plugin::{Acknowledgement, DynSink, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
+
+mod acknowledging;
+mod opening;
 
 /// Bytes written before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
@@ -220,87 +223,6 @@ impl Work {
         Some(outgoing)
     }
 
-    /// Opens the sink, however long it takes, and lets demand flow. False: the pipeline ends before anybody was there.
-    async fn open(&mut self) -> Result<bool> {
-        loop {
-            let opened = tokio::select! {
-                opened = self.sink.open() => opened,
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
-            };
-            match opened {
-                Ok(()) => {
-                    self.opened.add(1);
-                    self.opened_at = Instant::now();
-                    self.parts.tracer.connected();
-                    self.inbox.open();
-                    return Ok(true);
-                }
-                Err(error) if error.reaction() == Reaction::Retry => {
-                    self.say_unavailable(&error);
-                    let wait = self.backoff.next(fastrand::f64());
-                    self.retries.add(1);
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = gives_up(&self.drain, &self.parts) => return Ok(false),
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn reopen(&mut self, error: Error) -> Result<bool> {
-        self.inbox.close();
-        self.parts.context.counter("disconnects").add(1);
-        // What stood for so long was back, even if nothing was there to deliver.
-        if self.opened_at.elapsed() >= self.parts.retry.max.0 {
-            self.backoff.reset();
-        }
-        self.say_unavailable(&error);
-        let first = self.backoff.attempts() == 0;
-        let wait = self.backoff.next(fastrand::f64());
-        // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
-        if !first {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
-            }
-        }
-        self.open().await
-    }
-
-    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way. Of outages in a row only whenever their
-    /// number doubles.
-    fn say_unavailable(&mut self, error: &Error) {
-        let actor = &self.parts.context.actor;
-        *self.trouble.borrow_mut() = Trouble {
-            attempts: self.backoff.attempts() + 1,
-            error: Some(error.to_string()),
-        };
-        self.parts.context.say("state", format!("unavailable: {error}"));
-        if self.backoff.attempts() > 0 {
-            return;
-        }
-        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, ());
-        if !heard.aloud() {
-            return;
-        }
-        let resumed = self.again.front();
-        let numbers = resumed.map(|outgoing| (&outgoing.delivery.batch().numbers, outgoing.delivery.failed_frame()));
-        let source = numbers.map(|(numbers, _)| tracing::field::display(&numbers.source));
-        let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
-        let trace = resumed.and_then(|outgoing| outgoing.span.trace(outgoing.delivery.batch()));
-        let trace_id = trace.map(TraceContext::id);
-        match &self.parts.store {
-            Some(store) => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back{heard}")
-            }
-            None => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back{heard}")
-            }
-        }
-    }
-
     /// Writes what is left of a batch. When the other side goes away meanwhile, all that is to be written on the next connection waits in `again`
     /// afterwards. False: the pipeline ends first.
     async fn deliver(&mut self, mut outgoing: Outgoing) -> Result<bool> {
@@ -358,71 +280,11 @@ impl Work {
         if self.trouble.borrow().attempts > 0 {
             self.trouble.take();
         }
-        if let Some(out) = outgoing.settle(self.rejected.is_connected()) {
-            self.parts.context.meters.frames_out.add(out.frames);
-            self.parts.context.meters.bytes_out.add(out.bytes);
-        }
-    }
-
-    /// True while a batch waits for its acknowledgement.
-    fn is_waiting(&self) -> bool {
-        self.unacknowledged.as_ref().is_some_and(Unacknowledged::is_waiting)
-    }
-
-    /// Settles what was acknowledged since it last looked. True when that is more than before.
-    fn settle_acknowledged(&mut self) -> bool {
-        self.unacknowledged.is_some() && self.settle_up_to(self.sink.acknowledged_bytes())
-    }
-
-    fn settle_up_to(&mut self, total: u64) -> bool {
-        let Some(mut unacknowledged) = self.unacknowledged.take() else {
-            return false;
-        };
-        let before = unacknowledged.bytes();
-        unacknowledged.acknowledge(total, |outgoing| self.settle(outgoing));
-        let after = unacknowledged.bytes();
-        self.unacknowledged_bytes.set(after);
-        self.unacknowledged = Some(unacknowledged);
-        after < before
-    }
-
-    /// The other side is gone: puts all that was written and not acknowledged before what waits to be written, the batch in hand behind it.
-    async fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
-        if self.unacknowledged.is_none() {
-            if let Some((mut outgoing, _)) = in_hand {
-                outgoing.delivery.rewind();
-                self.again.push_front(outgoing);
-            }
-            return;
-        }
-        let last = self.sink.last_acknowledged().await;
-        self.settle_up_to(last.bytes);
-        let Some(unacknowledged) = &mut self.unacknowledged else { return };
-        if let Some((outgoing, from)) = in_hand {
-            let written = from..outgoing.delivery.written_bytes();
-            unacknowledged.push(outgoing, written);
-        }
-        let mut resent = 0;
-        for Again { mut what, done_bytes } in unacknowledged.take_back(last.orderly).into_iter().rev() {
-            resent += what.delivery.rewind_to(done_bytes) as u64;
-            self.again.push_front(what);
-        }
-        self.parts.context.counter("frames_resent").add(resent);
-        self.unacknowledged_bytes.set(0);
-    }
-
-    /// Opens the sink again, after what went wrong. False: the pipeline ends first.
-    async fn come_back(&mut self, error: Error) -> Result<bool> {
-        for outgoing in &mut self.again {
-            outgoing.span.retried(&self.parts.tracer, outgoing.delivery.batch(), &error);
-        }
-        let before = self.retries.get();
-        let reopened = self.reopen(error).await?;
-        let more = self.retries.get() - before;
-        for outgoing in &mut self.again {
-            outgoing.span.tried(&self.parts.tracer, outgoing.delivery.batch(), more);
-        }
-        Ok(reopened)
+        let meters = &self.parts.context.meters;
+        outgoing.settle(self.rejected.is_connected(), |out| {
+            meters.frames_out.add(out.frames);
+            meters.bytes_out.add(out.bytes);
+        });
     }
 
     async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
@@ -450,16 +312,6 @@ impl Work {
         letter.attributes.merge_frames(about.collect());
         self.rejected.permit().await;
         self.rejected.send(letter);
-    }
-}
-
-/// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
-/// store the wait goes on until the shutdown deadline, because what is left would be lost.
-async fn gives_up(drain: &Drain, parts: &SenderParts) {
-    if parts.store.is_some() {
-        drain.wanted().await;
-    } else {
-        std::future::pending().await
     }
 }
 
