@@ -16,6 +16,8 @@ use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec};
 use crate::telemetry::Tracer;
 
 mod outgoing;
+#[cfg(test)]
+mod tests;
 mod unacknowledged;
 mod work;
 
