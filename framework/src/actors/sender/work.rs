@@ -100,7 +100,6 @@ struct Work {
 
 enum Next {
     Batch(Held),
-    Again(Outgoing),
     Finished,
     PeerGone(Error),
 }
@@ -111,17 +110,22 @@ impl Work {
             return self.give_back().await;
         }
         loop {
-            let goes_on = match self.next().await {
-                Next::Batch(held) => match self.begin(held).await {
-                    Some(outgoing) => self.deliver(outgoing).await?,
-                    None => true,
-                },
-                Next::Again(outgoing) => self.deliver(outgoing).await?,
-                Next::PeerGone(error) => {
-                    self.take_back(None).await;
-                    self.come_back(error).await?
+            let goes_on = match self.again.pop_front() {
+                Some(outgoing) => {
+                    self.turn_bytes += outgoing.delivery.batch().cost();
+                    self.deliver(outgoing).await?
                 }
-                Next::Finished => break,
+                None => match self.next().await {
+                    Next::Batch(held) => match self.begin(held).await {
+                        Some(outgoing) => self.deliver(outgoing).await?,
+                        None => true,
+                    },
+                    Next::PeerGone(error) => {
+                        self.take_back(None).await;
+                        self.come_back(error).await?
+                    }
+                    Next::Finished => break,
+                },
             };
             if !goes_on {
                 return self.give_back().await;
@@ -169,10 +173,6 @@ impl Work {
     }
 
     async fn next(&mut self) -> Next {
-        if let Some(outgoing) = self.again.pop_front() {
-            self.turn_bytes += outgoing.delivery.batch().cost();
-            return Next::Again(outgoing);
-        }
         self.settle_acknowledged();
         if let Some(held) = self.inbox.try_next() {
             return Next::Batch(held);
