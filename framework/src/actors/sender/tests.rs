@@ -115,6 +115,13 @@ fn what_was_not_acknowledged_comes_again_in_order_before_anything_new_however_of
 }
 
 #[test]
+fn a_frame_whose_last_byte_was_acknowledged_does_not_come_again() {
+    let connections = connections("acknowledges = 10");
+    let firsts: String = connections.iter().filter_map(|all| all.chars().next()).collect();
+    assert_eq!(firsts, "acegi", "{connections:?}");
+}
+
+#[test]
 fn the_last_acknowledged_bytes_come_again_too() {
     let connections = connections("acknowledges = 12\nresend_bytes = 5");
     let firsts: String = connections.iter().filter_map(|all| all.chars().next()).collect();
