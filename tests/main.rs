@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod acknowledge;
 mod bounds;
 mod commands;
 mod crash;

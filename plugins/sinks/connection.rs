@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Context, Delivery};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::Counter;
+use aqueduct_framework::units::ByteSize;
 use aqueduct_sys::socket;
 use rustix::net::{RecvFlags, recv};
 use schemars::JsonSchema;
@@ -48,12 +49,43 @@ pub(super) enum OnPeerFin {
     Continue,
 }
 
+/// When a frame counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Acknowledge {
+    /// When our kernel has taken it.
+    #[default]
+    Written,
+    /// When the peer's kernel has acknowledged it.
+    Kernel,
+}
+
+impl Acknowledge {
+    /// What it asks of the sender.
+    ///
+    /// # Errors
+    /// When bytes are to be sent again of which nobody keeps track.
+    pub(super) fn with(self, resend_bytes: ByteSize) -> Result<Acknowledgement> {
+        match (self, resend_bytes.bytes()) {
+            (Self::Kernel, resend_bytes) => Ok(Acknowledgement::Later { resend_bytes }),
+            (Self::Written, 0) => Ok(Acknowledgement::Written),
+            (Self::Written, _) => Err(Error::fatal(
+                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"written\" no frame is kept once our kernel has taken it",
+            )),
+        }
+    }
+}
+
 pub(super) struct Connection {
     stream: TcpStream,
     peer: String,
     on_fin: OnPeerFin,
     /// The peer's FIN was read.
     finished: bool,
+    /// Our kernel reported an error: no more will be acknowledged.
+    failed: bool,
+    /// Bytes our kernel has taken.
+    written: u64,
     scratch: Vec<u8>,
     ignored: Counter,
     watch: Watch,
@@ -77,6 +109,8 @@ impl Connection {
             peer,
             on_fin,
             finished: false,
+            failed: false,
+            written: 0,
             scratch: vec![0; 16 * 1024],
             ignored: context.counter("reply_bytes_ignored"),
         }
@@ -110,6 +144,7 @@ impl Connection {
             match self.stream.try_write(&wire[..bytes]) {
                 Ok(written) => {
                     self.watch.wrote(written);
+                    self.written += written as u64;
                     delivery.advance(written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -158,6 +193,33 @@ impl Connection {
             tokio::task::yield_now().await;
         }
         std::future::pending().await
+    }
+
+    /// Bytes the peer's kernel has acknowledged; also told of a connection that was reset, as long as this lives.
+    pub(super) fn acknowledged_bytes(&self) -> u64 {
+        // What cannot be asked counts as not acknowledged: to send again is the lesser evil.
+        socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
+    }
+
+    /// The same in the end. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so
+    /// must not be sent again.
+    pub(super) async fn last_acknowledged(&mut self, linger: Duration) -> LastAcknowledged {
+        // Whether it came to an end in time shows below.
+        let _ = tokio::time::timeout(linger, async {
+            loop {
+                self.failed |= socket::peer_closed(&self.stream).is_err();
+                if self.failed || self.acknowledged_bytes() == self.written {
+                    break;
+                }
+                tokio::time::sleep(CLOSE_PAUSE).await;
+            }
+        })
+        .await;
+        let bytes = self.acknowledged_bytes();
+        LastAcknowledged {
+            bytes,
+            orderly: !self.failed && bytes == self.written,
+        }
     }
 
     /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.
@@ -226,6 +288,7 @@ impl Connection {
     }
 
     fn lost(&mut self, error: io::Error) -> Error {
+        self.failed = true;
         let event = Event::Failed {
             errno: Errno::from(&error),
             partial_bytes: 0,

@@ -122,6 +122,11 @@ impl Destination {
         SockRef::from(self.stream.get_ref()).recv_buffer_size().unwrap()
     }
 
+    /// Bytes that have come and were not taken: in the kernel's receive buffer, and in this one's own.
+    pub(crate) fn untaken_bytes(&self) -> u64 {
+        rustix::io::ioctl_fionread(self.stream.get_ref()).unwrap() + self.stream.buffer().len() as u64
+    }
+
     /// The number of the next whole message; nothing once the other side has closed or reset the connection.
     pub(crate) fn next(&mut self) -> Option<u64> {
         self.line.clear();

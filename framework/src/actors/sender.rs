@@ -15,6 +15,10 @@ use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec};
 use crate::telemetry::Tracer;
 
+mod outgoing;
+#[cfg(test)]
+mod tests;
+mod unacknowledged;
 mod work;
 
 /// What a sender is made of.

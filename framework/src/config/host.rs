@@ -91,7 +91,7 @@ impl Default for ProcessorHost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SinkHost {
-    /// Bytes of batches that may wait for or be in this sink.
+    /// Bytes of batches that may wait for or be in this sink; with `acknowledge = "kernel"` also of those not acknowledged yet.
     #[schemars(range(min = 4096))]
     pub window_bytes: ByteSize,
     /// How long it waits before it tries again what has failed.

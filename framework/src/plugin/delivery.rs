@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::batch::{Batch, Frame};
+use crate::receipt::{Fate, Receipt};
 use crate::seeded::{self, Bug};
 
 /// A batch on its way out. A sink takes either wire bytes ([`Delivery::wire`], [`Delivery::advance`]) or frames
@@ -97,6 +98,26 @@ impl Delivery {
         if !seeded::has(Bug::ResumeInsideFrame) {
             self.written = self.start_of(self.frame);
         }
+    }
+
+    /// Wire bytes written so far, from the first frame on.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.written as u64
+    }
+
+    /// Goes back to the start of the first frame of which not all is among the first `bytes` on the wire; returns the frames written whole
+    /// that come again by that.
+    pub(crate) fn rewind_to(&mut self, bytes: u64) -> usize {
+        let before = self.frames_written();
+        self.by_frame = false;
+        self.frame = self.ends.partition_point(|end| u64::from(*end) <= bytes).min(before);
+        self.written = self.start_of(self.frame);
+        before - self.frame
+    }
+
+    /// Settles the batch; a second time changes nothing.
+    pub(crate) fn settle(&mut self, fate: Fate) {
+        std::mem::replace(&mut self.batch.receipt, Receipt::none()).settle(fate);
     }
 
     /// The frame that an error of the sink is about.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::{Delivery, Feed, Frames, HoldLimit, Output, Processor, Sink, Source};
+use super::{Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source};
 use crate::error::{Error, Result};
 
 /// A boxed [`Source`].
@@ -60,6 +60,12 @@ pub trait DynSink {
     fn write<'a>(&'a mut self, delivery: &'a mut Delivery) -> LocalBoxFuture<'a, Result<()>>;
     /// [`Sink::watch`]
     fn watch(&mut self) -> LocalBoxFuture<'_, Error>;
+    /// [`Sink::acknowledgement`]
+    fn acknowledgement(&self) -> Acknowledgement;
+    /// [`Sink::acknowledged_bytes`]
+    fn acknowledged_bytes(&self) -> u64;
+    /// [`Sink::last_acknowledged`]
+    fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged>;
     /// [`Sink::close`]
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>>;
 }
@@ -75,6 +81,18 @@ impl<T: Sink> DynSink for T {
 
     fn watch(&mut self) -> LocalBoxFuture<'_, Error> {
         Sink::watch(self).boxed_local()
+    }
+
+    fn acknowledgement(&self) -> Acknowledgement {
+        Sink::acknowledgement(self)
+    }
+
+    fn acknowledged_bytes(&self) -> u64 {
+        Sink::acknowledged_bytes(self)
+    }
+
+    fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged> {
+        Sink::last_acknowledged(self).boxed_local()
     }
 
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>> {

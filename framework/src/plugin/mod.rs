@@ -111,6 +111,29 @@ pub enum Placement {
     Own,
 }
 
+/// When a batch counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledgement {
+    /// When [`Sink::write`] returned.
+    #[default]
+    Written,
+    /// When [`Sink::acknowledged_bytes`] covers it.
+    Later {
+        /// After an end that was not orderly so many acknowledged bytes before the first that is not are written again too; frames are not parted. Their
+        /// batches are settled all the same: copies are kept in memory, of so many bytes and one batch at most.
+        resend_bytes: u64,
+    },
+}
+
+/// What is known in the end of a connection that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAcknowledged {
+    /// As [`Sink::acknowledged_bytes`].
+    pub bytes: u64,
+    /// The other side took its leave with all that was acknowledged in its hands, so none of that need be written again.
+    pub orderly: bool,
+}
+
 /// Reads from somewhere. Hosted by a socket reader actor. [`testing::source`](crate::testing::source) runs one in a test,
 /// [`testing::conformance::source`](crate::testing::conformance::source) holds it to what follows.
 ///
@@ -238,12 +261,14 @@ pub trait Processor: Sized + 'static {
 /// a test, [`testing::conformance::sink`](crate::testing::conformance::sink) holds it to what follows.
 ///
 /// - **Ordering**: one call at a time: `open`, then one delivery after the other, in order, with `watch` in between; after an `unavailable`, `open` again.
-/// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then.
+/// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then. Unless
+///   [`Sink::acknowledgement`] says that it learns later what has arrived: then the sender keeps the batch, and its share of `window_bytes`, until then.
 /// - **Demand**: none is granted before the first `open` returns, nor between a failure and the next `open`.
 /// - **Cancel-safety**: `open` and `watch` may be dropped wherever they wait; after `watch` was dropped it is called again. `write` is dropped at the
 ///   shutdown deadline only, and its batch counts as dropped.
 /// - **Errors**: see [`Sink::write`] and [`Sink::open`].
-/// - **Redelivery**: after `unavailable` the same delivery comes again, from the start of the frame that failed. After a crash, or when another branch of a
+/// - **Redelivery**: after `unavailable` the same delivery comes again, from the start of the frame that failed; before it come the frames that were written
+///   and not acknowledged, where the sink learns that later. After a crash, or when another branch of a
 ///   fan-out dropped a batch, whole batches come again.
 /// - **Shutdown**: what came is still written, then [`Sink::close`] is called. While the destination is away and a spill store stands upstream,
 ///   the sink is dropped without `close`, and what is left goes back to the store.
@@ -286,6 +311,29 @@ pub trait Sink: Sized + 'static {
     /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
     fn watch(&mut self) -> impl Future<Output = Error> {
         std::future::pending()
+    }
+
+    /// When a batch counts as delivered. Asked once, when it is built. A sink that learns it later takes wire bytes ([`Delivery::wire`]), and rejects no frame.
+    fn acknowledgement(&self) -> Acknowledgement {
+        Acknowledgement::Written
+    }
+
+    /// How many of the wire bytes taken since `open` the other side has acknowledged, in the order in which they were taken. Asked when
+    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, and at growing intervals of 1 to 50 ms while something is not acknowledged. A figure lower than
+    /// one before is ignored.
+    fn acknowledged_bytes(&self) -> u64 {
+        0
+    }
+
+    /// The same after `unavailable` or when `watch` has resolved, before `open`: what is not covered is written again. It may wait, within bounds of its
+    /// own, for acknowledgements still to come. Dropped at the shutdown deadline only.
+    fn last_acknowledged(&mut self) -> impl Future<Output = LastAcknowledged> {
+        async {
+            LastAcknowledged {
+                bytes: self.acknowledged_bytes(),
+                orderly: false,
+            }
+        }
     }
 
     /// The end: flush, say goodbye. Called at the end of the input, within the shutdown deadline; not after a fatal error, nor when the pipeline is

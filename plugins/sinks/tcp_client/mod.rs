@@ -6,12 +6,12 @@ mod tests;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Context, Delivery, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connection::{Connection, OnPeerFin};
+use super::connection::{Acknowledge, Connection, OnPeerFin};
 use crate::net::{Buffers, Dial, Flight, Keepalive};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
@@ -26,6 +26,13 @@ pub(super) struct Config {
     /// What it means when the peer finishes sending.
     #[serde(default)]
     on_peer_fin: OnPeerFin,
+    /// When a frame counts as delivered.
+    #[serde(default)]
+    acknowledge: Acknowledge,
+    /// When a connection broke off: of the bytes that the peer's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
+    /// `acknowledge = "kernel"`. Copies of them are kept in memory.
+    #[serde(default = "no_bytes")]
+    resend_bytes: ByteSize,
     /// After this long without a word from the destination its kernel is asked whether it is still there; after three questions without an answer,
     /// a third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
@@ -43,6 +50,10 @@ const fn connect_timeout() -> Period {
     Period::seconds(5)
 }
 
+const fn no_bytes() -> ByteSize {
+    ByteSize::kib(0)
+}
+
 const fn linger() -> Period {
     Period::seconds(2)
 }
@@ -51,6 +62,7 @@ const fn linger() -> Period {
 pub(super) struct TcpClient {
     dial: Dial,
     on_peer_fin: OnPeerFin,
+    acknowledgement: Acknowledgement,
     keepalive: Keepalive,
     linger: Period,
     flight: Rc<Flight>,
@@ -71,6 +83,7 @@ impl Sink for TcpClient {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             on_peer_fin: config.on_peer_fin,
+            acknowledgement: config.acknowledge.with(config.resend_bytes)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::new(context)),
@@ -113,6 +126,24 @@ impl Sink for TcpClient {
         match &mut self.connection {
             Some(connection) => connection.watch().await,
             None => not_open(),
+        }
+    }
+
+    fn acknowledgement(&self) -> Acknowledgement {
+        self.acknowledgement
+    }
+
+    fn acknowledged_bytes(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    async fn last_acknowledged(&mut self) -> LastAcknowledged {
+        match &mut self.connection {
+            Some(connection) => connection.last_acknowledged(self.linger.0).await,
+            None => LastAcknowledged {
+                bytes: 0,
+                orderly: true,
+            },
         }
     }
 

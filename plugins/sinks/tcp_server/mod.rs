@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Context, Delivery, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::connection::{Connection, OnPeerFin};
+use super::connection::{Acknowledge, Connection, OnPeerFin};
 use crate::net::{Buffers, Flight, Keepalive, Listen, pause_after};
 
 /// Listens for its one client; while none is there, frames wait upstream.
@@ -27,6 +27,13 @@ pub(super) struct Config {
     /// What it means when the client finishes sending.
     #[serde(default)]
     on_peer_fin: OnPeerFin,
+    /// When a frame counts as delivered.
+    #[serde(default)]
+    acknowledge: Acknowledge,
+    /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
+    /// `acknowledge = "kernel"`. Copies of them are kept in memory.
+    #[serde(default = "no_bytes")]
+    resend_bytes: ByteSize,
     /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer,
     /// a third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
@@ -40,6 +47,10 @@ pub(super) struct Config {
     send_buffer_bytes: Option<ByteSize>,
 }
 
+const fn no_bytes() -> ByteSize {
+    ByteSize::kib(0)
+}
+
 const fn linger() -> Period {
     Period::seconds(2)
 }
@@ -48,6 +59,7 @@ const fn linger() -> Period {
 pub(super) struct TcpServer {
     listen: Listen,
     on_peer_fin: OnPeerFin,
+    acknowledgement: Acknowledgement,
     keepalive: Keepalive,
     linger: Period,
     flight: Rc<Flight>,
@@ -72,6 +84,7 @@ impl Sink for TcpServer {
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             on_peer_fin: config.on_peer_fin,
+            acknowledgement: config.acknowledge.with(config.resend_bytes)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::new(context)),
@@ -143,6 +156,24 @@ impl Sink for TcpServer {
             if let Err(gone) = self.turn_away(newcomer).await {
                 return gone;
             }
+        }
+    }
+
+    fn acknowledgement(&self) -> Acknowledgement {
+        self.acknowledgement
+    }
+
+    fn acknowledged_bytes(&self) -> u64 {
+        self.client.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    async fn last_acknowledged(&mut self) -> LastAcknowledged {
+        match &mut self.client {
+            Some(client) => client.last_acknowledged(self.linger.0).await,
+            None => LastAcknowledged {
+                bytes: 0,
+                orderly: true,
+            },
         }
     }
 

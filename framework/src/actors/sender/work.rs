@@ -1,10 +1,12 @@
-//! The sender's task: open, take a batch, write it, settle it; again from `open` when the other side is gone.
+//! The sender's task: open, take a batch, write it, settle it, at once or when it is acknowledged; again from `open` when the other side is gone.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::outgoing::{Outgoing, encode};
+use super::unacknowledged::Unacknowledged;
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
@@ -12,15 +14,21 @@ use crate::batch::{Batch, BatchBuilder, FrameAttribute};
 use crate::error::{Error, Reaction, Result};
 use crate::find::State;
 use crate::flight::Repeats;
-use crate::framing::{DynFraming, encode_batch, is_wire_form};
-use crate::mailbox::{Inbox, Outlet};
+use crate::framing::DynFraming;
+use crate::mailbox::{Held, Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
-use crate::plugin::{Delivery, DynSink, frame_bytes};
-use crate::receipt::Fate;
-use crate::telemetry::{Counter, TraceContext, WorkSpan};
+use crate::plugin::{Acknowledgement, DynSink, frame_bytes};
+use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
+
+mod acknowledging;
+mod opening;
 
 /// Bytes written before other actors of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
+
+/// The first pause between two looks at what was acknowledged; it doubles up to the longest while nothing is.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) async fn work(
     parts: SenderParts,
@@ -34,6 +42,14 @@ pub(super) async fn work(
         Ok(built) => built,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
+    let (unacknowledged, unacknowledged_bytes) = match sink.acknowledgement() {
+        Acknowledgement::Written => (None, Gauge::default()),
+        Acknowledgement::Later { resend_bytes } => {
+            parts.context.counter("frames_resent");
+            let bytes = parts.context.gauge("unacknowledged_bytes");
+            (Some(Unacknowledged::new(resend_bytes)), bytes)
+        }
+    };
     let mut work = Work {
         backoff: Backoff::new(parts.retry.clone()),
         retries: parts.context.counter("retries"),
@@ -41,6 +57,10 @@ pub(super) async fn work(
         opened_at: Instant::now(),
         outages: Repeats::default(),
         began: Instant::now(),
+        again: VecDeque::new(),
+        unacknowledged,
+        unacknowledged_bytes,
+        turn_bytes: 0,
         parts,
         sink,
         framing,
@@ -69,13 +89,17 @@ struct Work {
     opened_at: Instant,
     outages: Repeats<()>,
     began: Instant,
+    /// To be written before anything new.
+    again: VecDeque<Outgoing>,
+    /// What was written; none when that is all a batch needs to be settled.
+    unacknowledged: Option<Unacknowledged<Outgoing>>,
+    unacknowledged_bytes: Gauge,
+    /// Since other actors of the thread had a turn.
+    turn_bytes: usize,
 }
 
-/// The delivery under way, and its trace.
-type Under<'a> = (&'a Delivery, Option<TraceContext>);
-
 enum Next {
-    Batch(crate::mailbox::Held),
+    Batch(Held),
     Finished,
     PeerGone(Error),
 }
@@ -85,33 +109,29 @@ impl Work {
         if !self.open().await? {
             return self.give_back().await;
         }
-        let mut turn = 0;
         loop {
-            let mut held = match self.next().await {
-                Next::Batch(held) => held,
-                Next::Finished => break,
-                Next::PeerGone(error) => {
-                    if self.reopen(error, None).await? {
-                        continue;
-                    }
-                    return self.give_back().await;
+            let goes_on = match self.again.pop_front() {
+                Some(outgoing) => {
+                    self.turn_bytes += outgoing.delivery.batch().cost();
+                    self.deliver(outgoing).await?
                 }
+                None => match self.next().await {
+                    Next::Batch(held) => match self.begin(held).await {
+                        Some(outgoing) => self.deliver(outgoing).await?,
+                        None => true,
+                    },
+                    Next::PeerGone(error) => {
+                        self.take_back(None).await;
+                        self.come_back(error).await?
+                    }
+                    Next::Finished => break,
+                },
             };
-            held.show(State::Sending {
-                attempts: 0,
-                error: None,
-            });
-            let Some(batch) = held.take() else { continue };
-            turn += batch.cost();
-            if batch.receipt.is_stale() {
-                self.parts.context.meters.dropped.add(batch.len() as u64);
-            } else if !self.deliver(batch).await? {
-                drop(held);
+            if !goes_on {
                 return self.give_back().await;
             }
-            drop(held);
-            if turn >= TURN_BYTES {
-                turn = 0;
+            if self.turn_bytes >= TURN_BYTES {
+                self.turn_bytes = 0;
                 tokio::task::yield_now().await;
             }
         }
@@ -124,6 +144,7 @@ impl Work {
     /// The wait for the destination was given up: takes what is still on its way and gives it back to the store, so that the actors in
     /// between come to their end too.
     async fn give_back(&mut self) -> Result<()> {
+        self.give_back_in_hand();
         self.inbox.open();
         while let Some(mut held) = self.inbox.next().await {
             if let Some(batch) = held.take() {
@@ -133,111 +154,83 @@ impl Work {
         Ok(())
     }
 
+    fn give_back_in_hand(&mut self) {
+        let mut said = false;
+        for mut outgoing in self.again.drain(..) {
+            let frames = outgoing.unsettled_frames();
+            if frames == 0 {
+                continue;
+            }
+            outgoing
+                .span
+                .failed("dropped", "the pipeline ended before the destination was back");
+            self.parts.context.meters.dropped.add(frames);
+            if !std::mem::replace(&mut said, true) {
+                let (delivery, batch) = (&outgoing.delivery, outgoing.delivery.batch());
+                tracing::info!(actor = %self.parts.context.actor, source = %batch.numbers.source, seq = batch.numbers.get(delivery.failed_frame()), trace_id = outgoing.span.trace(batch).map(TraceContext::id), "the batch in hand goes back to the store: the pipeline ended before the destination was back");
+            }
+        }
+    }
+
     async fn next(&mut self) -> Next {
+        self.settle_acknowledged();
         if let Some(held) = self.inbox.try_next() {
             return Next::Batch(held);
         }
-        tokio::select! {
-            biased;
-            next = self.inbox.next() => next.map_or(Next::Finished, Next::Batch),
-            error = self.sink.watch() => Next::PeerGone(error),
-        }
-    }
-
-    /// Opens the sink, however long it takes, and lets demand flow. False: the pipeline ends before anybody was there.
-    async fn open(&mut self) -> Result<bool> {
+        let mut pause = FIRST_PAUSE;
         loop {
-            let opened = tokio::select! {
-                opened = self.sink.open() => opened,
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
-            };
-            match opened {
-                Ok(()) => {
-                    self.opened.add(1);
-                    self.opened_at = Instant::now();
-                    self.parts.tracer.connected();
-                    self.inbox.open();
-                    return Ok(true);
-                }
-                Err(error) if error.reaction() == Reaction::Retry => {
-                    self.say_unavailable(&error, None);
-                    let wait = self.backoff.next(fastrand::f64());
-                    self.retries.add(1);
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = gives_up(&self.drain, &self.parts) => return Ok(false),
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn reopen(&mut self, error: Error, delivery: Option<Under<'_>>) -> Result<bool> {
-        self.inbox.close();
-        self.parts.context.counter("disconnects").add(1);
-        // What stood for so long was back, even if nothing was there to deliver.
-        if self.opened_at.elapsed() >= self.parts.retry.max.0 {
-            self.backoff.reset();
-        }
-        self.say_unavailable(&error, delivery);
-        let first = self.backoff.attempts() == 0;
-        let wait = self.backoff.next(fastrand::f64());
-        // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
-        if !first {
+            let waiting = self.is_waiting();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
-            }
-        }
-        self.open().await
-    }
-
-    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way. Of outages in a row only whenever their
-    /// number doubles.
-    fn say_unavailable(&mut self, error: &Error, delivery: Option<Under<'_>>) {
-        let actor = &self.parts.context.actor;
-        *self.trouble.borrow_mut() = Trouble {
-            attempts: self.backoff.attempts() + 1,
-            error: Some(error.to_string()),
-        };
-        self.parts.context.say("state", format!("unavailable: {error}"));
-        if self.backoff.attempts() > 0 {
-            return;
-        }
-        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, ());
-        if !heard.aloud() {
-            return;
-        }
-        let numbers = delivery.map(|(delivery, _)| (&delivery.batch().numbers, delivery.failed_frame()));
-        let source = numbers.map(|(numbers, _)| tracing::field::display(&numbers.source));
-        let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
-        let trace_id = delivery.and_then(|(_, trace)| trace).map(TraceContext::id);
-        match &self.parts.store {
-            Some(store) => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back{heard}")
-            }
-            None => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back{heard}")
+                biased;
+                next = self.inbox.next(), if !(waiting && self.inbox.is_finished()) => match next {
+                    Some(held) => return Next::Batch(held),
+                    None if waiting => {}
+                    None => return Next::Finished,
+                },
+                error = self.sink.watch() => return Next::PeerGone(error),
+                () = due(waiting.then_some(pause)) => {
+                    let moved = self.settle_acknowledged();
+                    pause = if moved { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+                }
             }
         }
     }
 
-    /// Writes a batch through all reconnects. False: the pipeline ends first; the batch counts as dropped.
-    async fn deliver(&mut self, mut batch: Batch) -> Result<bool> {
+    /// Makes ready to write a batch; none when it is stale.
+    async fn begin(&mut self, mut held: Held) -> Option<Outgoing> {
+        held.show(State::Sending {
+            attempts: 0,
+            error: None,
+        });
+        let mut batch = held.take()?;
+        self.turn_bytes += batch.cost();
+        let meters = &self.parts.context.meters;
+        if batch.receipt.is_stale() {
+            meters.dropped.add(batch.len() as u64);
+            return None;
+        }
         let mut span = self.parts.tracer.send(&mut batch);
-        let (frames, bytes) = (batch.len() as u64, frame_bytes(&batch));
-        self.parts.context.meters.frames_in.add(frames);
-        self.parts.context.meters.bytes_in.add(bytes);
-        let (mut delivery, refused) = self.encode(batch);
-        let mut refused_frames = refused.len() as u64;
+        meters.frames_in.add(batch.len() as u64);
+        meters.bytes_in.add(frame_bytes(&batch));
+        let (delivery, refused) = encode(&*self.framing, batch);
+        let count = refused.len() as u64;
         for (index, error) in refused {
             span.rejected(&self.parts.tracer, delivery.batch(), index, &error.to_string());
             self.reject(delivery.batch(), &span, index, &error).await;
         }
-        while !delivery.is_done() {
+        let mut outgoing = Outgoing::new(delivery, span, held);
+        outgoing.refused(count);
+        Some(outgoing)
+    }
+
+    /// Writes what is left of a batch. When the other side goes away meanwhile, all that is to be written on the next connection waits in `again`
+    /// afterwards. False: the pipeline ends first.
+    async fn deliver(&mut self, mut outgoing: Outgoing) -> Result<bool> {
+        let from = outgoing.delivery.written_bytes();
+        while !outgoing.delivery.is_done() {
+            let delivery = &mut outgoing.delivery;
             let before = delivery.wire().len();
-            let Err(error) = self.sink.write(&mut delivery).await else {
+            let Err(error) = self.sink.write(delivery).await else {
                 // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
                 delivery.advance(0);
                 if delivery.is_done() || delivery.wire().len() < before {
@@ -249,69 +242,49 @@ impl Work {
             };
             match error.reaction() {
                 Reaction::Retry => {
-                    delivery.rewind();
-                    let before = self.retries.get();
-                    span.retried(&self.parts.tracer, delivery.batch(), &error);
-                    let trace = span.trace(delivery.batch());
-                    let reopened = self.reopen(error, Some((&delivery, trace))).await?;
-                    let more = self.retries.get() - before;
-                    span.tried(&self.parts.tracer, delivery.batch(), more);
-                    if !reopened {
-                        span.failed("dropped", "the pipeline ended before the destination was back");
-                        self.parts.context.meters.dropped.add(frames);
-                        let batch = delivery.batch();
-                        tracing::info!(actor = %self.parts.context.actor, source = %batch.numbers.source, seq = batch.numbers.get(delivery.failed_frame()), trace_id = span.trace(batch).map(TraceContext::id), "the batch in hand goes back to the store: the pipeline ended before the destination was back");
-                        return Ok(false);
-                    }
+                    self.take_back(Some((outgoing, from))).await;
+                    return self.come_back(error).await;
+                }
+                Reaction::Reject if self.unacknowledged.is_some() => {
+                    return Err(Error::fatal(format!(
+                        "the sink rejected a frame ({error}); one that acknowledges later must take every frame"
+                    )));
                 }
                 Reaction::Reject => {
-                    let failed = delivery.failed_frame();
+                    let failed = outgoing.delivery.failed_frame();
+                    let Outgoing { delivery, span, .. } = &mut outgoing;
                     span.rejected(&self.parts.tracer, delivery.batch(), failed, &error.to_string());
-                    self.reject(delivery.batch(), &span, failed, &error).await;
-                    refused_frames += 1;
-                    delivery.skip_frame();
+                    self.reject(delivery.batch(), span, failed, &error).await;
+                    outgoing.refused(1);
+                    outgoing.delivery.skip_frame();
                 }
                 Reaction::Stop => {
-                    span.failed("fatal", &error.to_string());
+                    outgoing.span.failed("fatal", &error.to_string());
                     return Err(error);
                 }
             }
         }
-        self.parts
-            .context
-            .meters
-            .frames_out
-            .add(frames - refused_frames.min(frames));
-        self.parts.context.meters.bytes_out.add(bytes);
+        let Some(unacknowledged) = &mut self.unacknowledged else {
+            self.settle(&mut outgoing);
+            return Ok(true);
+        };
+        outgoing.span = WorkSpan::default();
+        let written = from..outgoing.delivery.written_bytes();
+        unacknowledged.push(outgoing, written);
+        Ok(true)
+    }
+
+    /// The batch counts as delivered.
+    fn settle(&mut self, outgoing: &mut Outgoing) {
         self.backoff.reset();
         if self.trouble.borrow().attempts > 0 {
             self.trouble.take();
         }
-        let fate = if refused_frames > 0 && !self.rejected.is_connected() {
-            Fate::Rejected
-        } else {
-            Fate::Delivered
-        };
-        delivery.into_batch().receipt.settle(fate);
-        drop(span);
-        Ok(true)
-    }
-
-    /// The batch in the sink's framing. A payload that is in it already is written as it is; a frame that does not fit the framing is left out.
-    fn encode(&self, batch: Batch) -> (Delivery, Vec<(usize, Error)>) {
-        if is_wire_form(&*self.framing, &batch) {
-            let (wire, ends) = (batch.payload.clone(), batch.ends.clone());
-            return (Delivery::new(batch, wire, ends), Vec::new());
-        }
-        let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
-        let (mut refused, mut from) = (Vec::new(), 0);
-        while let Err((index, error)) = encode_batch(&*self.framing, &batch, from..batch.len(), &mut wire, &mut ends) {
-            // It takes no bytes on the wire, so that the frames behind it keep their places.
-            ends.push(wire.len() as u32);
-            refused.push((index, error));
-            from = index + 1;
-        }
-        (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
+        let meters = &self.parts.context.meters;
+        outgoing.settle(self.rejected.is_connected(), |out| {
+            meters.frames_out.add(out.frames);
+            meters.bytes_out.add(out.bytes);
+        });
     }
 
     async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
@@ -342,12 +315,10 @@ impl Work {
     }
 }
 
-/// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
-/// store the wait goes on until the shutdown deadline, because what is left would be lost.
-async fn gives_up(drain: &Drain, parts: &SenderParts) {
-    if parts.store.is_some() {
-        drain.wanted().await;
-    } else {
-        std::future::pending().await
+/// Resolves after the pause; never without one.
+async fn due(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,0 +1,96 @@
+//! A batch in the sender's hands.
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::error::Error;
+use crate::framing::{DynFraming, encode_batch, is_wire_form};
+use crate::mailbox::Held;
+use crate::plugin::{Delivery, frame_bytes};
+use crate::receipt::Fate;
+use crate::telemetry::WorkSpan;
+
+/// A batch being written, or written and not acknowledged, or kept to be written again.
+pub(super) struct Outgoing {
+    pub(super) delivery: Delivery,
+    /// Ends when the batch was first written whole.
+    pub(super) span: WorkSpan,
+    /// What is told of it when it is settled. None afterwards.
+    open: Option<Open>,
+}
+
+struct Open {
+    /// Its share of the window.
+    _held: Held,
+    frames: u64,
+    refused: u64,
+    bytes: u64,
+}
+
+/// What counts once a batch is settled.
+pub(super) struct Out {
+    pub(super) frames: u64,
+    pub(super) bytes: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(delivery: Delivery, span: WorkSpan, held: Held) -> Self {
+        let batch = delivery.batch();
+        let open = Open {
+            _held: held,
+            frames: batch.len() as u64,
+            refused: 0,
+            bytes: frame_bytes(batch),
+        };
+        Self {
+            delivery,
+            span,
+            open: Some(open),
+        }
+    }
+
+    /// Notes frames that became dead letters.
+    pub(super) fn refused(&mut self, frames: u64) {
+        if let Some(open) = &mut self.open {
+            open.refused += frames;
+        }
+    }
+
+    /// Settles the batch and lets go of its share of the window, after `count` was told; what was refused makes it rejected unless dead letters are
+    /// `kept`. A second time nothing happens.
+    pub(super) fn settle(&mut self, kept: bool, count: impl FnOnce(Out)) {
+        let Some(open) = self.open.take() else { return };
+        let fate = if open.refused > 0 && !kept {
+            Fate::Rejected
+        } else {
+            Fate::Delivered
+        };
+        count(Out {
+            frames: open.frames - open.refused.min(open.frames),
+            bytes: open.bytes,
+        });
+        self.delivery.settle(fate);
+    }
+
+    /// Its frames while it is not settled.
+    pub(super) fn unsettled_frames(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.frames)
+    }
+}
+
+/// The batch in the sink's framing. A payload that is in it already is written as it is; a frame that does not fit the framing is left out.
+pub(super) fn encode(framing: &dyn DynFraming, batch: Batch) -> (Delivery, Vec<(usize, Error)>) {
+    if is_wire_form(framing, &batch) {
+        let (wire, ends) = (batch.payload.clone(), batch.ends.clone());
+        return (Delivery::new(batch, wire, ends), Vec::new());
+    }
+    let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
+    let (mut refused, mut from) = (Vec::new(), 0);
+    while let Err((index, error)) = encode_batch(framing, &batch, from..batch.len(), &mut wire, &mut ends) {
+        // It takes no bytes on the wire, so that the frames behind it keep their places.
+        ends.push(wire.len() as u32);
+        refused.push((index, error));
+        from = index + 1;
+    }
+    (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
+}

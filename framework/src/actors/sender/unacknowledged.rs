@@ -1,0 +1,109 @@
+//! What was written and is not acknowledged yet: which batches may be settled, and what is to be written again on the next connection.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+#[cfg(test)]
+mod tests;
+
+/// Batches in the order in which they were written on one connection, each with the bytes of that connection it takes.
+///
+/// Behind what is acknowledged it keeps the last `resend_bytes` too, with at most one batch more.
+#[derive(Debug)]
+pub(super) struct Unacknowledged<T> {
+    resend_bytes: u64,
+    entries: VecDeque<Entry<T>>,
+    /// The first so many are acknowledged whole.
+    settled: usize,
+    /// Bytes written since the connection began.
+    written: u64,
+    /// Bytes acknowledged since then, as far as is known.
+    acknowledged: u64,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    what: T,
+    /// The first byte of its own that was written on this connection.
+    from: u64,
+    /// Where on the connection that began, and where its last byte ended.
+    start: u64,
+    end: u64,
+}
+
+/// Something to be written again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Again<T> {
+    pub(super) what: T,
+    /// So many of its own bytes are acknowledged, and are none of the last `resend_bytes`.
+    pub(super) done_bytes: u64,
+}
+
+impl<T> Unacknowledged<T> {
+    pub(super) fn new(resend_bytes: u64) -> Self {
+        Self {
+            resend_bytes,
+            entries: VecDeque::new(),
+            settled: 0,
+            written: 0,
+            acknowledged: 0,
+        }
+    }
+
+    /// Notes that these bytes of it were written behind everything before.
+    pub(super) fn push(&mut self, what: T, bytes: Range<u64>) {
+        let start = self.written;
+        self.written += bytes.end - bytes.start;
+        self.entries.push_back(Entry {
+            what,
+            from: bytes.start,
+            start,
+            end: self.written,
+        });
+    }
+
+    /// Notes that the first `total` bytes of the connection are acknowledged; what that makes whole is given to `settle`, in order. A total lower
+    /// than one before is ignored.
+    pub(super) fn acknowledge(&mut self, total: u64, mut settle: impl FnMut(&mut T)) {
+        self.acknowledged = self.acknowledged.max(total);
+        while let Some(entry) = self.entries.get_mut(self.settled)
+            && entry.end <= self.acknowledged
+        {
+            settle(&mut entry.what);
+            self.settled += 1;
+        }
+        let kept_from = self.acknowledged.saturating_sub(self.resend_bytes);
+        while self.settled > 0 && self.entries.front().is_some_and(|entry| entry.end <= kept_from) {
+            self.entries.pop_front();
+            self.settled -= 1;
+        }
+    }
+
+    /// The connection is gone: all that is to be written again on the next one, in order; after an orderly end nothing that was acknowledged. Counting
+    /// begins anew.
+    pub(super) fn take_back(&mut self, orderly: bool) -> Vec<Again<T>> {
+        let resend_bytes = if orderly { 0 } else { self.resend_bytes };
+        let kept_from = self.acknowledged.saturating_sub(resend_bytes);
+        let (entries, settled) = (std::mem::take(&mut self.entries), self.settled);
+        *self = Self::new(self.resend_bytes);
+        let again = entries.into_iter().enumerate().filter_map(|(index, entry)| {
+            let done = kept_from.clamp(entry.start, entry.end);
+            let needed = index >= settled || done < entry.end;
+            needed.then_some(Again {
+                what: entry.what,
+                done_bytes: entry.from + done - entry.start,
+            })
+        });
+        again.collect()
+    }
+
+    /// True while something waits for its acknowledgement.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.settled < self.entries.len()
+    }
+
+    /// Bytes written and not acknowledged.
+    pub(super) fn bytes(&self) -> u64 {
+        self.written.saturating_sub(self.acknowledged)
+    }
+}

@@ -1,0 +1,117 @@
+//! Opens the sink, the first time and again after every failure.
+
+use std::time::Instant;
+
+use super::super::{Drain, SenderParts, Trouble};
+use super::Work;
+use crate::error::{Error, Reaction, Result};
+use crate::telemetry::TraceContext;
+
+impl Work {
+    /// Opens the sink again, after what went wrong. False: the pipeline ends first.
+    pub(super) async fn come_back(&mut self, error: Error) -> Result<bool> {
+        for outgoing in &mut self.again {
+            outgoing
+                .span
+                .retried(&self.parts.tracer, outgoing.delivery.batch(), &error);
+        }
+        let before = self.retries.get();
+        let reopened = self.reopen(error).await?;
+        let more = self.retries.get() - before;
+        for outgoing in &mut self.again {
+            outgoing.span.tried(&self.parts.tracer, outgoing.delivery.batch(), more);
+        }
+        Ok(reopened)
+    }
+
+    /// Opens the sink, however long it takes, and lets demand flow. False: the pipeline ends before anybody was there.
+    pub(super) async fn open(&mut self) -> Result<bool> {
+        loop {
+            let opened = tokio::select! {
+                opened = self.sink.open() => opened,
+                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+            };
+            match opened {
+                Ok(()) => {
+                    self.opened.add(1);
+                    self.opened_at = Instant::now();
+                    self.parts.tracer.connected();
+                    self.inbox.open();
+                    return Ok(true);
+                }
+                Err(error) if error.reaction() == Reaction::Retry => {
+                    self.say_unavailable(&error);
+                    let wait = self.backoff.next(fastrand::f64());
+                    self.retries.add(1);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = gives_up(&self.drain, &self.parts) => return Ok(false),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reopen(&mut self, error: Error) -> Result<bool> {
+        self.inbox.close();
+        self.parts.context.counter("disconnects").add(1);
+        // What stood for so long was back, even if nothing was there to deliver.
+        if self.opened_at.elapsed() >= self.parts.retry.max.0 {
+            self.backoff.reset();
+        }
+        self.say_unavailable(&error);
+        let first = self.backoff.attempts() == 0;
+        let wait = self.backoff.next(fastrand::f64());
+        // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
+        if !first {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+            }
+        }
+        self.open().await
+    }
+
+    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way. Of outages in a row only whenever their
+    /// number doubles.
+    fn say_unavailable(&mut self, error: &Error) {
+        let actor = &self.parts.context.actor;
+        *self.trouble.borrow_mut() = Trouble {
+            attempts: self.backoff.attempts() + 1,
+            error: Some(error.to_string()),
+        };
+        self.parts.context.say("state", format!("unavailable: {error}"));
+        if self.backoff.attempts() > 0 {
+            return;
+        }
+        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, ());
+        if !heard.aloud() {
+            return;
+        }
+        let resumed = self.again.front();
+        let numbers = resumed.map(|outgoing| (&outgoing.delivery.batch().numbers, outgoing.delivery.failed_frame()));
+        let source = numbers.map(|(numbers, _)| tracing::field::display(&numbers.source));
+        let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
+        let trace = resumed.and_then(|outgoing| outgoing.span.trace(outgoing.delivery.batch()));
+        let trace_id = trace.map(TraceContext::id);
+        match &self.parts.store {
+            Some(store) => {
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back{heard}")
+            }
+            None => {
+                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back{heard}")
+            }
+        }
+    }
+}
+
+/// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
+/// store the wait goes on until the shutdown deadline, because what is left would be lost.
+async fn gives_up(drain: &Drain, parts: &SenderParts) {
+    if parts.store.is_some() {
+        drain.wanted().await;
+    } else {
+        std::future::pending().await
+    }
+}
