@@ -80,8 +80,28 @@ impl Files {
     }
 }
 
+impl Command {
+    /// Whether all it does is to print.
+    fn prints(&self) -> bool {
+        match self {
+            Self::Check(_)
+            | Self::Graph(_)
+            | Self::Plugins(_)
+            | Self::Status(_)
+            | Self::Trace(_)
+            | Self::Explain(_) => true,
+            Self::Run(_) | Self::New(_) | Self::Spill(_) | Self::Demo(_) => false,
+        }
+    }
+}
+
 pub(crate) fn run(registry: Registry) -> ExitCode {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if command.prints() {
+        // Without it `| head` brings a panic message, which is all that is lost.
+        let _ = aqueduct_sys::process::end_at_broken_pipe();
+    }
+    match command {
         Command::Run(run) => run.run(&registry),
         Command::Check(check) => check.run(&registry),
         Command::Graph(graph) => graph.run(&registry),

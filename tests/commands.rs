@@ -1,7 +1,7 @@
 //! The commands that look at a pipeline instead of running one.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use aqueduct::framework::pipeline::Pressure;
 
@@ -150,6 +150,21 @@ fn a_socket_left_behind_by_kill_9_does_not_prevent_the_next_start() {
     running(&folder).kill();
     assert!(folder.path("aqueduct/p.sock").exists());
     running(&folder).stop();
+}
+
+/// `aqueduct plugins tcp_client | head` once ended with a panic.
+#[test]
+fn a_reader_that_has_seen_enough_brings_no_message() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_aqueduct"))
+        .args(["plugins", "tcp_client"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(!output.status.success());
 }
 
 #[test]
