@@ -353,7 +353,8 @@ fn segments_cut_short_empty_or_full_of_zeros_are_found() {
     let path = segments(&folder)[1].clone();
     let whole = fs::read(&path).unwrap();
     for damaged in [
-        whole[..whole.len() / 2].to_vec(),
+        // A file may be twice as long as what is in it.
+        whole[..whole.len() / 4].to_vec(),
         Vec::new(),
         vec![0; whole.len()],
         vec![7; 5_000],
@@ -368,7 +369,8 @@ fn segments_cut_short_empty_or_full_of_zeros_are_found() {
     fs::write(&path, whole).unwrap();
     assert_eq!(spill(&folder, &["verify"]).2, 0);
     let newest = segments(&folder).pop().unwrap();
-    fs::write(&newest, fs::read(&newest).unwrap().split_at(500_000).0).unwrap();
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..whole.len() / 4]).unwrap();
     let (out, _, code) = spill(&folder, &["verify"]);
     assert_eq!(code, 1);
     assert_says(&out, &["damaged: ", "it is the newest: how many frames"]);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use aqueduct::framework::flight::{Cause, Sureness};
+use aqueduct::framework::flight::{Cause, Report, Sureness};
 use socket2::{SockFilter, SockRef};
 
 use super::{dialling, first, reports, wait_for, wait_for_nth};
@@ -106,15 +106,21 @@ fn a_peer_that_is_stopped_between_two_frames_is_not_called_crashed() {
 fn a_peer_that_closes_after_equal_silences_has_an_idle_timeout() {
     let (folder, peer) = (Folder::new(), listen());
     let _program = dialling(&folder, peer.local_addr().unwrap(), "");
-    for _ in 0..2 {
+    // Two silences are enough, unless the machine was so busy that they were not equal.
+    let certain = (0..20).find_map(|_| {
         let mut stream = accept(&peer);
         stream.write_all(b"one\n").unwrap();
         // Its idle timeout: nothing comes, because nobody replies.
         stream.set_read_timeout(Some(Duration::from_millis(2_000))).unwrap();
         stream.read_exact(&mut [0]).unwrap_err();
-    }
-    let report = wait_for(&folder, Cause::IdleTimeout);
-    assert_eq!(report.sureness, Sureness::Certain, "{report:#?}");
+        let sure = |report: &Report| report.cause == Cause::IdleTimeout && report.sureness == Sureness::Certain;
+        reports(&folder).into_iter().find(sure)
+    });
+    assert!(
+        certain.is_some(),
+        "equal silences are an idle timeout: {:#?}",
+        reports(&folder)
+    );
     assert_eq!(
         reports(&folder)[0].cause,
         Cause::PeerFinished,
