@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::pipeline::Role;
+use crate::plugin::StoreUse;
 
 /// Why a plugin that holds frames back has no colleagues.
 pub(crate) const SEVERAL_HOLD: &str =
@@ -25,6 +26,8 @@ pub struct PluginInfo {
     pub paths: Vec<String>,
     /// A source whose peer closes when it is not read fast enough: to block it is to lose the connection.
     pub will_not_wait: bool,
+    /// A source that feeds a spill store with `persist = "always"` directly, and nothing else.
+    pub feeds_store: bool,
 }
 
 /// All plugins there are.
@@ -48,6 +51,12 @@ pub trait Catalog {
     fn holds(&self, name: &str, settings: &Value) -> bool {
         let _ = (name, settings);
         false
+    }
+
+    /// What the sink of that name, with these settings, asks of the store in front of it. Called for settings that were accepted.
+    fn store_use(&self, name: &str, settings: &Value) -> StoreUse {
+        let _ = (name, settings);
+        StoreUse::Any
     }
 
     /// Reads settings into the plugin's `Config`, which finds what a schema cannot say: a regex that does not compile.

@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::claims::{self, Claim};
 use super::framing::FramingConfig;
 use super::mistake::Mistake;
+use super::neighbours;
 use super::pipeline::{PipelineConfig, Role};
 use super::process::ProcessConfig;
 use super::report::Report;
@@ -149,6 +150,7 @@ impl<'a> Part<'a> {
             return None;
         }
         let edges = graph::check(&self.actors, edges, &mut self.report);
+        neighbours::check(&self.actors, &edges, self.catalog, &mut self.report);
         self.framings(&edges);
         if !self.report.mistakes.is_empty() {
             return None;

@@ -21,6 +21,7 @@ mod lines;
 mod load;
 mod messages;
 mod mistake;
+mod neighbours;
 mod pipeline;
 mod process;
 mod report;

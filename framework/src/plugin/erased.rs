@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::{Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source};
+use super::{
+    Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source, StoreReader,
+    StoreUse,
+};
 use crate::error::{Error, Result};
 
 /// A boxed [`Source`].
@@ -60,6 +63,10 @@ pub trait DynSink {
     fn write<'a>(&'a mut self, delivery: &'a mut Delivery) -> LocalBoxFuture<'a, Result<()>>;
     /// [`Sink::watch`]
     fn watch(&mut self) -> LocalBoxFuture<'_, Error>;
+    /// [`Sink::store_use`]
+    fn store_use(&self) -> StoreUse;
+    /// [`Sink::serve`]
+    fn serve<'a>(&'a mut self, store: &'a StoreReader) -> LocalBoxFuture<'a, Result<()>>;
     /// [`Sink::acknowledgement`]
     fn acknowledgement(&self) -> Acknowledgement;
     /// [`Sink::acknowledged_bytes`]
@@ -81,6 +88,14 @@ impl<T: Sink> DynSink for T {
 
     fn watch(&mut self) -> LocalBoxFuture<'_, Error> {
         Sink::watch(self).boxed_local()
+    }
+
+    fn store_use(&self) -> StoreUse {
+        Sink::store_use(self)
+    }
+
+    fn serve<'a>(&'a mut self, store: &'a StoreReader) -> LocalBoxFuture<'a, Result<()>> {
+        Sink::serve(self, store).boxed_local()
     }
 
     fn acknowledgement(&self) -> Acknowledgement {

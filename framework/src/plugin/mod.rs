@@ -80,6 +80,7 @@ mod lane;
 mod output;
 mod registry;
 pub mod rejection;
+mod store_reader;
 
 use std::future::Future;
 use std::time::Duration;
@@ -98,6 +99,7 @@ pub use hold::HoldLimit;
 pub use intake::{Filled, FrameIntake, Intake};
 pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use registry::{About, Blueprint, Registry};
+pub use store_reader::{NamedCursor, Read, ReadCursor, Start, StoreReader, StoreUse};
 
 use crate::batch::Frame;
 use crate::error::{Error, Result};
@@ -160,6 +162,8 @@ pub trait Source: Sized + 'static {
     const LISTENS: &'static [&'static str] = &[];
     /// True when its peer closes if it is not read fast enough: `check` warns where a full store would block it.
     const WILL_NOT_WAIT: bool = false;
+    /// True when it needs to know what is durable: `check` wants it to feed one spill store with `persist = "always"` directly, and nothing else.
+    const FEEDS_STORE: bool = false;
 
     /// Builds it, on the thread it will run on. Opens nothing: connections and files are `run`'s. `check` builds it too, and drops it.
     ///
@@ -311,6 +315,21 @@ pub trait Sink: Sized + 'static {
     /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
     fn watch(&mut self) -> impl Future<Output = Error> {
         std::future::pending()
+    }
+
+    /// What it asks of the spill store in front of it. Asked by `check` and when it is built.
+    fn store_use(&self) -> StoreUse {
+        StoreUse::Any
+    }
+
+    /// Delivers what it reads from the store itself, to clients that have cursors of their own, until [`StoreReader::stopping`] resolves. Called instead of `open`,
+    /// `write`, `watch` and `close` when [`Sink::store_use`] says [`StoreUse::Cursors`]. Dropped at the shutdown deadline.
+    ///
+    /// # Errors
+    /// `unavailable`: the actor backs off and calls it again, on the same instance. Otherwise the pipeline fails.
+    fn serve(&mut self, store: &StoreReader) -> impl Future<Output = Result<()>> {
+        let _ = store;
+        async { Err(Error::fatal("this sink reads no store itself")) }
     }
 
     /// When a batch counts as delivered. Asked once, when it is built. A sink that learns it later takes wire bytes ([`Delivery::wire`]), and rejects no frame.

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Context, DynProcessor, DynSink, DynSource, FramingSpec, HoldLimit, Placement, Processor, Sink, Source, framings,
+    Context, DynProcessor, DynSink, DynSource, FramingSpec, HoldLimit, Placement, Processor, Sink, Source, StoreUse,
+    framings,
 };
 use crate::config::{Catalog, FramingConfig, PluginInfo, Role};
 use crate::error::{Error, Result};
@@ -77,6 +78,7 @@ impl Registry {
         let mut about = about::<T::Config>(T::NAME, Role::Source, T::SAMPLE, T::PLACEMENT);
         about.info.listens = owned(T::LISTENS);
         about.info.will_not_wait = T::WILL_NOT_WAIT;
+        about.info.feeds_store = T::FEEDS_STORE;
         let build: Build<dyn DynSource> =
             Arc::new(|settings, context| Ok(Box::new(T::new(parse(T::NAME, settings)?, context)?)));
         self.sources.insert(T::NAME, Entry { about, build });
@@ -211,6 +213,14 @@ impl Catalog for Registry {
         self.hold_limit(name, settings).is_some()
     }
 
+    fn store_use(&self, name: &str, settings: &Value) -> StoreUse {
+        let context = Context::new("check", name, "");
+        let built = self.sink_blueprint(name, settings).map(|plan| plan.build(&context));
+        built
+            .and_then(Result::ok)
+            .map_or_else(StoreUse::default, |sink| sink.store_use())
+    }
+
     fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {
         let context = Context::new("check", name, "");
         let built = match role {
@@ -239,6 +249,7 @@ fn about<C: schemars::JsonSchema>(name: &str, role: Role, sample: &'static str, 
             listens: Vec::new(),
             paths: Vec::new(),
             will_not_wait: false,
+            feeds_store: false,
         },
         sample,
         placement,

@@ -96,6 +96,7 @@ fn info<C: JsonSchema>(role: Role, name: &str) -> PluginInfo {
         listens: Vec::new(),
         paths: Vec::new(),
         will_not_wait: false,
+        feeds_store: false,
     }
 }
 
