@@ -50,6 +50,16 @@ impl Delivery {
         &self.wire[self.written..end]
     }
 
+    /// Where in [`Delivery::wire`] the frames end that its first `bytes` make whole, in order. A frame that takes no bytes on the wire has no end there.
+    pub fn ends_within(&self, bytes: usize) -> impl Iterator<Item = usize> + '_ {
+        let (written, most) = (self.written, self.written.saturating_add(bytes));
+        let mut before = self.start_of(self.frame);
+        let ends = self.ends.iter().skip(self.frame).map(|end| *end as usize);
+        ends.take_while(move |end| *end <= most)
+            .filter(move |end| std::mem::replace(&mut before, *end) < *end)
+            .map(move |end| end - written)
+    }
+
     /// Notes that the first `bytes` of [`Delivery::wire`] were written.
     pub fn advance(&mut self, bytes: usize) {
         self.written = (self.written + bytes).min(self.wire.len());
