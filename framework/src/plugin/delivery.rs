@@ -120,7 +120,7 @@ impl Delivery {
     pub(crate) fn rewind_to(&mut self, bytes: u64) -> usize {
         let before = self.frames_written();
         self.by_frame = false;
-        self.frame = self.ends.partition_point(|end| u64::from(*end) <= bytes).min(before);
+        self.frame = self.frame_behind(bytes).min(before);
         self.written = self.start_of(self.frame);
         before - self.frame
     }
@@ -135,6 +135,18 @@ impl Delivery {
         self.frame
             .saturating_sub(usize::from(self.by_frame))
             .min(self.batch.len().saturating_sub(1))
+    }
+
+    /// The first frame of which not all is among the first `bytes` on the wire.
+    pub(crate) fn frame_behind(&self, bytes: u64) -> usize {
+        self.ends.partition_point(|end| u64::from(*end) <= bytes)
+    }
+
+    /// False for a frame that takes no bytes on the wire: its framing has refused it, or it is empty and has no framing.
+    pub(crate) fn is_on_wire(&self, frame: usize) -> bool {
+        self.ends
+            .get(frame)
+            .is_some_and(|end| *end as usize > self.start_of(frame))
     }
 
     /// Leaves out the frame that failed.

@@ -23,6 +23,7 @@ use crate::plugin::{Acknowledgement, DynSink, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;
+mod giving_up;
 mod opening;
 
 /// Bytes written before other actors of the thread get a turn.
@@ -121,10 +122,13 @@ impl Work {
                     self.deliver(outgoing).await?
                 }
                 None => match self.next().await {
-                    Next::Batch(held) => match self.begin(held).await {
-                        Some(outgoing) => self.deliver(outgoing).await?,
-                        None => true,
-                    },
+                    Next::Batch(held) => {
+                        self.note_standing();
+                        match self.begin(held).await {
+                            Some(outgoing) => self.deliver(outgoing).await?,
+                            None => true,
+                        }
+                    }
                     Next::PeerGone(error) => {
                         self.take_back(None).await;
                         self.come_back(error).await?
@@ -285,6 +289,11 @@ impl Work {
         if self.trouble.borrow().attempts > 0 {
             self.trouble.take();
         }
+        self.count_out(outgoing);
+    }
+
+    /// Settles a batch that is off our hands.
+    fn count_out(&self, outgoing: &mut Outgoing) {
         let meters = &self.parts.context.meters;
         outgoing.settle(self.rejected.is_connected(), |out| {
             meters.frames_out.add(out.frames);
