@@ -4,6 +4,7 @@ mod trail;
 
 pub(crate) use trail::trail;
 
+use crate::framework::failure::Failure;
 use crate::framework::pipeline::{ActorStatus, PipelineStatus, Pressure};
 
 /// `9.8 MB`, with decimal units as network people use them.
@@ -71,6 +72,14 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         for (key, value) in own_meters(actor) {
             line += &format!(", {} {key}", count(*value as f64));
         }
+    }
+    let failures: Vec<String> = (Failure::ALL.iter())
+        .map(|failure| (failure, number(actor, failure.counter())))
+        .filter(|(_, times)| *times > 0)
+        .map(|(failure, times)| format!("{} {failure}", count(times as f64)))
+        .collect();
+    if !failures.is_empty() {
+        line += &format!(", failures: {}", failures.join(", "));
     }
     if let Some(state) = actor.meters.texts.get("state") {
         line += &format!(", {state}");
@@ -172,17 +181,30 @@ mod tests {
         assert_eq!(time(1140.0), "19 min");
     }
 
-    #[test]
-    fn a_processor_says_what_its_plugin_counts() {
-        let mut status = ActorStatus {
-            name: "dedup".to_owned(),
-            role: "processor".to_owned(),
-            plugin: "dedup".to_owned(),
+    fn idle(role: &str) -> ActorStatus {
+        ActorStatus {
+            name: "actor".to_owned(),
+            role: role.to_owned(),
+            plugin: "plugin".to_owned(),
             frames_per_second: 0.0,
             bytes_per_second: 0.0,
             bytes_in_per_second: 0.0,
             meters: Snapshot::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_sink_says_why_its_attempts_failed() {
+        let mut status = idle("sink");
+        let meters = [("failures_reset", 1), ("failures_refused", 12), ("failures_other", 0)];
+        status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
+        let line = actor(&status);
+        assert!(line.ends_with("  0 frames, failures: 12 refused, 1 reset"), "{line}");
+    }
+
+    #[test]
+    fn a_processor_says_what_its_plugin_counts() {
+        let mut status = idle("processor");
         let meters = [
             ("frames_out", 5),
             ("rejected", 1),

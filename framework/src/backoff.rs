@@ -1,21 +1,52 @@
 //! Exponential backoff with jitter, as a pure state machine: the caller brings the randomness and the clock.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::config::RetryConfig;
 use crate::seeded::{self, Bug};
 
-/// The waits of one series of failed attempts.
+#[cfg(test)]
+mod tests;
+
+/// The waits of one series of failed attempts, and when it has lasted too long.
+///
+/// A series begins with the first failure after a success. Once it has lasted for `give_up_after`, every further failure of it is a reason to give something
+/// up, at once and without a wait of its own: whoever comes next has one attempt. A success ends all that.
 #[derive(Debug)]
 pub struct Backoff {
     config: RetryConfig,
     attempts: u32,
+    since: Option<Duration>,
+}
+
+/// A series that has lasted for `give_up_after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GaveUp {
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// How long they have failed.
+    pub lasted: Duration,
+}
+
+/// `gave up after 12 attempts in 10m`
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lasted = Duration::from_millis(self.lasted.as_millis() as u64);
+        let (attempts, plural) = (self.attempts, if self.attempts == 1 { "" } else { "s" });
+        let lasted = humantime::format_duration(lasted);
+        write!(f, "gave up after {attempts} attempt{plural} in {lasted}")
+    }
 }
 
 impl Backoff {
     /// A series that has not failed yet.
     pub fn new(config: RetryConfig) -> Self {
-        Self { config, attempts: 0 }
+        Self {
+            config,
+            attempts: 0,
+            since: None,
+        }
     }
 
     /// Attempts that failed since the last success.
@@ -37,8 +68,18 @@ impl Backoff {
         Duration::from_secs_f64(full * (1.0 - jitter * random.clamp(0.0, 1.0)))
     }
 
+    /// The same for a failure at `now`, on a clock of the caller's that never goes back, and whether to give up.
+    pub fn failed(&mut self, random: f64, now: Duration) -> (Duration, Option<GaveUp>) {
+        let lasted = now.saturating_sub(*self.since.get_or_insert(now));
+        let wait = self.next(random);
+        let over = self.config.give_up_after.is_some_and(|after| lasted >= after.0);
+        let attempts = self.attempts;
+        (wait, over.then_some(GaveUp { attempts, lasted }))
+    }
+
     /// It worked: the next failure starts a new series.
     pub fn reset(&mut self) {
         self.attempts = 0;
+        self.since = None;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::failure::Failure;
+
 /// What the hosting actor does about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
@@ -19,6 +21,7 @@ pub struct Error {
     reaction: Reaction,
     what: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    failure: Option<Failure>,
 }
 
 /// The result of everything a plugin does.
@@ -45,6 +48,7 @@ impl Error {
             reaction,
             what: what.into(),
             source: None,
+            failure: None,
         }
     }
 
@@ -53,6 +57,19 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says why it must be tried again, where the cause does not tell.
+    #[must_use]
+    pub fn failing(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+
+    /// Why it must be tried again: as it was said, or else what the operating system's error means.
+    pub fn failure(&self) -> Failure {
+        let told = || self.io().map_or(Failure::Other, Failure::of);
+        self.failure.unwrap_or_else(told)
     }
 
     /// What the actor does about it.

@@ -65,6 +65,7 @@ pub mod batch;
 pub mod config;
 pub mod demand;
 pub mod error;
+pub mod failure;
 pub mod find;
 pub mod flight;
 pub mod framing;

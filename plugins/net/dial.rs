@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::failure::Failure;
 use aqueduct_framework::plugin::Context;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
@@ -25,27 +26,37 @@ impl Dial {
     /// `unavailable`, with the system's error as its cause, when none answers within the timeout.
     pub(crate) async fn connect(&self, context: &Context) -> Result<TcpStream> {
         let connected = tokio::time::timeout(self.timeout, self.any(context)).await;
-        let failure = match connected {
+        let (error, failure) = match connected {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => error,
-            Err(_) => io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("connect_timeout of {} passed", humantime::format_duration(self.timeout)),
-            ),
+            Ok(Err(failed)) => failed,
+            Err(_) => {
+                let limit = humantime::format_duration(self.timeout);
+                let passed = format!("connect_timeout of {limit} passed");
+                (io::Error::new(io::ErrorKind::TimedOut, passed), Failure::TimedOut)
+            }
         };
-        let advice = advice(&failure);
-        Err(Error::unavailable(format!("cannot connect to {}: {advice}", self.address)).because(failure))
+        let advice = match failure {
+            Failure::NameNotResolved => "its name cannot be looked up; correct it, or look at the name server",
+            _ => advice(&error),
+        };
+        let what = format!("cannot connect to {}: {advice}", self.address);
+        Err(Error::unavailable(what).because(error).failing(failure))
     }
 
-    async fn any(&self, context: &Context) -> io::Result<TcpStream> {
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in lookup_host(&self.address).await? {
+    async fn any(&self, context: &Context) -> Result<TcpStream, (io::Error, Failure)> {
+        let unnamed = |error| (error, Failure::NameNotResolved);
+        let addresses = lookup_host(&self.address).await.map_err(unnamed)?;
+        let mut failed = unnamed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        for address in addresses {
             match self.one(address, context).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => failure = error,
+                Err(error) => {
+                    let failure = Failure::of(&error);
+                    failed = (error, failure);
+                }
             }
         }
-        Err(failure)
+        Err(failed)
     }
 
     async fn one(&self, address: SocketAddr, context: &Context) -> io::Result<TcpStream> {

@@ -1,7 +1,7 @@
 //! One TCP connection that is written: what the sinks `tcp_client` and `tcp_server` do with a connection once they have it.
 //!
-//! What the peer sends is read and thrown away, or its sends would fill up, and closing with bytes unread would be an RST that
-//! destroys what it has not read yet.
+//! What the peer sends is read, or its sends would fill up, and closing with bytes unread would be an RST that destroys what it has not read yet. With
+//! `acknowledge = "reply"` it is taken as answers, and thrown away otherwise.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::flight::{Errno, Event};
+use aqueduct_framework::failure::Failure;
+use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_framework::units::ByteSize;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+use super::reply::{Exchange, Reply, wrong};
 use super::watch::Watch;
 use crate::net::{Flight, Keepalive};
 
@@ -58,6 +60,8 @@ pub(super) enum Acknowledge {
     Written,
     /// When the peer's kernel has acknowledged it.
     Kernel,
+    /// When the peer's application has answered it, as `reply` says.
+    Reply,
 }
 
 impl Acknowledge {
@@ -69,8 +73,12 @@ impl Acknowledge {
         match (self, resend_bytes.bytes()) {
             (Self::Kernel, resend_bytes) => Ok(Acknowledgement::Later { resend_bytes }),
             (Self::Written, 0) => Ok(Acknowledgement::Written),
+            (Self::Reply, 0) => Ok(Acknowledgement::Later { resend_bytes: 0 }),
             (Self::Written, _) => Err(Error::fatal(
                 "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"written\" no frame is kept once our kernel has taken it",
+            )),
+            (Self::Reply, _) => Err(Error::fatal(
+                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"reply\" the application itself says what it has",
             )),
         }
     }
@@ -86,8 +94,12 @@ pub(super) struct Connection {
     failed: bool,
     /// Bytes our kernel has taken.
     written: u64,
+    /// Where the frames end that a missing or wrong answer was about.
+    refused_bytes: u64,
     scratch: Vec<u8>,
     ignored: Counter,
+    /// What the peer answers, where that counts.
+    exchange: Option<Exchange>,
     watch: Watch,
 }
 
@@ -111,9 +123,17 @@ impl Connection {
             finished: false,
             failed: false,
             written: 0,
+            refused_bytes: 0,
             scratch: vec![0; 16 * 1024],
             ignored: context.counter("reply_bytes_ignored"),
+            exchange: None,
         }
+    }
+
+    /// What the peer sends are answers, where `reply` is given.
+    pub(super) fn expecting(mut self, reply: Option<&Rc<Reply>>) -> Self {
+        self.exchange = reply.cloned().map(Exchange::new);
+        self
     }
 
     /// Whether the peer is still there, as far as our kernel knows.
@@ -129,7 +149,7 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes now. True when everything was written.
+    /// Writes what the socket takes now, and the window of unanswered frames. True when everything was written.
     ///
     /// # Errors
     /// `unavailable` when the peer has gone.
@@ -141,9 +161,16 @@ impl Connection {
             } else {
                 wire.len().min(PIECE_BYTES)
             };
-            match self.stream.try_write(&wire[..bytes]) {
+            let allowed = self.exchange.as_ref().map(|exchange| exchange.allowed(delivery, bytes));
+            if allowed == Some(0) {
+                return Ok(false);
+            }
+            match self.stream.try_write(&wire[..allowed.unwrap_or(bytes)]) {
                 Ok(written) => {
                     self.watch.wrote(written);
+                    if let Some(exchange) = &mut self.exchange {
+                        exchange.wrote(delivery, written, self.written);
+                    }
                     self.written += written as u64;
                     delivery.advance(written);
                 }
@@ -155,24 +182,29 @@ impl Connection {
                 Err(error) => return Err(self.lost(error)),
             }
         }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.batch_ended();
+        }
         Ok(true)
     }
 
-    /// Waits until more may be taken. Cancel-safe.
+    /// Waits until more may be taken, or until an answer has come. Cancel-safe.
     ///
     /// # Errors
     /// `unavailable` when the peer has gone.
     pub(super) async fn writable(&mut self) -> Result<()> {
-        let interest = if self.finished {
-            Interest::WRITABLE
-        } else {
-            Interest::WRITABLE | Interest::READABLE
+        let full = self.exchange.as_ref().is_some_and(Exchange::is_full);
+        let interest = match (self.finished, full) {
+            (true, _) => Interest::WRITABLE,
+            (false, true) => Interest::READABLE,
+            (false, false) => Interest::WRITABLE | Interest::READABLE,
         };
         let ready = loop {
             tokio::select! {
                 biased;
                 ready = self.stream.ready(interest) => break ready,
                 () = self.watch.due() => self.watch.look(&self.stream),
+                sentence = overdue(&self.exchange) => return Err(self.unanswered(sentence, Failure::ReplyTimeout)),
             }
         };
         match ready {
@@ -185,7 +217,11 @@ impl Connection {
     /// Resolves when the peer goes away. Cancel-safe.
     pub(super) async fn watch(&mut self) -> Error {
         while !self.finished {
-            let readable = self.stream.readable().await;
+            let readable = tokio::select! {
+                biased;
+                readable = self.stream.readable() => readable,
+                sentence = overdue(&self.exchange) => return self.unanswered(sentence, Failure::ReplyTimeout),
+            };
             let read = readable.map_err(|error| self.lost(error)).and_then(|()| self.discard());
             if let Err(error) = read {
                 return error;
@@ -195,15 +231,30 @@ impl Connection {
         std::future::pending().await
     }
 
-    /// Bytes the peer's kernel has acknowledged; also told of a connection that was reset, as long as this lives.
+    /// Bytes that the peer's application has answered, or its kernel acknowledged; also told of a connection that was reset, as long as this lives.
     pub(super) fn acknowledged_bytes(&self) -> u64 {
+        if let Some(exchange) = &self.exchange {
+            return exchange.answered_bytes();
+        }
         // What cannot be asked counts as not acknowledged: to send again is the lesser evil.
         socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
     }
 
-    /// The same in the end. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so
+    /// Where the frames end that a missing or wrong answer was about; no further than what is acknowledged otherwise.
+    pub(super) fn refused_bytes(&self) -> u64 {
+        self.refused_bytes
+    }
+
+    /// The same in the end. Answers that have come before it count. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so
     /// must not be sent again.
     pub(super) async fn last_acknowledged(&mut self, linger: Duration) -> LastAcknowledged {
+        if self.exchange.is_some() {
+            self.hear_the_rest();
+            return LastAcknowledged {
+                bytes: self.acknowledged_bytes(),
+                orderly: true,
+            };
+        }
         // Whether it came to an end in time shows below.
         let _ = tokio::time::timeout(linger, async {
             loop {
@@ -250,7 +301,7 @@ impl Connection {
         for _ in 0..DISCARD_READS {
             match self.stream.try_read(&mut self.scratch) {
                 Ok(0) => return self.peer_finished(),
-                Ok(bytes) => self.ignored.add(bytes as u64),
+                Ok(bytes) => self.heard(bytes)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(error)),
@@ -265,13 +316,44 @@ impl Connection {
         for _ in 0..DISCARD_READS {
             match recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return self.peer_finished(),
-                Ok((bytes, _)) => self.ignored.add(bytes as u64),
+                Ok((bytes, _)) => self.heard(bytes)?,
                 Err(rustix::io::Errno::AGAIN) => return Ok(()),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(self.lost(error.into())),
             }
         }
         Ok(())
+    }
+
+    /// What had come before the end: after an RST too it is still handed out. Why it ended has been told; so has what breaks the exchange.
+    fn hear_the_rest(&mut self) {
+        let Some(exchange) = &mut self.exchange else { return };
+        while !exchange.is_broken()
+            && let Ok((bytes, _)) = recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT)
+            && bytes > 0
+        {
+            if exchange.hear(&self.scratch[..bytes]).is_err() {
+                self.refused_bytes = exchange.asked_bytes();
+            }
+        }
+    }
+
+    /// Takes what was read into `scratch`.
+    fn heard(&mut self, bytes: usize) -> Result<()> {
+        let Some(exchange) = &mut self.exchange else {
+            self.ignored.add(bytes as u64);
+            return Ok(());
+        };
+        let heard = exchange.hear(&self.scratch[..bytes]);
+        heard.map_err(|why| self.unanswered(why, Failure::UnexpectedReply))
+    }
+
+    /// The peer's application did not answer, or not as it should.
+    fn unanswered(&mut self, reason: String, failure: Failure) -> Error {
+        self.refused_bytes = self.exchange.as_ref().map_or(0, Exchange::asked_bytes);
+        let event = Event::Ours(Ours::Unanswered { reason });
+        let told = self.watch.ended(&self.stream, &self.peer, event);
+        wrong(told.verdict.sentence, failure)
     }
 
     fn peer_finished(&mut self) -> Result<()> {
@@ -282,7 +364,7 @@ impl Connection {
                 let told = self
                     .watch
                     .ended(&self.stream, &self.peer, Event::Finished { partial_bytes: 0 });
-                Err(Error::unavailable(told.verdict.sentence))
+                Err(wrong(told.verdict.sentence, Failure::PeerClosed))
             }
         }
     }
@@ -295,5 +377,13 @@ impl Connection {
         };
         let told = self.watch.ended(&self.stream, &self.peer, event);
         Error::unavailable(told.verdict.sentence).because(error)
+    }
+}
+
+/// Resolves when the peer has owed an answer for too long; never where none counts.
+async fn overdue(exchange: &Option<Exchange>) -> String {
+    match exchange {
+        Some(exchange) => exchange.overdue().await,
+        None => std::future::pending().await,
     }
 }

@@ -5,6 +5,7 @@ mod blackhole;
 mod conformance;
 mod connection;
 mod file;
+mod reply;
 mod stdout;
 mod tcp_client;
 mod tcp_server;

@@ -3,25 +3,27 @@
 use super::actors::Actor;
 use super::flow::Edge;
 use super::graph::{reach, sources};
-use super::host::{HostConfig, WhenFull};
+use super::host::{HostConfig, SinkHost, WhenFull};
 use super::mistake::Mistake;
 use super::pipeline::Role;
 use super::report::{Report, join};
+use crate::plugin::REJECTED;
 
 /// The warnings about one pipeline without mistakes.
 pub(super) fn of(actors: &[Actor], edges: &[Edge], report: &Report) -> Vec<Mistake> {
     let mut warnings = Vec::new();
     for actor in actors {
-        match (&actor.config, actor.role) {
-            (Some(_), Role::Sink) => unbuffered(actor, actors, edges, report).map(|warning| warnings.push(warning)),
-            (Some(config), Role::Spill) => match &config.host {
-                HostConfig::Spill(spill) if spill.when_full == WhenFull::Block => {
-                    blocking(actor, actors, edges, report).map(|warning| warnings.push(warning))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
+        let Some(config) = &actor.config else { continue };
+        match &config.host {
+            HostConfig::Sink(sink) => {
+                warnings.extend(unbuffered(actor, actors, edges, report));
+                warnings.extend(thrown_away(actor, sink, edges, report));
+            }
+            HostConfig::Spill(spill) if spill.when_full == WhenFull::Block => {
+                warnings.extend(blocking(actor, actors, edges, report));
+            }
+            _ => {}
+        }
     }
     warnings
 }
@@ -45,6 +47,19 @@ fn unbuffered(sink: &Actor, actors: &[Actor], edges: &[Edge], report: &Report) -
         source.name
     );
     Some(report.at(&sink.key, message))
+}
+
+/// A sink that gives up frames which nobody takes.
+fn thrown_away(sink: &Actor, config: &SinkHost, edges: &[Edge], report: &Report) -> Option<Mistake> {
+    config.retry.give_up_after?;
+    let kept = |edge: &Edge| edge.edge.from == sink.name && edge.edge.output == REJECTED;
+    if edges.iter().any(kept) {
+        return None;
+    }
+    let message = "frames that it gives up are thrown away: nothing takes its dead letters";
+    let mut warning = report.at(&join(&join(&sink.key, "retry"), "give_up_after"), message);
+    warning.expected(format!("`{}.rejected -> dead_letters` in the flow", sink.name));
+    Some(warning)
 }
 
 /// A spill store that blocks a source which will not wait.

@@ -91,7 +91,7 @@ impl Default for ProcessorHost {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SinkHost {
-    /// Bytes of batches that may wait for or be in this sink; with `acknowledge = "kernel"` also of those not acknowledged yet.
+    /// Bytes of batches that may wait for or be in this sink; with `acknowledge = "kernel"` and `"reply"` also of those not acknowledged yet.
     #[schemars(range(min = 4096))]
     pub window_bytes: ByteSize,
     /// How long it waits before it tries again what has failed.
@@ -124,6 +124,9 @@ pub struct RetryConfig {
     /// The share of a wait that is drawn at random, 0 to 1, so that clients do not return all at once.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub jitter: f64,
+    /// Of a sink: once nothing was delivered for this long, because every attempt failed, each further failed attempt makes dead letters of what
+    /// it was about: of the frames that an answer refused, or of one batch. Unset: never.
+    pub give_up_after: Option<Period>,
 }
 
 impl Default for RetryConfig {
@@ -133,6 +136,7 @@ impl Default for RetryConfig {
             max: Period::seconds(30),
             multiplier: 2.0,
             jitter: 0.5,
+            give_up_after: None,
         }
     }
 }

@@ -54,6 +54,8 @@ pub enum Cause {
     OwnIdleTimeout,
     /// We closed because the stream cannot be read, or a bound was passed.
     OwnRefusal,
+    /// We closed because the peer's application did not answer, or not as it should (`acknowledge = "reply"`).
+    Unanswered,
     /// We closed because the pipeline ended.
     OwnEnd,
 }
@@ -83,6 +85,9 @@ impl Cause {
             Self::TurnedAway => "The peer takes no more clients, or not this one: look into its log",
             Self::StoppedReading => "Look at the destination: it is overloaded, hangs, or stopped reading on purpose",
             Self::OwnIdleTimeout => "Raise `idle_timeout` if such silences are normal",
+            Self::Unanswered => {
+                "Look into the destination's log for what it did with these frames; compare the sink's `reply` with what it answers"
+            }
             Self::OwnRefusal => "Compare `framing` and its limits with what the peer really sends",
         }
     }

@@ -88,7 +88,7 @@ impl Endpoint {
                 ),
             )
             .with("a process that is killed between two frames ends like this too"),
-            Cause::OwnRefusal => Verdict::new(
+            Cause::OwnRefusal | Cause::Unanswered => Verdict::new(
                 Cause::Refused,
                 Sureness::Certain,
                 format!("{who} refused the connection: nobody listens at {address} (ECONNREFUSED)"),

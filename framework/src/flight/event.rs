@@ -83,6 +83,11 @@ pub enum Ours {
         /// Why.
         reason: String,
     },
+    /// Its application owed us an answer, or gave another than the one that counts (`acknowledge = "reply"`).
+    Unanswered {
+        /// What it did, to be read behind its name.
+        reason: String,
+    },
     /// The pipeline ended.
     Stopping,
 }

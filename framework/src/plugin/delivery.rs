@@ -50,6 +50,16 @@ impl Delivery {
         &self.wire[self.written..end]
     }
 
+    /// Where in [`Delivery::wire`] the frames end that its first `bytes` make whole, in order. A frame that takes no bytes on the wire has no end there.
+    pub fn ends_within(&self, bytes: usize) -> impl Iterator<Item = usize> + '_ {
+        let (written, most) = (self.written, self.written.saturating_add(bytes));
+        let mut before = self.start_of(self.frame);
+        let ends = self.ends.iter().skip(self.frame).map(|end| *end as usize);
+        ends.take_while(move |end| *end <= most)
+            .filter(move |end| std::mem::replace(&mut before, *end) < *end)
+            .map(move |end| end - written)
+    }
+
     /// Notes that the first `bytes` of [`Delivery::wire`] were written.
     pub fn advance(&mut self, bytes: usize) {
         self.written = (self.written + bytes).min(self.wire.len());
@@ -110,7 +120,7 @@ impl Delivery {
     pub(crate) fn rewind_to(&mut self, bytes: u64) -> usize {
         let before = self.frames_written();
         self.by_frame = false;
-        self.frame = self.ends.partition_point(|end| u64::from(*end) <= bytes).min(before);
+        self.frame = self.frame_behind(bytes).min(before);
         self.written = self.start_of(self.frame);
         before - self.frame
     }
@@ -125,6 +135,18 @@ impl Delivery {
         self.frame
             .saturating_sub(usize::from(self.by_frame))
             .min(self.batch.len().saturating_sub(1))
+    }
+
+    /// The first frame of which not all is among the first `bytes` on the wire.
+    pub(crate) fn frame_behind(&self, bytes: u64) -> usize {
+        self.ends.partition_point(|end| u64::from(*end) <= bytes)
+    }
+
+    /// False for a frame that takes no bytes on the wire: its framing has refused it, or it is empty and has no framing.
+    pub(crate) fn is_on_wire(&self, frame: usize) -> bool {
+        self.ends
+            .get(frame)
+            .is_some_and(|end| *end as usize > self.start_of(frame))
     }
 
     /// Leaves out the frame that failed.

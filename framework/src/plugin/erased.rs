@@ -1,8 +1,10 @@
 //! The plugin traits as the actors hold them: without their types, behind a box.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
+use tokio::sync::Notify;
 
 use super::{
     Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source, StoreReader,
@@ -71,6 +73,10 @@ pub trait DynSink {
     fn acknowledgement(&self) -> Acknowledgement;
     /// [`Sink::acknowledged_bytes`]
     fn acknowledged_bytes(&self) -> u64;
+    /// [`Sink::acknowledged_signal`]
+    fn acknowledged_signal(&self) -> Option<Rc<Notify>>;
+    /// [`Sink::refused_bytes`]
+    fn refused_bytes(&self) -> u64;
     /// [`Sink::last_acknowledged`]
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged>;
     /// [`Sink::close`]
@@ -104,6 +110,14 @@ impl<T: Sink> DynSink for T {
 
     fn acknowledged_bytes(&self) -> u64 {
         Sink::acknowledged_bytes(self)
+    }
+
+    fn acknowledged_signal(&self) -> Option<Rc<Notify>> {
+        Sink::acknowledged_signal(self)
+    }
+
+    fn refused_bytes(&self) -> u64 {
+        Sink::refused_bytes(self)
     }
 
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged> {

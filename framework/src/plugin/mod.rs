@@ -83,10 +83,12 @@ pub mod rejection;
 mod store_reader;
 
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 pub use context::Context;
 pub use delivery::Delivery;
@@ -341,6 +343,19 @@ pub trait Sink: Sized + 'static {
     /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, and at growing intervals of 1 to 50 ms while something is not acknowledged. A figure lower than
     /// one before is ignored.
     fn acknowledged_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Rung whenever [`Sink::acknowledged_bytes`] may have grown, by a sink that hears of it while it writes or watches: nobody need ask at intervals
+    /// then. Asked once, when it is built; without one it is asked at intervals.
+    fn acknowledged_signal(&self) -> Option<Rc<Notify>> {
+        None
+    }
+
+    /// Up to where the other side has refused what was written, in the count of [`Sink::acknowledged_bytes`]; no more than that when it refused
+    /// nothing. Asked after [`Sink::last_acknowledged`]: when the sender gives up (`retry.give_up_after`), only these frames become dead letters, and not
+    /// the whole batch.
+    fn refused_bytes(&self) -> u64 {
         0
     }
 

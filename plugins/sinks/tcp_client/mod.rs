@@ -10,8 +10,10 @@ use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowl
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Notify;
 
 use super::connection::{Acknowledge, Connection, OnPeerFin};
+use super::reply::{Reply, ReplyConfig};
 use crate::net::{Buffers, Dial, Flight, Keepalive};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
@@ -29,6 +31,8 @@ pub(super) struct Config {
     /// When a frame counts as delivered.
     #[serde(default)]
     acknowledge: Acknowledge,
+    /// What the application on the other side answers; needed for `acknowledge = "reply"`.
+    reply: Option<ReplyConfig>,
     /// When a connection broke off: of the bytes that the peer's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
     /// `acknowledge = "kernel"`. Copies of them are kept in memory.
     #[serde(default = "no_bytes")]
@@ -63,6 +67,7 @@ pub(super) struct TcpClient {
     dial: Dial,
     on_peer_fin: OnPeerFin,
     acknowledgement: Acknowledgement,
+    reply: Option<Rc<Reply>>,
     keepalive: Keepalive,
     linger: Period,
     flight: Rc<Flight>,
@@ -84,6 +89,7 @@ impl Sink for TcpClient {
             },
             on_peer_fin: config.on_peer_fin,
             acknowledgement: config.acknowledge.with(config.resend_bytes)?,
+            reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::new(context)),
@@ -102,14 +108,15 @@ impl Sink for TcpClient {
         self.context.say("state", format!("connected to {address}"));
         self.context.say("peer", address.to_string());
         tracing::info!(actor = %self.context.actor, "connected to {address}");
-        self.connection = Some(Connection::new(
+        let connection = Connection::new(
             stream,
             (&self.context.actor, address.clone()),
             self.on_peer_fin,
             self.keepalive,
             &self.flight,
             &self.context,
-        ));
+        );
+        self.connection = Some(connection.expecting(self.reply.as_ref()));
         Ok(())
     }
 
@@ -135,6 +142,14 @@ impl Sink for TcpClient {
 
     fn acknowledged_bytes(&self) -> u64 {
         self.connection.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    fn acknowledged_signal(&self) -> Option<Rc<Notify>> {
+        self.reply.as_ref().map(|reply| reply.heard())
+    }
+
+    fn refused_bytes(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::refused_bytes)
     }
 
     async fn last_acknowledged(&mut self) -> LastAcknowledged {

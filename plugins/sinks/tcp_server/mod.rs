@@ -14,8 +14,10 @@ use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use super::connection::{Acknowledge, Connection, OnPeerFin};
+use super::reply::{Reply, ReplyConfig};
 use crate::net::{Buffers, Flight, Keepalive, Listen, pause_after};
 
 /// Listens for its one client; while none is there, frames wait upstream.
@@ -30,6 +32,8 @@ pub(super) struct Config {
     /// When a frame counts as delivered.
     #[serde(default)]
     acknowledge: Acknowledge,
+    /// What the client's application answers; needed for `acknowledge = "reply"`.
+    reply: Option<ReplyConfig>,
     /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
     /// `acknowledge = "kernel"`. Copies of them are kept in memory.
     #[serde(default = "no_bytes")]
@@ -60,6 +64,7 @@ pub(super) struct TcpServer {
     listen: Listen,
     on_peer_fin: OnPeerFin,
     acknowledgement: Acknowledgement,
+    reply: Option<Rc<Reply>>,
     keepalive: Keepalive,
     linger: Period,
     flight: Rc<Flight>,
@@ -85,6 +90,7 @@ impl Sink for TcpServer {
             },
             on_peer_fin: config.on_peer_fin,
             acknowledgement: config.acknowledge.with(config.resend_bytes)?,
+            reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::new(context)),
@@ -111,14 +117,15 @@ impl Sink for TcpServer {
         self.context.say("state", format!("serving {peer}"));
         self.context.say("peer", peer.to_string());
         tracing::info!(actor = %self.context.actor, "{peer} is the client now");
-        self.client = Some(Connection::new(
+        let connection = Connection::new(
             stream,
             (&peer.to_string(), peer.to_string()),
             self.on_peer_fin,
             self.keepalive,
             &self.flight,
             &self.context,
-        ));
+        );
+        self.client = Some(connection.expecting(self.reply.as_ref()));
         Ok(())
     }
 
@@ -165,6 +172,14 @@ impl Sink for TcpServer {
 
     fn acknowledged_bytes(&self) -> u64 {
         self.client.as_ref().map_or(0, Connection::acknowledged_bytes)
+    }
+
+    fn acknowledged_signal(&self) -> Option<Rc<Notify>> {
+        self.reply.as_ref().map(|reply| reply.heard())
+    }
+
+    fn refused_bytes(&self) -> u64 {
+        self.client.as_ref().map_or(0, Connection::refused_bytes)
     }
 
     async fn last_acknowledged(&mut self) -> LastAcknowledged {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use aqueduct_framework::error::Error;
+use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::Context;
 
@@ -32,6 +33,16 @@ impl End {
             Self::Idle(_) => context.counter("idle_closes").add(1),
             _ => {}
         }
+    }
+
+    /// The same by its reason, for one who dials again: for others it is how clients leave.
+    pub(super) fn count_failure(&self, context: &Context) {
+        let failure = match self {
+            Self::Closed => Failure::PeerClosed,
+            Self::Failed(error) => Failure::of(error),
+            Self::Refused(_) | Self::Idle(_) | Self::Stopping => return,
+        };
+        context.counter(failure.counter()).add(1);
     }
 
     /// A failure for the judge; `partial_bytes` of a frame had come.

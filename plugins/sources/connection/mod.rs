@@ -143,6 +143,9 @@ impl Connection {
             (end, told) = (End::Failed(error), Some(earlier));
         }
         end.count(&self.settings.context);
+        if self.settings.only {
+            end.count_failure(&self.settings.context);
+        }
         let told = told.unwrap_or_else(|| self.judged(&end));
         if matches!(end, End::Closed) {
             self.intake.finish();

@@ -74,6 +74,11 @@ impl Source for TcpClient {
         for name in ["connects", "disconnects", "resets", "refused"] {
             context.counter(name);
         }
+        if config.retry.give_up_after.is_some() {
+            return Err(Error::fatal(
+                "`retry.give_up_after` is for sinks: a source has no frames to give up; leave it out",
+            ));
+        }
         Ok(Self {
             dial: Dial {
                 address: config.address,
@@ -141,6 +146,7 @@ impl TcpClient {
         self.context
             .counter(if refused { "refused" } else { "failed_dials" })
             .add(1);
+        self.context.counter(error.failure().counter()).add(1);
         self.context.say("state", format!("not connected: {error}"));
         let told = self.settings.flight.failed(&self.dial.address, error);
         if let Some(told) = told

@@ -15,6 +15,10 @@ pub(super) struct Outgoing {
     pub(super) delivery: Delivery,
     /// Ends when the batch was first written whole.
     pub(super) span: WorkSpan,
+    /// The other side has refused the frames up to this byte on the wire; 0 when it refused none.
+    pub(super) refused_bytes: u64,
+    /// Frames written whole when it last failed.
+    failed_at: usize,
     /// What is told of it when it is settled. None afterwards.
     open: Option<Open>,
 }
@@ -45,6 +49,8 @@ impl Outgoing {
         Self {
             delivery,
             span,
+            refused_bytes: 0,
+            failed_at: 0,
             open: Some(open),
         }
     }
@@ -54,6 +60,22 @@ impl Outgoing {
         if let Some(open) = &mut self.open {
             open.refused += frames;
         }
+    }
+
+    /// Notes that it failed where it stands. True when it has come further than the last time.
+    pub(super) fn failed(&mut self) -> bool {
+        let at = self.delivery.frames_written();
+        at > std::mem::replace(&mut self.failed_at, at)
+    }
+
+    /// The first frame behind those that were refused.
+    pub(super) fn refused_end(&self) -> usize {
+        self.delivery.frame_behind(self.refused_bytes)
+    }
+
+    /// True when frames were refused and are still to be written.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused_end() > self.delivery.frames_written()
     }
 
     /// Settles the batch and lets go of its share of the window, after `count` was told; what was refused makes it rejected unless dead letters are

@@ -37,6 +37,8 @@ pub(super) struct Again<T> {
     pub(super) what: T,
     /// So many of its own bytes are acknowledged, and are none of the last `resend_bytes`.
     pub(super) done_bytes: u64,
+    /// The other side has refused the frames up to this byte of its own.
+    pub(super) refused_bytes: u64,
 }
 
 impl<T> Unacknowledged<T> {
@@ -80,10 +82,11 @@ impl<T> Unacknowledged<T> {
     }
 
     /// The connection is gone: all that is to be written again on the next one, in order; after an orderly end nothing that was acknowledged. Counting
-    /// begins anew.
-    pub(super) fn take_back(&mut self, orderly: bool) -> Vec<Again<T>> {
+    /// begins anew. The other side has refused what was written up to byte `refused` of the connection; nothing, when that is acknowledged.
+    pub(super) fn take_back(&mut self, orderly: bool, refused: u64) -> Vec<Again<T>> {
         let resend_bytes = if orderly { 0 } else { self.resend_bytes };
         let kept_from = self.acknowledged.saturating_sub(resend_bytes);
+        let refused = if refused > self.acknowledged { refused } else { 0 };
         let (entries, settled) = (std::mem::take(&mut self.entries), self.settled);
         *self = Self::new(self.resend_bytes);
         let again = entries.into_iter().enumerate().filter_map(|(index, entry)| {
@@ -92,6 +95,7 @@ impl<T> Unacknowledged<T> {
             needed.then_some(Again {
                 what: entry.what,
                 done_bytes: entry.from + done - entry.start,
+                refused_bytes: entry.from + refused.clamp(entry.start, entry.end) - entry.start,
             })
         });
         again.collect()

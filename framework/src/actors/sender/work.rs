@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::outgoing::{Outgoing, encode};
 use super::unacknowledged::Unacknowledged;
 use super::{Drain, SenderParts, Trouble};
@@ -21,6 +23,7 @@ use crate::plugin::{Acknowledgement, DynSink, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;
+mod giving_up;
 mod opening;
 
 /// Bytes written before other actors of the thread get a turn.
@@ -60,6 +63,7 @@ pub(super) async fn work(
         again: VecDeque::new(),
         unacknowledged,
         unacknowledged_bytes,
+        signal: sink.acknowledged_signal(),
         turn_bytes: 0,
         parts,
         sink,
@@ -94,6 +98,8 @@ struct Work {
     /// What was written; none when that is all a batch needs to be settled.
     unacknowledged: Option<Unacknowledged<Outgoing>>,
     unacknowledged_bytes: Gauge,
+    /// Rung when more may be acknowledged; none when the sink must be asked.
+    signal: Option<Rc<Notify>>,
     /// Since other actors of the thread had a turn.
     turn_bytes: usize,
 }
@@ -116,10 +122,13 @@ impl Work {
                     self.deliver(outgoing).await?
                 }
                 None => match self.next().await {
-                    Next::Batch(held) => match self.begin(held).await {
-                        Some(outgoing) => self.deliver(outgoing).await?,
-                        None => true,
-                    },
+                    Next::Batch(held) => {
+                        self.note_standing();
+                        match self.begin(held).await {
+                            Some(outgoing) => self.deliver(outgoing).await?,
+                            None => true,
+                        }
+                    }
                     Next::PeerGone(error) => {
                         self.take_back(None).await;
                         self.come_back(error).await?
@@ -188,7 +197,7 @@ impl Work {
                     None => return Next::Finished,
                 },
                 error = self.sink.watch() => return Next::PeerGone(error),
-                () = due(waiting.then_some(pause)) => {
+                () = due(waiting.then_some(pause), self.signal.as_deref()) => {
                     let moved = self.settle_acknowledged();
                     pause = if moved { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 }
@@ -280,6 +289,11 @@ impl Work {
         if self.trouble.borrow().attempts > 0 {
             self.trouble.take();
         }
+        self.count_out(outgoing);
+    }
+
+    /// Settles a batch that is off our hands.
+    fn count_out(&self, outgoing: &mut Outgoing) {
         let meters = &self.parts.context.meters;
         outgoing.settle(self.rejected.is_connected(), |out| {
             meters.frames_out.add(out.frames);
@@ -315,10 +329,11 @@ impl Work {
     }
 }
 
-/// Resolves after the pause; never without one.
-async fn due(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
+/// Resolves when it is time to look at what was acknowledged: when the sink rings, or else after the pause. Never without a pause.
+async fn due(pause: Option<Duration>, signal: Option<&Notify>) {
+    match (pause, signal) {
+        (Some(_), Some(signal)) => signal.notified().await,
+        (Some(pause), None) => tokio::time::sleep(pause).await,
+        (None, _) => std::future::pending().await,
     }
 }

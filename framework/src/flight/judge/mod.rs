@@ -102,6 +102,11 @@ fn our_own(ours: &Ours, case: &Case<'_>) -> Verdict {
             Sureness::Certain,
             format!("closed on our side: what {who} sends cannot be taken: {reason}"),
         ),
+        Ours::Unanswered { reason } => Verdict::new(
+            Cause::Unanswered,
+            Sureness::Certain,
+            format!("closed on our side: {who} {reason}"),
+        ),
         Ours::Stopping => Verdict::new(
             Cause::OwnEnd,
             Sureness::Certain,

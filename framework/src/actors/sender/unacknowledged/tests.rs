@@ -16,7 +16,7 @@ fn settled(ledger: &mut Unacknowledged<char>, total: u64) -> String {
 }
 
 fn taken_back(ledger: &mut Unacknowledged<char>) -> Vec<(char, u64)> {
-    let again = ledger.take_back(false).into_iter();
+    let again = ledger.take_back(false, 0).into_iter();
     again.map(|again| (again.what, again.done_bytes)).collect()
 }
 
@@ -90,8 +90,25 @@ fn after_an_orderly_end_only_what_was_not_acknowledged_is_taken_back() {
     let again = Again {
         what: 'c',
         done_bytes: 5,
+        refused_bytes: 0,
     };
-    assert_eq!(ledger.take_back(true), [again]);
+    assert_eq!(ledger.take_back(true, 0), [again]);
+}
+
+#[test]
+fn what_was_refused_is_told_of_every_batch_it_reaches_into() {
+    let mut ledger = three(0);
+    settled(&mut ledger, 5);
+    let again = ledger.take_back(true, 14);
+    let refused: Vec<_> = again.iter().map(|again| again.refused_bytes).collect();
+    assert_eq!(refused, [10, 4, 0]);
+    ledger.push('a', 5..10);
+    settled(&mut ledger, 2);
+    assert_eq!(
+        ledger.take_back(true, 4)[0].refused_bytes,
+        9,
+        "counted from its own first byte"
+    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl Work {
 
     /// The other side is gone: puts all that was written and not acknowledged before what waits to be written, the batch in hand behind it.
     pub(super) async fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
+        self.again.iter_mut().for_each(|outgoing| outgoing.refused_bytes = 0);
         if self.unacknowledged.is_none() {
             if let Some((mut outgoing, _)) = in_hand {
                 outgoing.delivery.rewind();
@@ -46,7 +47,12 @@ impl Work {
             unacknowledged.push(outgoing, written);
         }
         let mut resent = 0;
-        for Again { mut what, done_bytes } in unacknowledged.take_back(last.orderly).into_iter().rev() {
+        let refused = self.sink.refused_bytes();
+        for again in unacknowledged.take_back(last.orderly, refused).into_iter().rev() {
+            let Again {
+                mut what, done_bytes, ..
+            } = again;
+            what.refused_bytes = again.refused_bytes;
             resent += what.delivery.rewind_to(done_bytes) as u64;
             self.again.push_front(what);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::outgoing::Outgoing;
 use super::super::{Drain, SenderParts, Trouble};
 use super::Work;
 use crate::error::{Error, Reaction, Result};
@@ -41,8 +42,9 @@ impl Work {
                 }
                 Err(error) if error.reaction() == Reaction::Retry => {
                     self.say_unavailable(&error);
-                    let wait = self.backoff.next(fastrand::f64());
                     self.retries.add(1);
+                    self.again.iter_mut().for_each(|outgoing| outgoing.refused_bytes = 0);
+                    let wait = self.failed(&error).await;
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = gives_up(&self.drain, &self.parts) => return Ok(false),
@@ -53,16 +55,30 @@ impl Work {
         }
     }
 
+    /// What was in hand when the connection broke off has come further than at the failure before, or there was nothing: then that series is over.
+    fn note_progress(&mut self) {
+        let mut unsettled = self.again.iter_mut().filter(|outgoing| outgoing.unsettled_frames() > 0);
+        match unsettled.next().map(Outgoing::failed) {
+            Some(true) => self.backoff.reset(),
+            Some(false) => {}
+            None => self.note_standing(),
+        }
+    }
+
+    /// What stood for so long was back, even if nothing was there to deliver.
+    pub(super) fn note_standing(&mut self) {
+        if self.opened.get() > 0 && !self.is_waiting() && self.opened_at.elapsed() >= self.parts.retry.max.0 {
+            self.backoff.reset();
+        }
+    }
+
     async fn reopen(&mut self, error: Error) -> Result<bool> {
         self.inbox.close();
         self.parts.context.counter("disconnects").add(1);
-        // What stood for so long was back, even if nothing was there to deliver.
-        if self.opened_at.elapsed() >= self.parts.retry.max.0 {
-            self.backoff.reset();
-        }
+        self.note_progress();
         self.say_unavailable(&error);
         let first = self.backoff.attempts() == 0;
-        let wait = self.backoff.next(fastrand::f64());
+        let wait = self.failed(&error).await;
         // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
         if !first {
             tokio::select! {

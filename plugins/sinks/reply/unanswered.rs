@@ -1,0 +1,119 @@
+//! Which frames an answer is about, how many more may be written, and since when an answer is owed: no clock, no I/O.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Per;
+
+#[cfg(test)]
+mod tests;
+
+/// What was written on one connection and is not answered. The peer answers in order: its k-th answer is about the k-th group of frames, and all of them
+/// have the same size, or are a batch each.
+///
+/// ```text
+///  bytes   0 ------ answered ------------- asked ------- written
+///           answered | groups without answer | `open`: no whole group yet
+/// ```
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    per: Per,
+    /// Frames that may be written and not answered.
+    window: u64,
+    /// Whole groups, oldest first.
+    groups: VecDeque<Group>,
+    /// The group that is not whole: no answer is due for it.
+    open: Group,
+    /// Frames of all groups.
+    frames: u64,
+    /// Where the last answered frame ended.
+    answered_bytes: u64,
+    /// Since when an answer has been due.
+    owed_since: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Group {
+    frames: u64,
+    /// Where the last of them ended, in bytes of the connection.
+    end: u64,
+}
+
+impl Unanswered {
+    pub(super) fn new(per: Per, window: u64) -> Self {
+        Self {
+            per,
+            window,
+            groups: VecDeque::new(),
+            open: Group::default(),
+            frames: 0,
+            answered_bytes: 0,
+            owed_since: None,
+        }
+    }
+
+    /// How many frames more may be written. A frame that is under way is not counted before it is whole, so one that was begun may be ended.
+    pub(super) fn room(&self) -> u64 {
+        match self.per {
+            // Where a batch ends the peer can only know by the pause behind it.
+            Per::Batch if self.groups.is_empty() => u64::MAX,
+            Per::Batch => 0,
+            Per::Frames(_) => self.window.saturating_sub(self.frames),
+        }
+    }
+
+    /// Notes that a frame was written whole, which ended at this byte of the connection.
+    pub(super) fn wrote(&mut self, end: u64, now: Duration) {
+        self.frames += 1;
+        self.open.frames += 1;
+        self.open.end = end;
+        if let Per::Frames(size) = self.per
+            && self.open.frames >= size.get()
+        {
+            self.close_group(now);
+        }
+    }
+
+    /// Notes that a batch was written whole, or what of it is to be written on this connection.
+    pub(super) fn batch_ended(&mut self, now: Duration) {
+        if self.per == Per::Batch && self.open.frames > 0 {
+            self.close_group(now);
+        }
+    }
+
+    fn close_group(&mut self, now: Duration) {
+        self.groups.push_back(std::mem::take(&mut self.open));
+        self.owed_since.get_or_insert(now);
+    }
+
+    /// Takes an answer. False when none was due.
+    pub(super) fn answered(&mut self, now: Duration) -> bool {
+        let Some(group) = self.groups.pop_front() else {
+            return false;
+        };
+        self.frames -= group.frames;
+        self.answered_bytes = group.end;
+        self.owed_since = (!self.groups.is_empty()).then_some(now);
+        true
+    }
+
+    /// When an answer is overdue: so long after the last one, or after the first frame that it is due for.
+    pub(super) fn overdue_at(&self, timeout: Duration) -> Option<Duration> {
+        self.owed_since.map(|since| since + timeout)
+    }
+
+    /// Frames written whole and not answered.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Bytes of the connection that are answered.
+    pub(super) fn answered_bytes(&self) -> u64 {
+        self.answered_bytes
+    }
+
+    /// Where the frames end that the next answer is about; no further than what is answered when none is due.
+    pub(super) fn asked_bytes(&self) -> u64 {
+        self.groups.front().map_or(self.answered_bytes, |group| group.end)
+    }
+}
