@@ -14,7 +14,7 @@ use super::intake::{FrameIntake, Intake};
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
 use crate::error::{Error, Result};
 use crate::find::{Answer, Found, Query, Wanted};
-use crate::framing::Cutter;
+use crate::framing::{Cutter, Limits};
 use crate::mailbox::Outlet;
 use crate::receipt::{Fate, Ledger, Receipt};
 use crate::telemetry::{Meters, Tracer, Wait, now_ns};
@@ -131,6 +131,11 @@ impl Feed {
         batch.wait = Wait::default();
         self.shared.tracer.forward(&mut batch);
         self.shared.dispatch(batch);
+    }
+
+    /// How long a frame may be, by the source's framing: for frames that are not cut by it.
+    pub fn limits(&self) -> Limits {
+        self.shared.framing.limits
     }
 
     /// True once the source should come to an end.

@@ -76,6 +76,7 @@ impl Registry {
     pub fn source<T: Source>(&mut self) -> &mut Self {
         let mut about = about::<T::Config>(T::NAME, Role::Source, T::SAMPLE, T::PLACEMENT);
         about.info.listens = owned(T::LISTENS);
+        about.info.paths = owned(T::PATHS);
         about.info.will_not_wait = T::WILL_NOT_WAIT;
         let build: Build<dyn DynSource> =
             Arc::new(|settings, context| Ok(Box::new(T::new(parse(T::NAME, settings)?, context)?)));
