@@ -175,6 +175,16 @@ impl Receipt {
         Self(Some(Node::new(Origin::Joint(parents.collect()))))
     }
 
+    /// One receipt for a batch of which two issuers want to hear; `other` as it is when nobody waits for this one.
+    #[must_use]
+    pub(crate) fn beside(self, other: Self) -> Self {
+        if self.0.is_none() {
+            other
+        } else {
+            Self::joint([self, other])
+        }
+    }
+
     /// Another part of the same batch: the issuer hears only when every part has settled.
     #[must_use]
     pub fn child(&self) -> Self {

@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 
 use crate::commands::{FAILED, WRONG};
 use crate::framework::spill::SpillError;
-use crate::framework::spill::inspect::{Inspection, Segment};
+use crate::framework::spill::inspect::Inspection;
 use crate::framework::spill::thread::THREAD_PREFIX;
 
 /// Look into a spill store's directory, or mend it by hand
@@ -154,12 +154,6 @@ fn name_of(path: &Path) -> String {
 
 fn time_of(ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
-}
-
-/// The segment that begins there, if it may be being written: of that one no end is known, and nothing is known to be missing.
-fn is_written(found: &Inspection, first: Option<u64>) -> bool {
-    let segment: Option<&Segment> = found.segments.iter().find(|segment| Some(segment.first) == first);
-    segment.is_some_and(|segment| segment.written)
 }
 
 /// What cannot be seen of a store in use, for standard error.

@@ -7,7 +7,7 @@ use aqueduct_framework::plugin::Registry;
 use aqueduct_framework::testing::RunningSource;
 use aqueduct_framework::testing::conformance::source;
 
-use super::{generate, stdin, tcp_client, tcp_server};
+use super::{file, generate, spill, stdin, tcp_client, tcp_server};
 use crate::testing::{accept, lines, listener, send};
 
 #[test]
@@ -16,7 +16,9 @@ fn every_source_conforms() {
     super::register(&mut registry);
     for about in registry.all(Role::Source) {
         match about.info.name.as_str() {
+            "file" => file::tests::conforms(),
             "generate" => source::<generate::Generate>().check(),
+            "spill" => spill::tests::conforms(),
             "stdin" => stdin::tests::conforms(),
             "tcp_client" => {
                 let (listener, address) = listener();

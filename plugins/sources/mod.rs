@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod conformance;
 mod connection;
+mod file;
 mod generate;
+mod input;
+mod spill;
 mod stdin;
 mod tcp_client;
 mod tcp_server;
@@ -13,7 +16,9 @@ use aqueduct_framework::plugin::Registry;
 /// Adds every source.
 pub fn register(registry: &mut Registry) {
     registry
+        .source::<file::FromFile>()
         .source::<generate::Generate>()
+        .source::<spill::FromStore>()
         .source::<stdin::Stdin>()
         .source::<tcp_client::TcpClient>()
         .source::<tcp_server::TcpServer>();

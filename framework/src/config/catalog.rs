@@ -22,7 +22,7 @@ pub struct PluginInfo {
     pub outputs: Vec<String>,
     /// Those of its keys that hold an address it listens on. A sink that has one waits for its client.
     pub listens: Vec<String>,
-    /// Those of its keys that hold a path it writes: resolved against the file's folder, never shared.
+    /// Those of its keys that hold a path it writes or reads: resolved against the file's folder, never shared.
     pub paths: Vec<String>,
     /// A source whose peer closes when it is not read fast enough: to block it is to lose the connection.
     pub will_not_wait: bool,

@@ -1,4 +1,7 @@
-//! What a source writes into: streams of bytes to be cut into frames, or frames.
+//! What a source writes into: streams of bytes to be cut into frames, frames, or batches that were made elsewhere.
+
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,10 +14,10 @@ use super::intake::{FrameIntake, Intake};
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
 use crate::error::{Error, Result};
 use crate::find::{Answer, Found, Query, Wanted};
-use crate::framing::Cutter;
+use crate::framing::{Cutter, Limits};
 use crate::mailbox::Outlet;
-use crate::receipt::Ledger;
-use crate::telemetry::{Meters, Tracer, now_ns};
+use crate::receipt::{Fate, Ledger, Receipt};
+use crate::telemetry::{Meters, Tracer, Wait, now_ns};
 
 /// Bytes of one read at most, and of one pooled buffer: a multiple of the 64,000 that the TCP sinks write at once, because a
 /// small rest costs its receiver a wake-up like a whole piece.
@@ -108,6 +111,33 @@ impl Feed {
         FrameIntake::new(self.shared.clone(), attributes)
     }
 
+    /// Sends on a batch that was made elsewhere, such as one read back from a store or received from another Aqueduct, once the actor downstream
+    /// takes more. Its payload, layout, numbers, attributes and time of reading stay as they are; nothing is cut. A batch that stands in a trace goes on in
+    /// it, with the span `receive ACTOR`, or in a new one linked to it when it was read longer ago than `split_after`.
+    ///
+    /// - **Receipt**: a receipt that the batch brings is settled with its fate here, too; [`Receipt::none`] when nobody waits for it.
+    /// - **Order**: batches leave in the order of the calls, if each is awaited before the next. Numbers are not looked at.
+    /// - **Bounds**: a batch costs what it pins, and one goes past the demand at most. Whoever makes it bounds it, and keeps its offset table right.
+    /// - **Cancel-safety**: a batch is sent whole or not at all. Dropped while it waits for demand, it is gone with the call and its receipt is settled as
+    ///   dropped: keep a [`Batch::share`], or read it again.
+    ///
+    /// A batch without frames is settled as delivered.
+    pub async fn forward(&self, mut batch: Batch) {
+        if batch.is_empty() {
+            return batch.receipt.settle(Fate::Delivered);
+        }
+        self.shared.permit().await;
+        // It has met no store of this pipeline yet.
+        batch.wait = Wait::default();
+        self.shared.tracer.forward(&mut batch);
+        self.shared.dispatch(batch);
+    }
+
+    /// How long a frame may be, by the source's framing: for frames that are not cut by it.
+    pub fn limits(&self) -> Limits {
+        self.shared.framing.limits
+    }
+
     /// True once the source should come to an end.
     pub fn is_stopping(&self) -> bool {
         self.shared.stopping.get()
@@ -179,17 +209,24 @@ impl Shared {
         builder
     }
 
-    /// Counts a batch, gives it a receipt and a trace, and sends it.
+    /// Gives a batch of this feed's own numbers a trace, and sends it.
     pub(super) fn send(&self, mut batch: Batch) {
-        let bytes = frame_bytes(&batch);
-        self.meters.frames_in.add(batch.len() as u64);
-        self.meters.bytes_in.add(bytes);
-        // The token is the frame count: without a store all a source can do about a drop is count what was lost.
-        batch.receipt = self.ledger.issue(batch.len() as u64, 1);
         if let Some((_, last)) = batch.numbers.bounds() {
             self.sent.set(self.sent.get().max(last + 1));
         }
         self.tracer.receive(&mut batch);
+        self.dispatch(batch);
+    }
+
+    /// Counts a batch, gives it a receipt, and sends it.
+    fn dispatch(&self, mut batch: Batch) {
+        let bytes = frame_bytes(&batch);
+        self.meters.frames_in.add(batch.len() as u64);
+        self.meters.bytes_in.add(bytes);
+        // The token is the frame count: without a store all a source can do about a drop is count what was lost.
+        let own = self.ledger.issue(batch.len() as u64, 1);
+        let brought = std::mem::replace(&mut batch.receipt, Receipt::none());
+        batch.receipt = brought.beside(own);
         self.meters.frames_out.add(batch.len() as u64);
         self.meters.bytes_out.add(bytes);
         self.outlet.send(batch);

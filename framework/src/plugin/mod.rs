@@ -162,6 +162,8 @@ pub trait Source: Sized + 'static {
     const PLACEMENT: Placement = Placement::Data;
     /// Config keys that hold an address it listens on: two actors cannot share one.
     const LISTENS: &'static [&'static str] = &[];
+    /// Config keys that hold a path it reads: two actors cannot share one, so that no pipeline reads what it writes itself.
+    const PATHS: &'static [&'static str] = &[];
     /// True when its peer closes if it is not read fast enough: `check` warns where a full store would block it.
     const WILL_NOT_WAIT: bool = false;
     /// True when it needs to know what is durable: `check` wants it to feed one spill store with `persist = "always"` directly, and nothing else.

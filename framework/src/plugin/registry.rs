@@ -77,6 +77,7 @@ impl Registry {
     pub fn source<T: Source>(&mut self) -> &mut Self {
         let mut about = about::<T::Config>(T::NAME, Role::Source, T::SAMPLE, T::PLACEMENT);
         about.info.listens = owned(T::LISTENS);
+        about.info.paths = owned(T::PATHS);
         about.info.will_not_wait = T::WILL_NOT_WAIT;
         about.info.feeds_store = T::FEEDS_STORE;
         let build: Build<dyn DynSource> =

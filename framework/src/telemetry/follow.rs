@@ -69,8 +69,8 @@ impl ActorSpans {
         };
         let mut chooser = self.chooser.borrow_mut();
         let chooser = chooser.get_or_insert_with(|| following.chooser(&self.meters));
-        let wanted = chooser.chosen.available(batch.received_ns);
-        let looks = chooser.examined.available(batch.received_ns).min(batch.len());
+        let wanted = chooser.chosen.available(since_ns);
+        let looks = chooser.examined.available(since_ns).min(batch.len());
         let (mut found, mut examined) = (Vec::new(), 0);
         for frame in batch.frames().take(looks) {
             if found.len() == wanted {
@@ -99,6 +99,12 @@ impl ActorSpans {
         let ids = ids.collect();
         self.spans_of(Operation::Receive, batch, found, since_ns, false);
         batch.attributes.merge_frames(ids);
+    }
+
+    /// Whether messages of a batch were chosen before.
+    pub(super) fn follows(&self, batch: &Batch) -> bool {
+        let own = batch.attributes.frame_attributes();
+        own.iter().any(|own| own.key == MESSAGE_TRACEPARENT)
     }
 
     /// The spans of the followed messages of a batch at this actor, which their frames carry on. They are open; those of a wait have ended

@@ -70,6 +70,28 @@ fn a_plugin_s_span_is_a_child_of_its_actor_s() {
 }
 
 #[test]
+fn a_batch_made_elsewhere_goes_on_in_its_trace_and_in_a_linked_one_when_it_is_old() {
+    for (received_ns, parted) in [(super::now_ns(), false), (1, true)] {
+        let made = spans("sample_ratio = 0", |tracer, _| {
+            let mut batch = one(&["a"]);
+            batch.received_ns = received_ns;
+            batch.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+                .parse::<super::Traceparent>()
+                .ok()
+                .map(Into::into);
+            tracer.forward(&mut batch);
+        });
+        let [receive] = &made[..] else { panic!("one span") };
+        let brought = "0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(receive.name, "receive actor");
+        assert_eq!(receive.span_context.trace_id().to_string() == brought, !parted);
+        let links: Vec<_> = receive.links.iter().collect();
+        let linked = links.iter().map(|link| link.span_context.trace_id().to_string());
+        assert_eq!(linked.collect::<Vec<_>>(), if parted { vec![brought] } else { vec![] });
+    }
+}
+
+#[test]
 fn a_batch_that_was_not_chosen_makes_no_span_while_all_goes_well() {
     let made = spans("sample_ratio = 0", |tracer, _| {
         let mut batch = one(&["a"]);

@@ -54,6 +54,28 @@ impl Tracer {
         own.choose_messages(batch, since_ns);
     }
 
+    /// Like [`Tracer::receive`], for a batch that was made elsewhere. One that stands in a trace goes on in it, or in a new one that is linked to it when
+    /// it was read too long ago; about any other the head decides.
+    pub(crate) fn forward(&self, batch: &mut Batch) {
+        let Some(own) = &self.0 else { return };
+        let now_ns = now_ns();
+        let splits = now_ns.saturating_sub(batch.received_ns) > own.making.split_after_ns;
+        if let Some(before) = batch.trace {
+            let parent = (!splits).then_some(before);
+            let mut wanted = own.of_batch(Operation::Receive, batch, now_ns, parent);
+            wanted.links.extend(splits.then(|| Link::with_context(before.span())));
+            batch.trace = own.emit(wanted, now_ns).or(Some(before));
+        } else if own.head.borrow_mut().chooses(fastrand::f64(), now_ns) {
+            let wanted = own.of_batch(Operation::Receive, batch, now_ns, None);
+            batch.trace = own.emit(wanted, now_ns);
+        }
+        if own.follows(batch) {
+            own.message_spans(Operation::Receive, batch, now_ns, splits);
+        } else {
+            own.choose_messages(batch, now_ns);
+        }
+    }
+
     /// Notes that a batch begins to wait.
     pub fn arrived(&self, batch: &mut Batch, now_ns: u64) {
         batch.wait = Wait {

@@ -14,6 +14,7 @@ use crate::plugin::FramingSpec;
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) bytes: Vec<u8>,
+    pub(super) source: String,
     pub(super) number: u64,
     pub(super) attributes: BTreeMap<String, String>,
 }
@@ -26,6 +27,7 @@ impl Seen {
             let own = own.iter().map(|own| (own.key.as_str(), own.value.as_str()));
             Self {
                 bytes: frame.bytes().to_vec(),
+                source: frame.source().to_owned(),
                 number: frame.number(),
                 attributes: (batch.attributes.batch_attributes().chain(own))
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))

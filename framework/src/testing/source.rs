@@ -383,6 +383,11 @@ impl SourceRun {
         self.frames.iter().map(|frame| frame.number).collect()
     }
 
+    /// The actors that the frames say they were read by, in order: `test`, unless they were forwarded.
+    pub fn sources(&self) -> Vec<&str> {
+        self.frames.iter().map(|frame| frame.source.as_str()).collect()
+    }
+
     /// The attributes of the frame at `index`, from 0; those of its stream among them.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Done, counted, is_written, time_of, warn_in_use};
+use super::{Done, counted, time_of, warn_in_use};
 use crate::commands::{FAILED, WRONG};
 use crate::framework::batch::{Batch, Frame};
 use crate::framework::framing::{self, DynFraming};
@@ -112,7 +112,7 @@ impl Export {
                     exported.damaged = true;
                     eprintln!("segment {segment} is damaged, what can be read of it is exported: {why}");
                 }
-                Sight::Missing { segment, positions } if !is_written(found, segment) && positions.start < to => {
+                Sight::Missing { segment, positions } if !found.is_written(segment) && positions.start < to => {
                     let end = positions.end.min(to);
                     exported.missing += end - positions.start;
                     eprintln!("{} are missing", super::positions(&(positions.start..end)));

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{Done, is_written, positions, time_of, warn_in_use};
+use super::{Done, positions, time_of, warn_in_use};
 use crate::framework::batch::Frame;
 use crate::framework::spill::inspect::{Inspection, Sight};
 use crate::words;
@@ -45,7 +45,7 @@ impl Peek {
                 Sight::Missing {
                     segment,
                     positions: missing,
-                } if !is_written(found, segment) => {
+                } if !found.is_written(segment) => {
                     writeln!(out, "{} are missing", positions(&missing))?;
                 }
                 Sight::Missing { .. } | Sight::Gone { .. } => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Range;
 
-use super::{Done, counted, is_written, name_of, positions};
+use super::{Done, counted, name_of, positions};
 use crate::commands::FAILED;
 use crate::framework::spill::inspect::{Inspection, Sight};
 
@@ -29,7 +29,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
                 segments.entry(segment).or_default().frames += frames;
             }
             Sight::Damaged { segment, why } => segments.entry(segment).or_default().damage = Some(why),
-            Sight::Missing { segment, .. } if is_written(found, segment) => {}
+            Sight::Missing { segment, .. } if found.is_written(segment) => {}
             Sight::Missing {
                 segment: Some(segment),
                 positions,

@@ -21,6 +21,9 @@ struct Line<'a> {
     received: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
+    /// The span that was the latest of its batch when it came here, 16 hexadecimal digits: with it the trace can go on when the frame is read back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<Rejected<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -97,6 +100,7 @@ impl<'a> Line<'a> {
             seq: frame.number(),
             received: humantime::format_rfc3339_nanos(received).to_string(),
             trace_id: batch.trace_id(),
+            span_id: batch.trace.map(|trace| format!("{:016x}", trace.span_id)),
             rejected,
             attributes,
             bytes: match std::str::from_utf8(frame.bytes()) {

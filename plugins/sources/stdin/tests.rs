@@ -11,6 +11,7 @@ use aqueduct_framework::testing::conformance::source;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::input::{self, Input};
 use crate::testing::Running;
 
 /// Reads what it finds under a path, such as a named pipe.
@@ -33,7 +34,8 @@ impl Source for Opened {
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {
-        super::read(File::open(&self.0).expect("it is there"), feed).await
+        let file = File::open(&self.0).expect("it is there");
+        input::read(Input::new(file), "the test's input", feed).await
     }
 }
 

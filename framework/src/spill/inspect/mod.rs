@@ -184,6 +184,12 @@ impl Inspection {
         Walk::new(self, from.max(self.start()))
     }
 
+    /// Whether the segment that begins there may be being written: of that one no end is known, and nothing is known to be missing.
+    pub fn is_written(&self, first: Option<u64>) -> bool {
+        let segment = self.segments.iter().find(|segment| Some(segment.first) == first);
+        segment.is_some_and(|segment| segment.written)
+    }
+
     /// Where the next segment begins; none behind the newest.
     fn end_of(&self, index: usize) -> Option<u64> {
         self.segments.get(index + 1).map(|segment| segment.first)

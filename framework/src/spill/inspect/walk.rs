@@ -54,6 +54,8 @@ pub struct Walk<'a> {
     open: Option<Opened>,
     /// Everything before it was seen, or is known not to be there.
     next: u64,
+    /// Nothing from here on is to be seen.
+    to: u64,
     /// Something was damaged since the last whole record.
     in_doubt: bool,
     seen: VecDeque<Sight>,
@@ -68,7 +70,7 @@ impl Iterator for Walk<'_> {
             if let Some(sight) = self.seen.pop_front() {
                 return Some(Ok(sight));
             }
-            let segment = store.segments.get(self.index)?;
+            let segment = store.segments.get(self.index).filter(|_| self.next < self.to)?;
             if store.end_of(self.index).is_some_and(|end| end <= self.next) {
                 self.leave();
             } else if let Err(why) = self.read_on(segment)
@@ -88,9 +90,17 @@ impl<'a> Walk<'a> {
             index: 0,
             open: None,
             next: from,
+            to: u64::MAX,
             in_doubt: false,
             seen: VecDeque::new(),
         }
+    }
+
+    /// The same, but only what lies before `position`.
+    #[must_use]
+    pub fn to(mut self, position: u64) -> Self {
+        self.to = position;
+        self
     }
 
     fn read_on(&mut self, segment: &Segment) -> Result<(), SpillError> {
@@ -104,6 +114,9 @@ impl<'a> Walk<'a> {
             .insert(opened)
             .read(self.next.max(segment.first), end, READ_BYTES)?;
         for (key, value) in read.records {
+            if self.next >= self.to {
+                return Ok(());
+            }
             let record = decode(key, &value).map_err(|source| SpillError::Record {
                 position: key,
                 path: segment.path.clone(),
@@ -136,18 +149,22 @@ impl<'a> Walk<'a> {
                     what: "lacks a record",
                 });
             }
-            self.miss(after);
+            self.miss(after.min(self.to));
         }
+        let (record_end, to) = (record.end(), end.min(self.to));
         let batches: Vec<_> = record
             .batches
             .into_iter()
-            .filter_map(|at| part(at, self.next, end))
+            .filter_map(|at| part(at, self.next, to))
             .collect();
         if let Some((position, batch)) = batches.last() {
             self.next = position + batch.len() as u64;
             self.in_doubt = false;
             let segment = segment.first;
             self.seen.push_back(Sight::Record { segment, batches });
+        }
+        if record_end >= self.to {
+            self.next = self.next.max(self.to);
         }
         Ok(())
     }
