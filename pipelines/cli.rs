@@ -110,7 +110,7 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::Status(status) => status.run(),
         Command::Trace(trace) => trace.run(),
         Command::Explain(explain) => explain.run(),
-        Command::Spill(spill) => spill.run(),
+        Command::Spill(spill) => spill.run(&registry),
         Command::Demo(demo) => demo.run(&registry),
     }
 }

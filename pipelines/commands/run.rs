@@ -37,37 +37,53 @@ const TICK: Duration = Duration::from_secs(1);
 
 impl Run {
     pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
-        let loaded = match load(&self.files, registry) {
-            Ok(loaded) => loaded,
-            Err(code) => return code,
-        };
-        let screen = Screen::default();
-        let process = &loaded.process;
-        let export = match log::start(&process.log, &process.telemetry, &screen) {
-            Ok(export) => export,
-            Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::from(FAILED);
-            }
-        };
-        if let Err(error) = aqueduct_sys::process::raise_open_file_limit() {
-            tracing::warn!("the limit of open files stays as it is ({error}); many connections may not be accepted");
+        match load(&self.files, registry) {
+            Ok(loaded) => ExitCode::from(execute(&loaded, registry, !self.no_live).code),
+            Err(code) => code,
         }
-        let live = Screen::is_live() && !self.no_live;
-        let options = RunOptions {
-            deadline: process.shutdown.deadline.duration(),
-            spans: export.as_ref().map(Export::spans).unwrap_or_default(),
-            ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
-            ..RunOptions::default()
-        };
-        let code = actix_rt::System::new().block_on(run_all(&loaded, registry, &options, live.then_some(screen)));
-        // Spans of the last seconds are still in the exporter's queue.
-        drop(export);
-        ExitCode::from(code)
     }
 }
 
-async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, screen: Option<Screen>) -> u8 {
+/// How pipelines ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The exit code.
+    pub(super) code: u8,
+    /// The last there is to know of each pipeline that was started.
+    pub(super) statuses: Vec<PipelineStatus>,
+}
+
+/// Runs pipelines until they end, or SIGTERM or SIGINT; with `live` it draws on a terminal how they do.
+pub(super) fn execute(loaded: &Loaded, registry: &Registry, live: bool) -> Ended {
+    let screen = Screen::default();
+    let process = &loaded.process;
+    let export = match log::start(&process.log, &process.telemetry, &screen) {
+        Ok(export) => export,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ended {
+                code: FAILED,
+                statuses: Vec::new(),
+            };
+        }
+    };
+    if let Err(error) = aqueduct_sys::process::raise_open_file_limit() {
+        tracing::warn!("the limit of open files stays as it is ({error}); many connections may not be accepted");
+    }
+    let live = Screen::is_live() && live;
+    let options = RunOptions {
+        deadline: process.shutdown.deadline.duration(),
+        spans: export.as_ref().map(Export::spans).unwrap_or_default(),
+        ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
+        ..RunOptions::default()
+    };
+    let ended = actix_rt::System::new().block_on(run_all(loaded, registry, &options, live.then_some(screen)));
+    // Spans of the last seconds are still in the exporter's queue.
+    drop(export);
+    ended
+}
+
+async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, screen: Option<Screen>) -> Ended {
     // From here on a signal is kept until the pipelines run: the default action would end us without draining.
     let signals = Signals::catch();
     let (mut running, mut code) = (Vec::new(), 0);
@@ -90,15 +106,18 @@ async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, scr
     let draining = Rc::new(Cell::new(false));
     let watch = actix_rt::spawn(watch(views, latest, screen.clone(), draining.clone()));
     let signals = actix_rt::spawn(obey(signals, controls, draining));
+    let mut statuses = Vec::new();
     for one in running {
-        code = worst(code, finish(one).await);
+        let (ended, status) = finish(one).await;
+        code = worst(code, ended);
+        statuses.push(status);
     }
     watch.abort();
     signals.abort();
     if let Some(screen) = screen {
         screen.show(Vec::new());
     }
-    code
+    Ended { code, statuses }
 }
 
 struct Running {
@@ -266,7 +285,8 @@ async fn obey(signals: Option<Signals>, controls: Vec<Control>, draining: Rc<Cel
     controls.iter().for_each(Control::force);
 }
 
-async fn finish(running: Running) -> u8 {
+/// Its exit code, and how it was in the end.
+async fn finish(running: Running) -> (u8, PipelineStatus) {
     let view = running.pipeline.view();
     let ended = running.pipeline.ended().await;
     drop(running.admin);
@@ -278,13 +298,14 @@ async fn finish(running: Running) -> u8 {
     for actor in &status.actors {
         tracing::info!(pipeline = %view.name, "{}", words::actor(actor).trim_end());
     }
-    match ended {
+    let code = match ended {
         Err(_) => FAILED,
         Ok(ending) if ending.failure.is_some() => FAILED,
         Ok(_) if lost > 0 => LOST,
         Ok(ending) if ending.forced => FORCED,
         Ok(_) => 0,
-    }
+    };
+    (code, status)
 }
 
 /// Frames of which nobody has said what became of them, because the actor that had them was ended by force.

@@ -5,6 +5,8 @@ mod export;
 mod info;
 mod list;
 mod peek;
+mod replay;
+mod reroute;
 mod skip;
 mod verify;
 
@@ -18,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 
 use crate::commands::{FAILED, WRONG};
+use crate::framework::plugin::Registry;
 use crate::framework::spill::SpillError;
 use crate::framework::spill::inspect::Inspection;
 use crate::framework::spill::thread::THREAD_PREFIX;
@@ -34,6 +37,15 @@ pub(crate) struct Spill {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    #[command(flatten)]
+    ByHand(ByHand),
+    /// Send its frames through a pipeline; they stay in the store
+    Replay(Box<replay::Replay>),
+}
+
+/// What needs no pipeline.
+#[derive(Debug, Subcommand)]
+enum ByHand {
     /// What waits in it, since when, and who uses it (the default)
     Info,
     /// Its segments: their positions, sizes, and damage that shows without reading everything
@@ -53,15 +65,18 @@ enum Action {
 const HELP: &str = "\
 A position counts the frames since the store was created; ranges end before their second position.
 
-info, list, peek, verify and export only read: they create, lock, upgrade and change nothing, and may be used while a pipeline runs on \
+info, list, peek, verify, export and replay only read: they create, lock, upgrade and change nothing, and may be used while a pipeline runs on \
 the store. Then they do not see what is only in its memory (`aqueduct status` counts that, `aqueduct trace` finds a message in it), and \
 frames they show may have been delivered meanwhile. A pipeline in another container is not seen to be running.
 skip and compact refuse to touch a store in use. They open it as a run does, so an older format becomes the present one.
 
-To replay frames, from a position or a time (`--since`), pipe `export` into a pipeline with a `stdin` source. What comes out stays in the store: `skip` it, or it is delivered a second time.
-  aqueduct spill data/feed export --to 5000 | aqueduct run stdin-to-tcp.toml
+replay runs a pipeline with the store in the place of its sources: its frames go where those send theirs, or to the actor that --into names, with number, time, attributes and \
+trace as they were, and it ends when all are delivered. They stay in the store, so a pipeline that runs on it delivers them too: `skip` them when that is not wanted. Ended early, it says from \
+which position to go on. DIR may be a copy of a store, or its folder `quarantine`. To see what would come, use `export`, or a pipeline with a `stdout` sink.
+  aqueduct spill data/feed replay feed.toml --into process --since 2026-11-21T05:06:30Z
 
-Exit codes: 0 done; 1 something is damaged or missing, or the store cannot be used; 2 the command line is wrong, or there is no store.";
+Exit codes: 0 done; 1 something is damaged or missing, the store cannot be used, or a replay failed or ended early; 2 the command line or the pipeline file is wrong, or \
+there is no store; of a replay also 3 frames were sent and not delivered, 4 it was ended by force.";
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -86,10 +101,17 @@ impl From<SpillError> for Failure {
 type Done = Result<u8, Failure>;
 
 impl Spill {
-    /// Runs on a thread of its own, named so that contained panics over damaged files stay out of the terminal.
-    pub(crate) fn run(self) -> ExitCode {
+    /// All but a replay runs on a thread of its own, named so that contained panics over damaged files stay out of the terminal.
+    pub(crate) fn run(self, registry: &Registry) -> ExitCode {
+        let action = match self.action {
+            Some(Action::Replay(replay)) => return replay.run(&self.directory, registry),
+            Some(Action::ByHand(action)) => Some(action),
+            None => None,
+        };
         let worker = thread::Builder::new().name(format!("{THREAD_PREFIX}command"));
-        let ended = worker.spawn(move || self.act()).map(thread::JoinHandle::join);
+        let ended = worker
+            .spawn(move || act(&self.directory, action.as_ref()))
+            .map(thread::JoinHandle::join);
         match ended {
             Ok(Ok(code)) => ExitCode::from(code),
             Ok(Err(_)) => {
@@ -102,39 +124,44 @@ impl Spill {
             }
         }
     }
+}
 
-    fn act(&self) -> u8 {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let done = self.carry_out(&mut out);
-        let done = done.and_then(|code| out.flush().map(|()| code).map_err(Failure::Output));
-        match done {
-            Ok(code) => code,
-            // A reader that has seen enough, such as `head`, is no failure.
-            Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
-            Err(Failure::Output(error)) => {
-                eprintln!("cannot write to standard output: {error}");
-                FAILED
-            }
-            Err(Failure::Store(error)) => {
-                eprintln!("{error}");
-                let wrong = matches!(error, SpillError::NoStore { .. });
-                if wrong { WRONG } else { FAILED }
-            }
+fn act(directory: &Path, action: Option<&ByHand>) -> u8 {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = carry_out(directory, action, &mut out);
+    let done = done.and_then(|code| out.flush().map(|()| code).map_err(Failure::Output));
+    match done {
+        Ok(code) => code,
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
+        Err(Failure::Output(error)) => {
+            eprintln!("cannot write to standard output: {error}");
+            FAILED
+        }
+        Err(Failure::Store(error)) => {
+            eprintln!("{error}");
+            code_of(&error)
         }
     }
+}
 
-    fn carry_out(&self, out: &mut dyn Write) -> Done {
-        let found = Inspection::of(&self.directory)?;
-        match &self.action {
-            None | Some(Action::Info) => info::tell(&found, out),
-            Some(Action::List) => list::tell(&found, out),
-            Some(Action::Peek(peek)) => peek.tell(&found, out),
-            Some(Action::Verify) => verify::tell(&found, out),
-            Some(Action::Export(export)) => export.write(&found, out),
-            Some(Action::Skip(skip)) => skip.carry_out(&found, out),
-            Some(Action::Compact(compact)) => compact.carry_out(&found, out),
-        }
+fn carry_out(directory: &Path, action: Option<&ByHand>, out: &mut dyn Write) -> Done {
+    let found = Inspection::of(directory)?;
+    match action {
+        None | Some(ByHand::Info) => info::tell(&found, out),
+        Some(ByHand::List) => list::tell(&found, out),
+        Some(ByHand::Peek(peek)) => peek.tell(&found, out),
+        Some(ByHand::Verify) => verify::tell(&found, out),
+        Some(ByHand::Export(export)) => export.write(&found, out),
+        Some(ByHand::Skip(skip)) => skip.carry_out(&found, out),
+        Some(ByHand::Compact(compact)) => compact.carry_out(&found, out),
     }
+}
+
+/// The exit code for a store that cannot be used.
+fn code_of(error: &SpillError) -> u8 {
+    let wrong = matches!(error, SpillError::NoStore { .. });
+    if wrong { WRONG } else { FAILED }
 }
 
 /// `1 frame`, `2 frames`.

@@ -73,6 +73,11 @@ impl Folder {
         self.start(command)
     }
 
+    /// Starts any command in the background.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Program {
+        self.start(self.command(arguments))
+    }
+
     fn start(&self, mut command: Command) -> Program {
         command
             .stdin(Stdio::piped())

@@ -70,7 +70,10 @@ impl Source for FromStore {
                 () = &mut stopping => return Ok(()),
                 found = walker.recv() => found,
             };
-            let Some(found) = found else { return Ok(()) };
+            let Some(found) = found else {
+                self.context.gauge("finished").set(1);
+                return Ok(());
+            };
             let (position, mut batch) = found?;
             batch.receipt = progress.receipt(position, batch.len() as u64);
             tokio::select! {
