@@ -7,6 +7,7 @@ mod acknowledge;
 mod bounds;
 mod commands;
 mod crash;
+mod dead_letters;
 mod demo;
 mod destinations;
 mod ends;

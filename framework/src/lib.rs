@@ -17,7 +17,7 @@
 //! | step | file | what happens |
 //! |---|---|---|
 //! | 1 | [`actors::reader`] | hosts a source plugin, which waits for demand and reads the socket |
-//! | 2 | [`plugin::Feed`], [`plugin::Intake`] (`plugin/feed.rs`, `plugin/intake.rs`) | one read of at most 256,000 bytes into a pooled buffer ([`batch::Pool`]) |
+//! | 2 | [`plugin::Feed`], [`plugin::Intake`] (`plugin/feed.rs`, `plugin/intake.rs`) | one read of at most 256,000 bytes into a pooled buffer ([`batch::Pool`]); what was a batch before, in a store or at another Aqueduct, enters whole |
 //! | 3 | [`framing::Cutter`] | finds where frames end; keeps the unfinished one for the next read |
 //! | 4 | [`batch::Batch`] | one shared payload, an offset table, numbers, attributes, trace, receipt |
 //! | 5 | [`mailbox::Outlet`] | sends it along every edge of the output, under [`demand::DemandLedger`] |
@@ -49,7 +49,7 @@
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A
-//! plugin that says [`plugin::Placement::Own`], and every worker, gets an Arbiter of its own. Each store has the thread `spill-NAME` for its files. The
+//! plugin that says [`plugin::Placement::Own`], and every worker, gets an Arbiter of its own. Each store has the thread `spill-NAME` for its files, and so has a source that reads those of one. The
 //! supervisor, signals, `status` and the log live on the system's own thread. The exporter of spans has the thread
 //! `OpenTelemetry.Traces.BatchProcessor` while a collector is configured, on which its connection runs too, and `spans-lookup` for as long as a
 //! collector's host name is looked up. There are no others.

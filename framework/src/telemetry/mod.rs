@@ -3,7 +3,7 @@
 //! # Spans
 //! | span | kind | when | file |
 //! |---|---|---|---|
-//! | `receive SOURCE` | consumer | from the first byte read until the batch is sent on | `trace.rs` |
+//! | `receive SOURCE` | consumer | from the first byte read until the batch is sent on; of a batch that was made elsewhere, the moment when it is | `trace.rs` |
 //! | `spill STORE` | internal | made when the batch is handed down, with the true start of its wait, whatever process it began in | `trace.rs` |
 //! | `process PROCESSOR` | internal | around the plugin's work on the batch, retries included | `work_span.rs` |
 //! | `send SINK` | producer | around the delivery, reconnects included | `work_span.rs` |

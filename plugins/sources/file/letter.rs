@@ -143,3 +143,30 @@ impl Stack {
         Some(builder.finish(of.received_ns, of.trace, Receipt::none()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(seq: u64, members: &str) -> Letter {
+        let line = format!(
+            r#"{{"source":"plant","epoch":7,"seq":{seq},"received":"1970-01-01T00:00:01.5Z","text":"x"{members}}}"#
+        );
+        Letter::read(line.as_bytes(), 1).expect("a letter")
+    }
+
+    #[test]
+    fn letters_of_one_batch_are_one_batch_again_and_its_trace_goes_on() {
+        let trace = r#","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331""#;
+        let mut stack = Stack::default();
+        assert!(stack.push(letter(3, trace)).is_none());
+        assert!(stack.push(letter(5, trace)).is_none());
+        let batch = stack.push(letter(6, "")).expect("the next one is of another");
+        assert_eq!(batch.numbers.runs().len(), 2);
+        assert_eq!((batch.numbers.epoch, batch.received_ns), (7, 1_500_000_000));
+        assert_eq!(batch.trace_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
+        let last = stack.take().expect("it is there");
+        assert_eq!((last.len(), last.trace), (1, None));
+        assert!(stack.take().is_none());
+    }
+}
