@@ -42,7 +42,7 @@ enum Command {
     Trace(commands::trace::Trace),
     /// Say why connections ended: the last reports of running and ended pipelines
     Explain(commands::explain::Explain),
-    /// Look into a spill store's directory, or mend it by hand: what waits, what is damaged, frames out of it
+    /// Look into a spill store's directory, or mend it by hand: what waits, what is damaged, frames out of it or through a pipeline
     Spill(commands::spill::Spill),
     /// Play the story: a slow reader, a repaired one, and a pipeline, against a server that will not wait
     Demo(commands::demo::Demo),

@@ -72,7 +72,7 @@ skip and compact refuse to touch a store in use. They open it as a run does, so 
 
 replay runs a pipeline with the store in the place of its sources: its frames go where those send theirs, or to the actor that --into names, with number, time, attributes and \
 trace as they were, and it ends when all are delivered. They stay in the store, so a pipeline that runs on it delivers them too: `skip` them when that is not wanted. Ended early, it says from \
-which position to go on. DIR may be a copy of a store, or its folder `quarantine`. To see what would come, use `export`, or a pipeline with a `stdout` sink.
+which position to go on. DIR may be a copy of a store, or its folder `quarantine`. While it runs `aqueduct status NAME-replay` shows it. To see what would come, use `export`.
   aqueduct spill data/feed replay feed.toml --into process --since 2026-11-21T05:06:30Z
 
 Exit codes: 0 done; 1 something is damaged or missing, the store cannot be used, or a replay failed or ended early; 2 the command line or the pipeline file is wrong, or \

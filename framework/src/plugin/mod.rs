@@ -143,7 +143,7 @@ pub struct LastAcknowledged {
 ///
 /// - **Ordering**: frames leave in the order they are given to the feed, over all its streams.
 /// - **Demand**: wait for [`Intake::ready`] (or [`FrameIntake::ready`]) before every read, so that a pipeline without a spill store pushes back to
-///   the peer. What is sent without demand is a bug of the source.
+///   the peer; [`Feed::forward`] waits by itself. What is sent without demand is a bug of the source.
 /// - **Cancel-safety**: `run` may be dropped wherever it waits, at the shutdown deadline. Nothing of what was given to the feed is lost by that.
 /// - **Errors**: see [`Source::run`].
 /// - **Redelivery**: a source keeps no copy of what it gave to the feed. A spill store behind it sends again what was dropped; without one it is

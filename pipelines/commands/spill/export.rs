@@ -95,27 +95,23 @@ impl Export {
         warn_in_use(found);
         let (from, to) = (self.from.unwrap_or(found.settled), self.to.unwrap_or(u64::MAX));
         let mut exported = Exported::default();
-        for sight in found.walk(from) {
+        for sight in found.walk(from).to(to) {
             match sight? {
                 Sight::Record { batches, .. } => {
-                    if batches.first().is_some_and(|(position, _)| *position >= to) {
-                        break;
-                    }
                     let late = batches
                         .iter()
                         .filter(|(_, batch)| self.since.is_none_or(|since| time_of(batch.received_ns) >= since));
                     for (first, batch) in late {
-                        exported.write(*first, batch, to, framing.as_deref(), out)?;
+                        exported.write(*first, batch, framing.as_deref(), out)?;
                     }
                 }
                 Sight::Damaged { segment, why } => {
                     exported.damaged = true;
                     eprintln!("segment {segment} is damaged, what can be read of it is exported: {why}");
                 }
-                Sight::Missing { segment, positions } if !found.is_written(segment) && positions.start < to => {
-                    let end = positions.end.min(to);
-                    exported.missing += end - positions.start;
-                    eprintln!("{} are missing", super::positions(&(positions.start..end)));
+                Sight::Missing { segment, positions } if !found.is_written(segment) => {
+                    exported.missing += positions.end - positions.start;
+                    eprintln!("{} are missing", super::positions(&positions));
                 }
                 Sight::Missing { .. } | Sight::Gone { .. } => {}
             }
@@ -142,12 +138,11 @@ impl Exported {
         &mut self,
         first: u64,
         batch: &Batch,
-        to: u64,
         framing: Option<&dyn DynFraming>,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
         let mut bytes = Vec::new();
-        for (position, frame) in (first..to).zip(batch.frames()) {
+        for (position, frame) in (first..).zip(batch.frames()) {
             bytes.clear();
             let encoded = match framing {
                 Some(framing) => framing

@@ -129,7 +129,8 @@ struct Replayed {
     frames: u64,
     range: std::ops::Range<u64>,
     rejected: u64,
-    lost: u64,
+    /// Sent, and not settled in any good way.
+    undelivered: u64,
     missing: u64,
     damaged: u64,
     finished: bool,
@@ -147,7 +148,7 @@ impl Replayed {
             frames: number("frames_out"),
             range: number("first_position")..number("position"),
             rejected: rejected.sum(),
-            lost: number("lost"),
+            undelivered: number("lost") + number("frames_out").saturating_sub(number("settled")),
             missing: number("missing_frames"),
             damaged: number("damaged_segments"),
             finished: number("finished") > 0,
@@ -181,7 +182,7 @@ impl Replayed {
 
     /// Everything that was wanted and could be read has been settled.
     fn is_complete(&self) -> bool {
-        self.finished && self.lost == 0
+        self.finished && self.undelivered == 0
     }
 
     fn code(&self) -> u8 {
