@@ -71,13 +71,16 @@ impl Replay {
             return ExitCode::from(code);
         };
         replayed.tell(&into);
-        if replayed.is_complete() && self.is_from_the_oldest(&found) && replayed.frames > 0 {
+        if replayed.is_whole() && self.is_from_the_oldest(&found) && replayed.frames > 0 {
             let (directory, to) = (directory.display(), replayed.range.end);
             eprintln!("they stay in the store; `aqueduct spill {directory} skip --to {to}` gives them up");
         } else if replayed.frames > 0 {
             eprintln!("they stay in the store");
         }
-        ExitCode::from(if code == 0 { replayed.code() } else { code })
+        ExitCode::from(match code {
+            0 if !replayed.is_whole() => FAILED,
+            code => code,
+        })
     }
 
     /// Whether nothing that waits was left out before the end.
@@ -185,8 +188,7 @@ impl Replayed {
         self.finished && self.undelivered == 0
     }
 
-    fn code(&self) -> u8 {
-        let whole = self.is_complete() && self.damaged == 0 && self.missing == 0;
-        if whole { 0 } else { FAILED }
+    fn is_whole(&self) -> bool {
+        self.is_complete() && self.damaged == 0 && self.missing == 0
     }
 }

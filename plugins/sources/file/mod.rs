@@ -1,12 +1,13 @@
 //! The source `file`: a file from its beginning to its end, cut by the framing, or the letters that the sink `file` wrote as JSON.
 
 mod letter;
+mod letters;
 mod lines;
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 
@@ -15,15 +16,8 @@ use aqueduct_framework::plugin::{Context, Feed, Placement, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::letter::{Letter, Stack};
-use self::lines::{Line, Lines};
+use self::letters::{Found, Letters};
 use super::input::{self, Input};
-
-/// What a frame's attributes may take beside its bytes, in a line of JSON.
-const REST_BYTES: u64 = 1024 * 1024;
-
-/// JSON writes a byte with six at most, as in `\u0000`.
-const BYTES_PER_BYTE: u64 = 6;
 
 /// Lines that cannot be read and are told one by one; after them, only when their number doubles.
 const TOLD: u64 = 20;
@@ -84,47 +78,30 @@ impl Source for FromFile {
 
 impl FromFile {
     async fn letters(&self, file: File, bytes: u64, feed: &Feed) -> Result<()> {
-        let max_frame_bytes = feed.limits().max_frame_bytes;
-        let most = max_frame_bytes
-            .saturating_mul(BYTES_PER_BYTE)
-            .saturating_add(REST_BYTES);
-        let mut lines = Lines::new(BufReader::new(std::io::Read::take(file, bytes)), most);
-        let (mut stack, mut stopping) = (Stack::default(), pin!(feed.stopping()));
+        let path = self.path.display();
+        let mut letters = Letters::new(BufReader::new(file.take(bytes)), feed.limits().max_frame_bytes);
+        let mut stopping = pin!(feed.stopping());
         loop {
-            let line = lines
-                .next()
-                .map_err(|error| Error::fatal(format!("cannot read {}", self.path.display())).because(error))?;
-            let letter = match line {
-                None => break,
-                Some(Line::Blank) => continue,
-                Some(Line::TooLong) => Err(format!(
-                    "it is longer than {most} bytes, which no frame of `max_frame_bytes` takes"
-                )),
-                Some(Line::Whole(line)) => Letter::read(line, max_frame_bytes),
-            };
-            let full = match letter {
-                Ok(letter) => stack.push(letter),
-                Err(why) => {
-                    self.unreadable(lines.number(), &why);
-                    None
-                }
-            };
-            if let Some(batch) = full {
-                tokio::select! {
-                    biased;
-                    () = &mut stopping => return Ok(()),
-                    () = feed.forward(batch) => tokio::task::yield_now().await,
+            let found = letters.next();
+            match found.map_err(|error| Error::fatal(format!("cannot read {path}")).because(error))? {
+                None => return Ok(()),
+                Some(Found::Unreadable(why)) => self.unreadable(letters.line(), &why),
+                Some(Found::Batch(batch)) => {
+                    self.context
+                        .say("state", format!("at line {} of {path}", letters.line()));
+                    tokio::select! {
+                        biased;
+                        () = &mut stopping => return Ok(()),
+                        () = feed.forward(batch) => {}
+                    }
                 }
             }
-        }
-        if let Some(batch) = stack.take() {
-            tokio::select! {
-                biased;
-                () = &mut stopping => {}
-                () = feed.forward(batch) => {}
+            // Orders to stop come to this thread.
+            tokio::task::yield_now().await;
+            if feed.is_stopping() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn unreadable(&self, line: u64, why: &str) {

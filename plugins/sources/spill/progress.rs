@@ -20,12 +20,13 @@ impl Progress {
     pub(super) fn new(context: &Context) -> Self {
         let line = Arc::<Mutex<Line>>::default();
         let position = context.gauge("position");
-        let (settling, telling) = (line.clone(), position.clone());
+        let (settling, telling, saying) = (line.clone(), position.clone(), context.clone());
         let ledger = Ledger::counting(move |batch| {
             let mut line = settling.lock().unwrap_or_else(PoisonError::into_inner);
             // Told under the lock: receipts come from several threads, and the position never goes back.
             if let Some(end) = line.settle(batch.token, batch.fate) {
                 telling.set(end);
+                saying.say("state", format!("settled before position {end}"));
             }
         });
         Self {
