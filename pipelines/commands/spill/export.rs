@@ -68,6 +68,8 @@ struct Line<'a> {
     received: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<&'a str, &'a str>,
     #[serde(flatten)]
@@ -187,6 +189,7 @@ fn line(position: u64, frame: &Frame<'_>, out: &mut Vec<u8>) -> serde_json::Resu
         seq: frame.number(),
         received: humantime::format_rfc3339_nanos(time_of(batch.received_ns)).to_string(),
         trace_id: batch.trace_id(),
+        span_id: batch.trace.map(|trace| format!("{:016x}", trace.span_id)),
         // A frame's own ones stand over the batch's.
         attributes: batch.attributes.batch_attributes().chain(own).collect(),
         bytes: match std::str::from_utf8(frame.bytes()) {
