@@ -1,4 +1,9 @@
-//! `acknowledge = "kernel"`: what is sent again after a connection has ended, and what can still be lost.
+//! `acknowledge = "kernel"`: what is sent again after a connection has ended, and what can still be lost. [`reply`]: the same for what the application
+//! answers; [`given_up`]: what becomes of frames that fail for too long.
+
+mod application;
+mod given_up;
+mod reply;
 
 use std::net::SocketAddr;
 
