@@ -1,4 +1,9 @@
-//! `acknowledge = "kernel"`: what is sent again after a connection has ended, and what can still be lost.
+//! `acknowledge = "kernel"`: what is sent again after a connection has ended, and what can still be lost. [`reply`]: the same for what the application
+//! answers; [`given_up`]: what becomes of frames that fail for too long.
+
+mod application;
+mod given_up;
+mod reply;
 
 use std::net::SocketAddr;
 
@@ -131,9 +136,10 @@ fn resets_lose_nothing(sink: &str, connect: impl Fn(&Program) -> Destination) {
 #[test]
 fn a_client_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_gets_nothing_twice() {
     let (folder, last) = (Folder::new(), 3_000);
+    // A small send buffer, or the first nine could take everything.
     let program = pipeline(
         &folder,
-        r#"type = "tcp_server", listen = "127.0.0.1:0", linger = "1m", resend_bytes = "256 KiB""#,
+        r#"type = "tcp_server", listen = "127.0.0.1:0", linger = "1m", resend_bytes = "256 KiB", send_buffer_bytes = "64 KiB""#,
     );
     let (source, network) = (program.address_of("source"), program.address_of("network"));
     let mut seen = Sequence::default();

@@ -77,6 +77,11 @@ impl Backoff {
         (wait, over.then_some(GaveUp { attempts, lasted }))
     }
 
+    /// Time passed in which nothing was tried, such as waiting for a client: it does not count.
+    pub fn waited(&mut self, time: Duration) {
+        self.since = self.since.map(|since| since + time);
+    }
+
     /// It worked: the next failure starts a new series.
     pub fn reset(&mut self) {
         self.attempts = 0;

@@ -26,7 +26,7 @@
 //! | 8 | [`spill::thread`], [`spill::Storage`], [`spill::disk`] | the thread that owns the files: group commit, segments, cursor; the file operations as a seam for tests |
 //! | 9 | [`actors::processor`] | runs a processor plugin inline or on workers; `runner.rs` contains errors and panics, `tick.rs` and `held.rs` keep what it holds back, `reorder.rs` restores order |
 //! | 10 | [`plugin::Output`] | what the plugin emitted, frame by frame, becomes batches again, without copying when all is kept |
-//! | 11 | [`actors::sender`] | hosts a sink plugin: connects, writes a [`plugin::Delivery`], resumes at the frame that failed; `unacknowledged.rs` keeps what a sink learns the arrival of only later |
+//! | 11 | [`actors::sender`] | hosts a sink plugin: connects, writes a [`plugin::Delivery`], resumes at the frame that failed; `unacknowledged.rs` keeps what a sink learns the arrival of only later; `work/giving_up.rs` makes dead letters of what fails for too long |
 //! | 12 | [`receipt`] | whoever held the batch last has settled it: the fate travels back to the store, or to the source |
 //!
 //! Beside them: every connection notes its last minute in a [`flight::Recorder`], and [`flight::judge`] says in a sentence why it ended.
@@ -44,6 +44,7 @@
 //!   all later batches of the same epoch are discarded by whoever holds them (go-back-N), and the store sends again, in order. What is made of several
 //!   batches, by a plugin that holds frames back, has one receipt for all of them.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
+//! - **What is tried again is counted by its reason** ([`failure`]), waits by one policy ([`backoff`]), and is given up only where that says so.
 //! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `commit_bytes`,
 //!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `[shutdown] deadline`, those of [`telemetry`].
 //!

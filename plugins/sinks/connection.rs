@@ -3,6 +3,7 @@
 //! What the peer sends is read, or its sends would fill up, and closing with bytes unread would be an RST that destroys what it has not read yet. With
 //! `acknowledge = "reply"` it is taken as answers, and thrown away otherwise.
 
+mod hearing;
 #[cfg(test)]
 mod tests;
 
@@ -12,12 +13,11 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
-use aqueduct_framework::flight::{Errno, Event, Ours};
+use aqueduct_framework::flight::{Errno, Event};
 use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_framework::units::ByteSize;
 use aqueduct_sys::socket;
-use rustix::net::{RecvFlags, recv};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
@@ -33,9 +33,6 @@ const PIECE_BYTES: usize = 128_000;
 
 /// From here on a write is worth handing over whole again.
 const WHOLE_BYTES: usize = 1024 * 1024;
-
-/// Reads of the peer's bytes in one go: 256 KiB, so that a talking peer cannot hold up the writing.
-const DISCARD_READS: usize = 16;
 
 /// The pause between two looks at what the peer's kernel has not acknowledged at the close.
 const CLOSE_PAUSE: Duration = Duration::from_millis(1);
@@ -142,9 +139,11 @@ impl Connection {
     /// `unavailable` when it has gone.
     pub(super) fn check(&mut self) -> Result<()> {
         match socket::peer_closed(&self.stream) {
+            // Answers must not wait until nothing is left to write.
+            Ok(false) if self.exchange.is_some() => self.hear(),
             Ok(false) => Ok(()),
             // What it sent before must be read, or our close would be an RST.
-            Ok(true) => self.discard_to_fin(),
+            Ok(true) => self.hear_to_fin(),
             Err(error) => Err(self.lost(error)),
         }
     }
@@ -208,7 +207,7 @@ impl Connection {
             }
         };
         match ready {
-            Ok(ready) if ready.is_readable() && !self.finished => self.discard(),
+            Ok(ready) if ready.is_readable() && !self.finished => self.hear(),
             Ok(_) => Ok(()),
             Err(error) => Err(self.lost(error)),
         }
@@ -222,7 +221,7 @@ impl Connection {
                 readable = self.stream.readable() => readable,
                 sentence = overdue(&self.exchange) => return self.unanswered(sentence, Failure::ReplyTimeout),
             };
-            let read = readable.map_err(|error| self.lost(error)).and_then(|()| self.discard());
+            let read = readable.map_err(|error| self.lost(error)).and_then(|()| self.hear());
             if let Err(error) = read {
                 return error;
             }
@@ -282,7 +281,7 @@ impl Connection {
             self.stream.shutdown().await.map_err(|error| self.lost(error))?;
             while !self.finished && socket::unsent_bytes(&self.stream).map_err(|error| self.lost(error))? > 0 {
                 // A FIN is the peer's consent here.
-                let _ = self.discard();
+                let _ = self.hear();
                 tokio::time::sleep(CLOSE_PAUSE).await;
             }
             Ok(())
@@ -295,65 +294,6 @@ impl Connection {
                 humantime::format_duration(linger)
             )))
         })
-    }
-
-    fn discard(&mut self) -> Result<()> {
-        for _ in 0..DISCARD_READS {
-            match self.stream.try_read(&mut self.scratch) {
-                Ok(0) => return self.peer_finished(),
-                Ok(bytes) => self.heard(bytes)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads what stands before a FIN that the kernel has told of, past tokio: it answers `WouldBlock` until its reactor has had a turn, and
-    /// a sender that always finds room in its socket writes a megabyte to nobody before that.
-    fn discard_to_fin(&mut self) -> Result<()> {
-        for _ in 0..DISCARD_READS {
-            match recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return self.peer_finished(),
-                Ok((bytes, _)) => self.heard(bytes)?,
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(self.lost(error.into())),
-            }
-        }
-        Ok(())
-    }
-
-    /// What had come before the end: after an RST too it is still handed out. Why it ended has been told; so has what breaks the exchange.
-    fn hear_the_rest(&mut self) {
-        let Some(exchange) = &mut self.exchange else { return };
-        while !exchange.is_broken()
-            && let Ok((bytes, _)) = recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT)
-            && bytes > 0
-        {
-            if exchange.hear(&self.scratch[..bytes]).is_err() {
-                self.refused_bytes = exchange.asked_bytes();
-            }
-        }
-    }
-
-    /// Takes what was read into `scratch`.
-    fn heard(&mut self, bytes: usize) -> Result<()> {
-        let Some(exchange) = &mut self.exchange else {
-            self.ignored.add(bytes as u64);
-            return Ok(());
-        };
-        let heard = exchange.hear(&self.scratch[..bytes]);
-        heard.map_err(|why| self.unanswered(why, Failure::UnexpectedReply))
-    }
-
-    /// The peer's application did not answer, or not as it should.
-    fn unanswered(&mut self, reason: String, failure: Failure) -> Error {
-        self.refused_bytes = self.exchange.as_ref().map_or(0, Exchange::asked_bytes);
-        let event = Event::Ours(Ours::Unanswered { reason });
-        let told = self.watch.ended(&self.stream, &self.peer, event);
-        wrong(told.verdict.sentence, failure)
     }
 
     fn peer_finished(&mut self) -> Result<()> {

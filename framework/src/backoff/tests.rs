@@ -54,6 +54,16 @@ fn a_success_begins_the_time_anew() {
 }
 
 #[test]
+fn time_in_which_nothing_was_tried_does_not_count() {
+    let mut backoff = giving_up_after(600);
+    backoff.waited(at(50));
+    backoff.failed(0.0, at(100));
+    backoff.waited(at(3600));
+    assert_eq!(backoff.failed(0.0, at(3700 + 599)).1, None);
+    assert!(backoff.failed(0.0, at(3700 + 600)).1.is_some());
+}
+
+#[test]
 fn giving_up_reads_as_a_sentence() {
     let (attempts, lasted) = (12, Duration::from_micros(600_500_250));
     assert_eq!(

@@ -110,7 +110,7 @@ impl Default for SinkHost {
     }
 }
 
-/// Exponential backoff: `first`, then `multiplier` times as long after every failure, up to `max`.
+/// Exponential backoff: `first`, then `multiplier` times as long after every failure, up to `max`. What it means is decided by [`Backoff`](crate::backoff::Backoff).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {

@@ -271,7 +271,8 @@ pub trait Processor: Sized + 'static {
 /// - **Ordering**: one call at a time: `open`, then one delivery after the other, in order, with `watch` in between; after an `unavailable`, `open` again.
 /// - **Receipts**: a batch counts as delivered when `write` returns `Ok`: what the sink promises (written, synced) must be true by then. Unless
 ///   [`Sink::acknowledgement`] says that it learns later what has arrived: then the sender keeps the batch, and its share of `window_bytes`, until then.
-/// - **Demand**: none is granted before the first `open` returns, nor between a failure and the next `open`.
+/// - **Demand**: none is granted before the first `open` returns, nor between a failure and the next `open`; but once it is being given up
+///   (`retry.give_up_after`), what is to be given up next may come.
 /// - **Cancel-safety**: `open` and `watch` may be dropped wherever they wait; after `watch` was dropped it is called again. `write` is dropped at the
 ///   shutdown deadline only, and its batch counts as dropped.
 /// - **Errors**: see [`Sink::write`] and [`Sink::open`].
@@ -342,7 +343,8 @@ pub trait Sink: Sized + 'static {
     }
 
     /// How many of the wire bytes taken since `open` the other side has acknowledged, in the order in which they were taken. Asked when
-    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, and at growing intervals of 1 to 50 ms while something is not acknowledged. A figure lower than
+    /// [`Sink::acknowledgement`] says [`Acknowledgement::Later`]: after each write, and, while something is not acknowledged, when [`Sink::acknowledged_signal`] rings, or else
+    /// at growing intervals of 1 to 50 ms. A figure lower than
     /// one before is ignored.
     fn acknowledged_bytes(&self) -> u64 {
         0

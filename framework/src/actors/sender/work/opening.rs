@@ -28,6 +28,7 @@ impl Work {
     /// Opens the sink, however long it takes, and lets demand flow. False: the pipeline ends before anybody was there.
     pub(super) async fn open(&mut self) -> Result<bool> {
         loop {
+            let began = Instant::now();
             let opened = tokio::select! {
                 opened = self.sink.open() => opened,
                 () = gives_up(&self.drain, &self.parts) => return Ok(false),
@@ -36,6 +37,8 @@ impl Work {
                 Ok(()) => {
                     self.opened.add(1);
                     self.opened_at = Instant::now();
+                    // A server waits in it for its client.
+                    self.backoff.waited(self.opened_at - began);
                     self.parts.tracer.connected();
                     self.inbox.open();
                     return Ok(true);

@@ -1,0 +1,76 @@
+//! What the peer sends: answers, where those count, or bytes that nobody wants.
+
+use std::io;
+
+use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::failure::Failure;
+use aqueduct_framework::flight::{Event, Ours};
+use rustix::net::{RecvFlags, recv};
+
+use super::super::reply::{Exchange, wrong};
+use super::Connection;
+
+/// Reads of the peer's bytes in one go: 256 KiB, so that a talking peer cannot hold up the writing.
+const READS_AT_ONCE: usize = 16;
+
+impl Connection {
+    /// Takes what has come, as far as tokio knows of it.
+    pub(super) fn hear(&mut self) -> Result<()> {
+        for _ in 0..READS_AT_ONCE {
+            match self.stream.try_read(&mut self.scratch) {
+                Ok(0) => return self.peer_finished(),
+                Ok(bytes) => self.heard(bytes)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what stands before a FIN that the kernel has told of, past tokio: it answers `WouldBlock` until its reactor has had a turn, and
+    /// a sender that always finds room in its socket writes a megabyte to nobody before that.
+    pub(super) fn hear_to_fin(&mut self) -> Result<()> {
+        for _ in 0..READS_AT_ONCE {
+            match recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return self.peer_finished(),
+                Ok((bytes, _)) => self.heard(bytes)?,
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(self.lost(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// What had come before the end: after an RST too it is still handed out. Why it ended has been told; so has what breaks the exchange.
+    pub(super) fn hear_the_rest(&mut self) {
+        let Some(exchange) = &mut self.exchange else { return };
+        while !exchange.is_broken()
+            && let Ok((bytes, _)) = recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT)
+            && bytes > 0
+        {
+            if exchange.hear(&self.scratch[..bytes]).is_err() {
+                self.refused_bytes = exchange.asked_bytes();
+            }
+        }
+    }
+
+    /// Takes what was read into `scratch`.
+    fn heard(&mut self, bytes: usize) -> Result<()> {
+        let Some(exchange) = &mut self.exchange else {
+            self.ignored.add(bytes as u64);
+            return Ok(());
+        };
+        let heard = exchange.hear(&self.scratch[..bytes]);
+        heard.map_err(|why| self.unanswered(why, Failure::UnexpectedReply))
+    }
+
+    /// The peer's application did not answer, or not as it should.
+    pub(super) fn unanswered(&mut self, reason: String, failure: Failure) -> Error {
+        self.refused_bytes = self.exchange.as_ref().map_or(0, Exchange::asked_bytes);
+        let event = Event::Ours(Ours::Unanswered { reason });
+        let told = self.watch.ended(&self.stream, &self.peer, event);
+        wrong(told.verdict.sentence, failure)
+    }
+}
