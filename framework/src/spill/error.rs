@@ -102,9 +102,19 @@ impl SpillError {
         matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
     }
 
+    /// What it is that is full, in words: the three errors of [`SpillError::is_full`] need different hands.
+    pub fn what_is_full(&self) -> Option<&'static str> {
+        match self.errno()? {
+            Errno::NOSPC => Some("its disk is full"),
+            Errno::DQUOT => Some("its disk quota is used up"),
+            Errno::FBIG => Some("a file size limit (ulimit -f) stops it"),
+            _ => None,
+        }
+    }
+
     /// True when trying again cannot help: the file is what is wrong, not the system around it.
     pub(super) fn is_damage(&self) -> bool {
-        matches!(self.errno(), None | Some(Errno::IO | Errno::NOENT))
+        matches!(self.errno(), None | Some(Errno::IO | Errno::NOENT | Errno::ISDIR))
     }
 
     /// True when the same may succeed the next time: a disk that does not answer now.

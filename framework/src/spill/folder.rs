@@ -18,6 +18,8 @@ pub const FORMAT: u32 = 2;
 const FORMAT_WORD: &str = "aqueduct-spill";
 /// The process id in the `lock` file, padded so that it is replaced in place: that takes no space on a full disk.
 const HOLDER_BYTES: usize = 20;
+/// Positions are written with all the digits a u64 can have, so that names sort as positions do.
+const NAME_DIGITS: usize = 20;
 
 /// A directory in use by this process alone, until it is dropped.
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl Folder {
         let names = names.map_err(|error| SpillError::io("list", &self.path, error))?;
         let mut firsts = Vec::new();
         for name in names {
-            if name.ends_with(".redb.new") {
+            if is_unfinished(&name) {
                 if self.bugs.has(Bug::KeepUnfinishedSegments) {
                     let named = self.path.join(name.trim_end_matches(".new"));
                     let _ = self.disk.rename(&self.path.join(&name), &named);
@@ -105,13 +107,25 @@ impl Folder {
                     continue;
                 }
                 self.remove(&self.path.join(name))?;
-            } else if let Some(first) = name.strip_suffix(".redb").and_then(|first| first.parse().ok()) {
-                firsts.push(first);
+            } else {
+                firsts.extend(first_of(&name));
             }
         }
         firsts.sort_unstable();
         Ok(firsts)
     }
+}
+
+/// The first position of the segment that a file of this name is; none for names that no store gives, which are left alone.
+pub(super) fn first_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".redb")?;
+    let ours = digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    ours.then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether a file of this name is a segment that never had a commit.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.strip_suffix(".new").and_then(first_of).is_some()
 }
 
 fn format_text() -> String {

@@ -22,6 +22,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
     let bytes: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
     let segments = counted(found.segments.len() as u64, "segment");
     writeln!(out, "  {segments}, {} on disk", words::bytes(bytes as f64))?;
+    damaged(found, out)?;
     set_aside(found, out)?;
     if !found.leftovers.is_empty() && found.holder.is_none() {
         let files = counted(found.leftovers.len() as u64, "unfinished file");
@@ -81,6 +82,22 @@ fn oldest(found: &Inspection) -> Result<Option<u64>, SpillError> {
         }
     }
     Ok(None)
+}
+
+/// What shows at the ends of the segments; `verify` looks at all between them.
+fn damaged(found: &Inspection, out: &mut dyn Write) -> Result<(), super::Failure> {
+    let mut damaged = 0;
+    for segment in &found.segments {
+        damaged += u64::from(found.outline(segment)?.damage.is_some());
+    }
+    if damaged > 0 {
+        let segments = counted(damaged, "segment");
+        writeln!(
+            out,
+            "  damage: {segments} cannot be read as a whole; `list` tells why, `verify` what can still be delivered"
+        )?;
+    }
+    Ok(())
 }
 
 fn set_aside(found: &Inspection, out: &mut dyn Write) -> io::Result<()> {

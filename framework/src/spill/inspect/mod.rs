@@ -19,7 +19,7 @@ pub use walk::{Sight, Walk};
 use super::SpillError;
 use super::cursor::Cursor;
 use super::disk::{self, Disk, System};
-use super::folder::check_format;
+use super::folder::{check_format, first_of, is_unfinished};
 use super::salvage::Salvage;
 use super::segment::Reader;
 
@@ -204,7 +204,7 @@ fn no_store(path: &Path, why: &str) -> SpillError {
 }
 
 fn firsts(names: &[String]) -> Vec<u64> {
-    let firsts = names.iter().filter_map(|name| name.strip_suffix(".redb")?.parse().ok());
+    let firsts = names.iter().filter_map(|name| first_of(name));
     let mut firsts: Vec<_> = firsts.collect();
     firsts.sort_unstable();
     firsts
@@ -244,6 +244,6 @@ fn quarantine(disk: &dyn Disk, path: &Path) -> Result<Vec<Quarantined>, SpillErr
 }
 
 fn leftovers(names: &[String], path: &Path) -> Vec<PathBuf> {
-    let unfinished = |name: &&String| name.ends_with(".redb.new") || name.as_str() == "format.tmp";
+    let unfinished = |name: &&String| is_unfinished(name) || name.as_str() == "format.tmp";
     names.iter().filter(unfinished).map(|name| path.join(name)).collect()
 }

@@ -128,7 +128,10 @@ impl Storage {
         let holder = self.segment_for(found.next).map(|(first, _)| first);
         let holder = holder.filter(|first| *first < to);
         if let Some(first) = holder.filter(|first| !self.is_damaged(*first)) {
-            self.doubt(first, self.misfit(first, "lacks a record"))?;
+            self.doubt(
+                first,
+                self.misfit(first, "lacks a record, unless a segment behind it has gone"),
+            )?;
             step.at = found.next;
             return Ok(false);
         }
