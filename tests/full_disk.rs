@@ -102,3 +102,50 @@ fn a_full_disk_at_the_start_is_no_reason_not_to_deliver() {
     seen.assert_is(1, last);
     program.stop();
 }
+
+#[test]
+fn a_full_store_says_what_it_does_about_it() {
+    for (when_full, says) in [
+        (
+            "block",
+            "full up to max_bytes; nothing more is taken until something has been delivered",
+        ),
+        (
+            "drop_newest",
+            "full up to max_bytes; what arrives is dropped until something has been delivered",
+        ),
+    ] {
+        let folder = Folder::new();
+        let store = format!(r#"segment_bytes = "1 MiB", max_bytes = "2 MiB", when_full = "{when_full}""#);
+        let program = folder.run_pipeline(&config(&store));
+        let source = program.address_of("source");
+        std::thread::scope(|scope| {
+            // What is not taken is given up with the program.
+            scope.spawn(|| Feeder::connect(source, MESSAGES).try_send(1..=150_000));
+            program.wait_for("the store says it", |status| {
+                status
+                    .actor("drain")
+                    .meters
+                    .texts
+                    .get("state")
+                    .is_some_and(|state| state == says)
+            });
+            program.kill();
+        });
+    }
+}
+
+#[test]
+fn a_store_that_keeps_up_says_so_though_all_of_it_is_written_first() {
+    let (folder, last) = (Folder::new(), 5_000);
+    let program = folder.run_pipeline(&config(""));
+    let mut destination = Destination::connect(program.address_of("network"), MESSAGES);
+    Feeder::connect(program.address_of("source"), MESSAGES).send(1..=last);
+    destination.take_through(last, &mut Sequence::default());
+    let status = program.wait_for("nothing waits", |status| {
+        status.number("drain", "waiting_frames") == 0 && status.number("source", "settled") == last
+    });
+    assert_eq!(status.number("drain", "spilling"), 0);
+    assert_eq!(status.actor("drain").meters.texts["state"], "empty");
+    program.stop();
+}

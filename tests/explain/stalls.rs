@@ -156,7 +156,9 @@ fn a_full_store_blocks_the_pipeline_and_is_named_with_the_destination_behind_it(
     );
     let report = wait_for(&folder, Cause::BlockedPipeline);
     assert!(
-        report.sentence.contains("drain took nothing (full"),
+        report
+            .sentence
+            .contains("drain took nothing (full up to max_bytes), since"),
         "{}",
         report.sentence
     );

@@ -22,6 +22,7 @@ mod find;
 mod report;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use report::Report;
 
@@ -123,7 +124,7 @@ impl Spill {
         }
         let fifo = Fifo::new(&options, recovered);
         // Before any actor runs, so that the first status tells what waits already.
-        let mut report = Report::new(&parts.context, &parts.config);
+        let mut report = Report::new(&parts.context, &parts.config, options.when_full);
         report.update(&fifo.state());
         Ok(OpenStore {
             fifo,
@@ -208,7 +209,7 @@ impl Spill {
         self.fifo.persist_rest();
         let waiting = self.fifo.state().waiting_frames;
         if waiting > 0 {
-            tracing::info!(actor = %self.context.actor, "keeping {waiting} undelivered frames on disk for the next run");
+            tracing::info!(actor = %self.context.actor, "{waiting} frames are undelivered: what is not on disk yet is written there for the next run");
         }
     }
 
@@ -244,22 +245,20 @@ impl Spill {
     fn storage(&mut self, event: StorageEvent, ctx: &mut Context<Self>) {
         match event {
             StorageEvent::Committed { tail, usage } => {
-                self.report.wrote();
+                self.report.trouble.wrote();
                 self.fifo.committed(tail, usage);
             }
             StorageEvent::ReadDone { found, usage } => {
+                self.report.trouble.read();
                 self.report.damage(usage);
                 self.fifo.read_done(found);
             }
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
             StorageEvent::Failed { what, error } => {
-                self.report.failed(&error);
+                self.report.trouble.failed(what, &error);
                 match what {
-                    Failure::Write => {
-                        self.report.cannot_write(&error);
-                        self.fifo.write_failed(now_ns());
-                    }
+                    Failure::Write => self.fifo.write_failed(now_ns()),
                     Failure::Read => self.fifo.read_failed(now_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),
@@ -267,7 +266,7 @@ impl Spill {
             }
             StorageEvent::Closed { error } => {
                 if let Some(error) = error {
-                    self.report.failed(&error);
+                    self.report.trouble.failed_to_close(&error);
                 }
                 self.end(Outcome::Finished);
                 ctx.stop();

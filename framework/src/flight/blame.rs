@@ -140,7 +140,12 @@ impl BelowEdge {
         let slow = || format!("{to} was slow");
         let nothing = |state| format!("{to} took nothing ({state})");
         match self.role {
-            Role::Spill => self.meters.said("state").map_or_else(slow, nothing),
+            // Up to the semicolon it says what is, behind it what follows from that.
+            Role::Spill => {
+                let state = self.meters.said("state");
+                let short = state.map(|state| state.split(';').next().unwrap_or_default().to_owned());
+                short.map_or_else(slow, nothing)
+            }
             Role::Sink => self.absence().map_or_else(slow, nothing),
             _ => self.busy().map_or_else(slow, |ms| {
                 format!("{to} had been busy with one batch for {}", super::judge::time(ms))

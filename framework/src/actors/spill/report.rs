@@ -1,9 +1,10 @@
 //! What a store tells of itself: gauges, losses, and changes in words.
 
+use super::trouble::Trouble;
 use crate::config::SpillConfig;
 use crate::plugin::Context;
 use crate::spill::fifo::{Dropped, Mode, State};
-use crate::spill::{SpillError, Usage};
+use crate::spill::{Usage, WhenFull};
 use crate::telemetry::{Counter, Gauge};
 
 /// The reason that is told upstream by the receipts.
@@ -20,18 +21,17 @@ pub(super) struct Report {
     peak_disk_bytes: Gauge,
     in_flight_bytes: Gauge,
     repeated: Gauge,
-    failures: Counter,
     losses: [Counter; 4],
     dropped: Dropped,
     state: String,
-    /// Why nothing can be written, in words.
-    trouble: Option<String>,
+    pub(super) trouble: Trouble,
+    directory: String,
     damaged: Gauge,
     quarantine_deleted: Gauge,
 }
 
 impl Report {
-    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig, when_full: WhenFull) -> Self {
         context.gauge("disk_max_bytes").set(config.max_bytes.bytes());
         context.say("directory", config.directory.display().to_string());
         Self {
@@ -44,11 +44,11 @@ impl Report {
             peak_disk_bytes: context.gauge("peak_disk_bytes"),
             in_flight_bytes: context.gauge("in_flight_bytes"),
             repeated: context.gauge("repeated"),
-            failures: context.counter("storage_failures"),
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
             state: String::new(),
-            trouble: None,
+            trouble: Trouble::new(context, when_full),
+            directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
             quarantine_deleted: context.gauge("quarantine_deleted"),
             context: context.clone(),
@@ -65,30 +65,12 @@ impl Report {
         self.in_flight_bytes.set(state.in_flight_bytes);
         self.repeated.set(state.repeated);
         self.count_losses(state.dropped);
-        self.spilling.set(u64::from(state.mode == Mode::Spilling));
-        let now = match &self.trouble {
-            Some(trouble) if state.mode != Mode::Draining => trouble,
-            _ => words(state.mode),
-        };
+        self.spilling
+            .set(u64::from(state.mode == Mode::Spilling && state.backlog));
+        let now = self.trouble.state(state);
         if self.state != now {
             self.state = now.to_owned();
             self.context.say("state", now);
-        }
-    }
-
-    /// Nothing can be written; why stays to be seen until something is.
-    pub(super) fn cannot_write(&mut self, error: &SpillError) {
-        self.trouble = Some(if error.is_full() {
-            format!("its disk is full: what is stored is delivered, and more is taken once there is room ({error})")
-        } else {
-            format!("its disk fails: nothing is acknowledged until it can be written again ({error})")
-        });
-    }
-
-    /// Something was written.
-    pub(super) fn wrote(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!(actor = %self.context.actor, "the store can write to its disk again");
         }
     }
 
@@ -98,7 +80,8 @@ impl Report {
             tracing::error!(
                 actor = %self.context.actor,
                 segments = usage.damaged,
-                "a segment is damaged: what can be read of it is delivered, the rest is described in the folder `quarantine` of its directory"
+                "a segment is damaged: what can be read of it is delivered, the rest is described in {}/quarantine",
+                self.directory
             );
         }
         if usage.quarantine_deleted > self.quarantine_deleted.get() {
@@ -110,15 +93,6 @@ impl Report {
         }
         self.damaged.set(usage.damaged);
         self.quarantine_deleted.set(usage.quarantine_deleted);
-    }
-
-    /// A failure of the storage, said whenever their number doubles: a full disk fails often.
-    pub(super) fn failed(&self, error: &SpillError) {
-        self.failures.add(1);
-        if self.failures.get().is_power_of_two() {
-            let count = self.failures.get();
-            tracing::error!(actor = %self.context.actor, count, "the store could not use its disk: {error}; nothing unsure was acknowledged");
-        }
     }
 
     fn count_losses(&mut self, now: Dropped) {
@@ -134,7 +108,7 @@ impl Report {
             ),
             (
                 now.unreadable - before.unreadable,
-                "unreadable on disk and set aside in quarantine",
+                "missing or unreadable on disk; `aqueduct spill DIRECTORY` tells what is in quarantine",
             ),
             (now.abandoned - before.abandoned, ABANDONED),
         ];
@@ -151,14 +125,5 @@ impl Report {
                 tracing::error!(actor = %self.context.actor, total = counter.get(), "frames lost: {reason}");
             }
         }
-    }
-}
-
-fn words(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Memory => "in memory",
-        Mode::Spilling => "writing to disk",
-        Mode::Blocked => "full or without a usable disk: grants nothing upstream",
-        Mode::Draining => "ending",
     }
 }

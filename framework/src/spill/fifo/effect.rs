@@ -87,6 +87,10 @@ pub struct Dropped {
 pub struct State {
     /// Where batches go now.
     pub mode: Mode,
+    /// More waits than memory holds, or for longer than `memory_age`; until all of it has been handed down.
+    pub backlog: bool,
+    /// `max_bytes` is used up, or the disk takes nothing and memory is full.
+    pub full: bool,
     /// Everything below this position is settled.
     pub settled: u64,
     /// The position behind the newest frame.

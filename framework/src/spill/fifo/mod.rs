@@ -312,6 +312,8 @@ impl Fifo {
     pub fn state(&self) -> State {
         State {
             mode: self.mode(),
+            backlog: self.spilling,
+            full: self.is_full(),
             settled: self.flight.settled(),
             tail: self.memory.tail(),
             committed: self.committed,
