@@ -1,6 +1,7 @@
 //! `aqueduct spill`: on stores at rest, in use, damaged, old, and on folders that are none.
 
 mod mending;
+mod odd_files;
 mod replaying;
 
 use std::fs;
@@ -375,48 +376,6 @@ fn segments_cut_short_empty_or_full_of_zeros_are_found() {
     let (out, _, code) = spill(&folder, &["verify"]);
     assert_eq!(code, 1);
     assert_says(&out, &["damaged: ", "it is the newest: how many frames"]);
-}
-
-#[test]
-fn a_folder_in_the_place_of_a_segment_is_set_aside_and_the_rest_is_delivered() {
-    for newest in [false, true] {
-        let folder = store();
-        let all = segments(&folder);
-        let place = if newest { &all[all.len() - 1] } else { &all[1] };
-        fs::remove_file(place).unwrap();
-        fs::create_dir(place).unwrap();
-        assert_says(&spill(&folder, &["list"]).0, &["damaged: ", "Is a directory"]);
-        assert_says(&spill(&folder, &["info"]).0, &["damage: 1 segment cannot be read"]);
-        assert_says(&spill(&folder, &["verify"]).0, &["damaged: ", "1 damaged segment"]);
-        let program = run(&folder);
-        Feeder::connect(program.address_of("plant"), MESSAGES).send(LAST + 1..=LAST + 500);
-        let mut seen = Sequence::default();
-        Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST + 500, &mut seen);
-        assert_eq!((seen.first(), seen.gaps().len()), (1, 1));
-        program.wait_for("the folder is set aside", |_| !place.is_dir());
-        assert!(folder.path("data/quarantine").join(place.file_name().unwrap()).is_dir());
-    }
-}
-
-#[test]
-fn files_that_no_store_names_are_left_alone() {
-    let folder = store();
-    // The first would be a segment that begins at position 7 if its name had all its digits.
-    let foreign = [
-        "7.redb",
-        "+0000000000000000007.redb",
-        "notes.redb",
-        "mine.redb.new",
-        "letter.txt",
-    ];
-    for name in foreign {
-        folder.write(&format!("data/{name}"), "dear");
-    }
-    assert_eq!(spill(&folder, &["verify"]).2, 0);
-    deliver(&folder, 0).assert_is(1, LAST);
-    for name in foreign {
-        assert_eq!(folder.read(&format!("data/{name}")), "dear", "{name}");
-    }
 }
 
 #[test]

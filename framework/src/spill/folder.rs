@@ -86,6 +86,14 @@ impl Folder {
         self.disk.allocated_bytes(path).unwrap_or(0)
     }
 
+    /// An error when somebody has deleted a file that is open.
+    pub(super) fn check_named(&self, path: &Path) -> Result<(), SpillError> {
+        match self.disk.allocated_bytes(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SpillError::io("find", path, error)),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn remove(&self, path: &Path) -> Result<(), SpillError> {
         match self.disk.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SpillError::io("delete", path, error)),

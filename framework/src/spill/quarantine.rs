@@ -58,7 +58,7 @@ impl Quarantine {
             "file: {name}\nreason: {}\nrecords that could still be read: {}\nframes lost: {}{open}\n",
             damage.why, damage.records, damage.lost
         );
-        let made = self.disk.create_folder(&self.path);
+        let made = self.make();
         let written = made.and_then(|()| write_durably(&*self.disk, &path, entry.as_bytes()));
         match written.map_err(|error| SpillError::io("set aside", &path, error)) {
             // A full disk goes without the text: what follows must be read for the disk to drain.
@@ -67,10 +67,16 @@ impl Quarantine {
         }
     }
 
+    /// Makes the folder, but not the store's own if somebody has deleted that: nobody would hold a lock on it.
+    fn make(&self) -> io::Result<()> {
+        self.disk.names(self.path.parent().unwrap_or(&self.path))?;
+        self.disk.create_folder(&self.path)
+    }
+
     /// Moves a damaged segment here, and makes room for it.
     pub(super) fn keep(&mut self, segment: &Path) -> Result<(), SpillError> {
         let path = self.path.join(name_of(segment));
-        let made = self.disk.create_folder(&self.path);
+        let made = self.make();
         // Positions begin anew behind a newest segment that was lost as a whole: then a name can come again.
         self.deleted += u64::from(self.disk.allocated_bytes(&path).is_ok());
         let moved = made.and_then(|()| match self.disk.rename(segment, &path) {

@@ -84,13 +84,13 @@ impl Storage {
     /// Looks for the records of a damaged segment.
     fn salvage(&mut self, first: u64, why: &SpillError) -> Result<(usize, Option<u64>), SpillError> {
         let path = self.folder.segment(first);
-        let found = match Salvage::of(self.folder.disk(), &path) {
+        let (found, missing) = match Salvage::of(self.folder.disk(), &path) {
             Ok(salvage) => {
                 let found = (salvage.records(), salvage.tail());
                 self.reader = Some((first, Opened::Salvaged(salvage)));
-                found
+                (found, false)
             }
-            Err(error) if error.is_missing() => (0, None),
+            Err(error) if error.is_missing() => ((0, None), true),
             Err(error) => return Err(error),
         };
         let damage = Damage {
@@ -101,8 +101,12 @@ impl Storage {
         };
         self.quarantine.describe(&path, &damage)?;
         self.damaged += 1;
-        let closed = self.closed.entry(first).or_default();
-        closed.damage = Some(damage);
+        if missing {
+            // What stood in it is found to be missing as if it had never been listed.
+            self.closed.remove(&first);
+        } else {
+            self.closed.entry(first).or_default().damage = Some(damage);
+        }
         Ok(found)
     }
 

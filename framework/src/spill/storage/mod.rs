@@ -299,6 +299,8 @@ impl Storage {
             self.packer.flush(&mut |key, value| writer.insert(key, value))?;
         }
         writer.commit(&self.folder, self.appended)?;
+        // A file that has lost its name takes all that is written, and gives nothing back after a restart.
+        self.folder.check_named(writer.path())?;
         self.tail = self.appended;
         self.writer_bytes = self.folder.allocated_bytes(writer.path());
         self.reserve.renew(&self.folder);

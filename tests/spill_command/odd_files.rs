@@ -1,0 +1,90 @@
+//! Files that are not where they should be, or should not be there.
+
+use super::*;
+
+#[test]
+fn a_folder_in_the_place_of_a_segment_is_set_aside_and_the_rest_is_delivered() {
+    for newest in [false, true] {
+        let folder = store();
+        let all = segments(&folder);
+        let place = if newest { &all[all.len() - 1] } else { &all[1] };
+        fs::remove_file(place).unwrap();
+        fs::create_dir(place).unwrap();
+        assert_says(&spill(&folder, &["list"]).0, &["damaged: ", "Is a directory"]);
+        assert_says(&spill(&folder, &["info"]).0, &["damage: 1 segment cannot be read"]);
+        assert_says(&spill(&folder, &["verify"]).0, &["damaged: ", "1 damaged segment"]);
+        let program = run(&folder);
+        Feeder::connect(program.address_of("plant"), MESSAGES).send(LAST + 1..=LAST + 500);
+        let mut seen = Sequence::default();
+        Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST + 500, &mut seen);
+        assert_eq!((seen.first(), seen.gaps().len()), (1, 1));
+        program.wait_for("the folder is set aside", |_| !place.is_dir());
+        assert!(folder.path("data/quarantine").join(place.file_name().unwrap()).is_dir());
+    }
+}
+
+#[test]
+fn files_that_no_store_names_are_left_alone() {
+    let folder = store();
+    // The first would be a segment that begins at position 7 if its name had all its digits.
+    let foreign = [
+        "7.redb",
+        "+0000000000000000007.redb",
+        "notes.redb",
+        "mine.redb.new",
+        "letter.txt",
+    ];
+    for name in foreign {
+        folder.write(&format!("data/{name}"), "dear");
+    }
+    assert_eq!(spill(&folder, &["verify"]).2, 0);
+    deliver(&folder, 0).assert_is(1, LAST);
+    for name in foreign {
+        assert_eq!(folder.read(&format!("data/{name}")), "dear", "{name}");
+    }
+}
+
+#[test]
+fn a_segment_deleted_under_a_running_store_is_counted_and_the_rest_is_delivered() {
+    let (folder, mut seen) = (Folder::new(), Sequence::default());
+    // So little memory that the segments in the middle are nowhere but on disk.
+    let mut program = folder.run_pipeline(
+        r#"
+        name = "p"
+        flow = ["plant -> drain -> network"]
+        sources.plant = { type = "tcp_server", listen = "127.0.0.1:0" }
+        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0", window_bytes = "64 KiB" }
+        [spills.drain]
+        directory = "data"
+        persist = "always"
+        segment_bytes = "1 MiB"
+        commit_bytes = "256 KiB"
+        memory_bytes = "64 KiB"
+        read_ahead_bytes = "64 KiB"
+        in_flight_bytes = "64 KiB"
+        "#,
+    );
+    fill(&program, LAST);
+    let gone = &segments(&folder)[1];
+    fs::remove_file(gone).unwrap();
+    Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
+    assert_eq!((seen.first(), seen.gaps().len()), (1, 1));
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+}
+
+#[test]
+fn a_store_whose_directory_was_deleted_acknowledges_nothing_more_and_says_so() {
+    let folder = Folder::new();
+    let program = run(&folder);
+    // Less than a segment, so that its file is still being written when its name has gone.
+    fill(&program, 100);
+    fs::remove_dir_all(folder.path("data")).unwrap();
+    Feeder::connect(program.address_of("plant"), MESSAGES).send(101..=200);
+    let status = program.wait_for("it says that it cannot write", |status| {
+        let state = &status.actor("drain").meters.texts["state"];
+        state.contains("its disk fails; nothing is acknowledged") && state.contains("No such file or directory")
+    });
+    assert_eq!(status.number("plant", "settled"), 100);
+    assert!(!folder.path("data").exists(), "nobody holds a lock on it any more");
+}
