@@ -145,7 +145,7 @@ fn spilling(edge: &str, store: &ActorStatus) -> String {
     } else if growth < -1.0 {
         format!("empty in {}", time(number(store, "disk_bytes") as f64 / -growth))
     } else {
-        "steady".to_owned()
+        format!("steady at {} frames", count(number(store, "waiting_frames") as f64))
     };
     format!(
         "{edge}: {} is offered {}/s, passes on {}/s, spills {}/s, {future}",

@@ -88,6 +88,9 @@ fn a_destination_that_does_not_read_blocks_the_pipeline_and_is_named() {
         "{}",
         report.sentence
     );
+    let slot = report.slots.iter().rev().find(|slot| slot.blame > 0);
+    let named = slot.and_then(|slot| report.blamed.get(usize::from(slot.blame) - 1));
+    assert_eq!(named.map(String::as_str), Some("network"), "{report:#?}");
     // When it reads at last, all that the server's kernel had taken comes, and then its FIN within a message.
     let closed = server.event(1, "closed");
     let (last, mut seen) = (closed["sent_messages"].as_u64().unwrap(), Sequence::default());

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
@@ -79,6 +79,8 @@ pub struct Spill {
     tracer: Tracer,
     supervisor: Recipient<Ended>,
     report: Report,
+    /// What the machine's time is counted from: a clock that is set back must not make it wait.
+    since: Instant,
     ending: Ending,
     behind_store: bool,
 }
@@ -124,7 +126,7 @@ impl Spill {
         }
         let fifo = Fifo::new(&options, recovered);
         // Before any actor runs, so that the first status tells what waits already.
-        let mut report = Report::new(&parts.context, &parts.config, options.when_full);
+        let mut report = Report::new(&parts.context, &parts.config);
         report.update(&fifo.state());
         Ok(OpenStore {
             fifo,
@@ -159,6 +161,7 @@ impl OpenStore {
             holding: Vec::new(),
             tracer: parts.tracer,
             supervisor: parts.supervisor,
+            since: Instant::now(),
             ending: Ending::No,
             behind_store: parts.behind_store,
         }
@@ -173,7 +176,7 @@ impl Spill {
                 self.context.meters.frames_in.add(batch.len() as u64);
                 self.context.meters.bytes_in.add(frame_bytes(&batch));
                 self.tracer.arrived(&mut batch, now);
-                self.fifo.append(batch, now);
+                self.fifo.append(batch, self.elapsed_ns());
             }
             self.holding.push(held);
         }
@@ -190,6 +193,10 @@ impl Spill {
                 .note_waiting(!self.outlet.may_send() && self.fifo.state().waiting_frames > 0);
         }
         self.report.update(&self.fifo.state());
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Follows the steps out: upstream's end, then what is in flight, then the disk.
@@ -258,8 +265,8 @@ impl Spill {
             StorageEvent::Failed { what, error } => {
                 self.report.trouble.failed(what, &error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(now_ns()),
-                    Failure::Read => self.fifo.read_failed(now_ns()),
+                    Failure::Write => self.fifo.write_failed(self.elapsed_ns()),
+                    Failure::Read => self.fifo.read_failed(self.elapsed_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),
                 }
@@ -292,7 +299,7 @@ impl Actor for Spill {
         self.outlet.join(&ctx.address().recipient());
         self.inbox.open();
         ctx.run_interval(TICK, |spill, _| {
-            spill.fifo.tick(now_ns());
+            spill.fifo.tick(spill.elapsed_ns());
             spill.pump();
         });
         self.pump();

@@ -163,10 +163,13 @@ pub struct SpillConfig {
     #[serde(default = "max_bytes")]
     #[schemars(range(min = 1_048_576))]
     pub max_bytes: ByteSize,
-    /// What happens once `max_bytes` are on disk.
+    /// What happens once `max_bytes` are on disk, or the disk takes no more: `block` takes nothing more, so a source that will not wait closes;
+    /// `drop_newest` drops what arrives, `drop_oldest` the oldest whole segment of which nothing is in flight. What is dropped is counted, and the
+    /// exit code is 3.
     #[serde(default)]
     pub when_full: WhenFull,
-    /// What goes to disk.
+    /// What goes to disk: `overflow` what memory does not hold, so a kill loses what is in memory; `always` everything, before it is handed down, so
+    /// a kill loses nothing that was acknowledged, and while the disk takes nothing only what is on it is delivered.
     #[serde(default)]
     pub persist: Persist,
     /// Bytes after which a segment file is closed and a new one begun.

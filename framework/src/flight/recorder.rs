@@ -140,6 +140,11 @@ impl Recorder {
         self.blames.get(usize::from(index).checked_sub(1)?)
     }
 
+    /// Everybody whom slots name.
+    pub fn blames(&self) -> &[Blame] {
+        &self.blames
+    }
+
     /// Time since bytes were last read or written, or since the connection began.
     pub fn silence_ms(&self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.last_bytes_ms)

@@ -33,8 +33,11 @@ pub struct Report {
     pub count: u64,
     /// What happened; none for an attempt that failed or a peer that came back.
     pub event: Option<Event>,
-    /// The newest slots in which something happened, oldest first.
+    /// The newest slots in which something happened, oldest first; each of [`super::SLOT_MS`] milliseconds.
     pub slots: Vec<Slot>,
+    /// The actors that took nothing: the first is the one that a slot names as 1.
+    #[serde(default)]
+    pub blamed: Vec<String>,
 }
 
 impl Report {
@@ -53,6 +56,7 @@ impl Report {
             count: 1,
             event: None,
             slots: Vec::new(),
+            blamed: Vec::new(),
         }
     }
 
@@ -71,6 +75,7 @@ impl Report {
         let newest = recorder.ring().last_minute(age_ms).rev().take(SLOTS_KEPT);
         self.slots = newest.copied().collect();
         self.slots.reverse();
+        self.blamed = recorder.blames().iter().map(|blame| blame.actor.clone()).collect();
         self
     }
 }

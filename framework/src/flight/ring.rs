@@ -31,7 +31,7 @@ pub struct Slot {
     pub window: u32,
     /// Bytes of replies that the peer's kernel had not acknowledged.
     pub untaken: u32,
-    /// Whoever took nothing: an index into the recorder's list, counted from 1; 0 for nobody.
+    /// Whoever took nothing: an index into the recorder's list, which stands in the report as `blamed`, counted from 1; 0 for nobody.
     pub blame: u8,
 }
 

@@ -3,8 +3,8 @@
 use super::trouble::Trouble;
 use crate::config::SpillConfig;
 use crate::plugin::Context;
+use crate::spill::Usage;
 use crate::spill::fifo::{Dropped, Mode, State};
-use crate::spill::{Usage, WhenFull};
 use crate::telemetry::{Counter, Gauge};
 
 /// The reason that is told upstream by the receipts.
@@ -31,7 +31,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(context: &Context, config: &SpillConfig, when_full: WhenFull) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
         context.gauge("disk_max_bytes").set(config.max_bytes.bytes());
         context.say("directory", config.directory.display().to_string());
         Self {
@@ -47,7 +47,7 @@ impl Report {
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
             state: String::new(),
-            trouble: Trouble::new(context, when_full),
+            trouble: Trouble::new(context, config.when_full),
             directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
             quarantine_deleted: context.gauge("quarantine_deleted"),

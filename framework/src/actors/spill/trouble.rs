@@ -4,11 +4,12 @@
 
 use std::time::Instant;
 
+use crate::config::WhenFull;
 use crate::flight::Repeats;
 use crate::plugin::Context;
+use crate::spill::SpillError;
 use crate::spill::fifo::{Mode, State};
 use crate::spill::thread::Failure;
-use crate::spill::{SpillError, WhenFull};
 use crate::telemetry::Counter;
 
 pub(super) struct Trouble {
