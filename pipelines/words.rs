@@ -63,9 +63,10 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             bytes(number(actor, "disk_bytes") as f64)
         );
     }
-    for key in ["rejected", "dropped", "lost"] {
+    // What an actor gave up undelivered may still wait in a store: only what is lost is lost.
+    for (key, word) in [("rejected", "rejected"), ("dropped", "given back"), ("lost", "lost")] {
         if number(actor, key) > 0 {
-            line += &format!(", {} {key}", count(number(actor, key) as f64));
+            line += &format!(", {} {word}", count(number(actor, key) as f64));
         }
     }
     if actor.role == "processor" {
@@ -208,6 +209,7 @@ mod tests {
         let meters = [
             ("frames_out", 5),
             ("rejected", 1),
+            ("dropped", 3),
             ("panics", 1),
             ("repeats", 2),
             ("misses", 0),
@@ -215,7 +217,7 @@ mod tests {
         ];
         status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
         assert!(
-            actor(&status).ends_with("  5 frames, 1 rejected, 1 panics, 2 repeats"),
+            actor(&status).ends_with("  5 frames, 1 rejected, 3 given back, 1 panics, 2 repeats"),
             "{}",
             actor(&status)
         );
