@@ -248,7 +248,8 @@ impl Connection {
     /// must not be sent again.
     pub(super) async fn last_acknowledged(&mut self, linger: Duration) -> LastAcknowledged {
         if self.exchange.is_some() {
-            self.hear_the_rest();
+            // Why it ended was told.
+            let _ = self.hear_the_rest();
             return LastAcknowledged {
                 bytes: self.acknowledged_bytes(),
                 orderly: true,
@@ -311,6 +312,9 @@ impl Connection {
 
     fn lost(&mut self, error: io::Error) -> Error {
         self.failed = true;
+        if let Some(why) = self.hear_the_rest() {
+            return self.unanswered(why, Failure::UnexpectedReply);
+        }
         let event = Event::Failed {
             errno: Errno::from(&error),
             partial_bytes: 0,

@@ -87,6 +87,51 @@ fn the_frame_that_is_refused_again_and_again_becomes_a_dead_letter_and_the_other
 }
 
 #[test]
+fn a_group_that_one_answer_refuses_is_given_up_together_and_nothing_else() {
+    let (folder, listener) = (Folder::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = listener.local_addr().unwrap();
+    let sink =
+        format!(r#"address = "{address}", acknowledge = "reply", reply = {{ bytes = 1, pattern = "y", per = 4 }}"#);
+    let program = pipeline(&folder, &sink);
+    // The group that is refused reaches over two batches.
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    let mut application = Application::accept(&listener);
+    feeder.send(1..=6);
+    application.take(1..=6);
+    feeder.send(7..=12);
+    application.take(7..=12);
+    application.answer("yn");
+    application.await_end();
+    let mut first = 5;
+    while first == 5 {
+        let mut application = Application::accept(&listener);
+        first = application.next().unwrap();
+        application.take(first + 1..=first + 3);
+        if first == 5 {
+            application.answer("n");
+            application.await_end();
+        } else {
+            application.answer("y");
+            program.wait_for("the answer is heard", |status| status.number("network", "replies") == 2);
+        }
+    }
+    assert_eq!(first, 9);
+    let status = program.wait_for("the store is empty", |status| {
+        status.number("drain", "waiting_frames") == 0
+    });
+    assert_eq!(status.number("network", "frames_out"), 8);
+    assert_eq!(status.number("network", "given_up"), 4);
+    let letters = wait_until("all dead letters are written", || {
+        Some(letters(&folder)).filter(|all| all.len() == 4)
+    });
+    assert_eq!(
+        letters.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+        [5, 6, 7, 8]
+    );
+    program.stop();
+}
+
+#[test]
 fn while_nobody_is_there_each_attempt_gives_up_one_batch_and_the_rest_is_delivered_afterwards() {
     let folder = Folder::new();
     let listener = Listener::open(None);

@@ -124,6 +124,28 @@ fn after_a_wrong_answer_everything_from_its_frame_on_comes_again() {
     program.stop();
 }
 
+/// As programs do that give up at an error: they answer, and end with bytes unread.
+#[test]
+fn a_wrong_answer_is_the_reason_also_when_a_reset_follows_it() {
+    let (folder, (listener, sink)) = (Folder::new(), listener());
+    let program = pipeline(&folder, &sink, r#"pattern = "^OK""#);
+    let feeder = feed(&program, 10);
+    for round in 1..=20 {
+        let mut application = Application::accept(&listener);
+        application.take(1..=3);
+        application.answer("ERR not now\n");
+        application.reset();
+        program.wait_for("it is counted", |status| {
+            assert_eq!(status.number("network", "failures_reset"), 0);
+            status.number("network", "failures_unexpected_reply") == round
+        });
+    }
+    Application::accept(&listener).serve(1..=10);
+    wait_settled(&program, 10);
+    drop(feeder);
+    program.stop();
+}
+
 #[test]
 fn an_answer_that_was_not_due_ends_the_connection() {
     let (folder, (listener, sink)) = (Folder::new(), listener());

@@ -126,6 +126,7 @@ pub struct RetryConfig {
     pub jitter: f64,
     /// Of a sink: once nothing was delivered for this long, because every attempt failed, each further failed attempt makes dead letters of what
     /// it was about: of the frames that an answer refused, or of one batch. Unset: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_after: Option<Period>,
 }
 

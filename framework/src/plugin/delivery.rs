@@ -1,5 +1,8 @@
 //! What a sink writes: one batch, as wire bytes or frame by frame, resumable at the frame that failed.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

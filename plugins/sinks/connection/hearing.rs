@@ -43,17 +43,20 @@ impl Connection {
         Ok(())
     }
 
-    /// What had come before the end: after an RST too it is still handed out. Why it ended has been told; so has what breaks the exchange.
-    pub(super) fn hear_the_rest(&mut self) {
-        let Some(exchange) = &mut self.exchange else { return };
+    /// Takes what had come before the end: after an RST too it is still handed out. Returns what was wrong with it, to be read behind the peer's name: that,
+    /// and not the reset behind it, is why the connection ended.
+    pub(super) fn hear_the_rest(&mut self) -> Option<String> {
+        let exchange = self.exchange.as_mut()?;
         while !exchange.is_broken()
             && let Ok((bytes, _)) = recv(&self.stream, self.scratch.as_mut_slice(), RecvFlags::DONTWAIT)
             && bytes > 0
         {
-            if exchange.hear(&self.scratch[..bytes]).is_err() {
+            if let Err(why) = exchange.hear(&self.scratch[..bytes]) {
                 self.refused_bytes = exchange.asked_bytes();
+                return Some(why);
             }
         }
+        None
     }
 
     /// Takes what was read into `scratch`.

@@ -30,7 +30,7 @@ pub(crate) struct ReplyConfig {
     /// How long an answer may be owed: after this long without one the frames are sent again on a new connection. `"0s"`: for ever.
     #[serde(default = "timeout")]
     timeout: Period,
-    /// Frames that may be written and not answered.
+    /// Frames that may be written and not answered. Unset: 10,000, or one group where that is more. Not with `per = "batch"`.
     #[schemars(range(min = 1))]
     window_frames: Option<NonZeroU64>,
     /// The longest answer, in bytes, its delimiter not counted.

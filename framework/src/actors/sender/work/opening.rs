@@ -70,7 +70,8 @@ impl Work {
 
     /// What stood for so long was back, even if nothing was there to deliver.
     pub(super) fn note_standing(&mut self) {
-        if self.opened.get() > 0 && !self.is_waiting() && self.opened_at.elapsed() >= self.parts.retry.max.0 {
+        let fails = self.backoff.attempts() > 0 && !self.is_waiting();
+        if fails && self.opened.get() > 0 && self.opened_at.elapsed() >= self.parts.retry.max.0 {
             self.backoff.reset();
         }
     }
