@@ -90,8 +90,8 @@ impl Handler<LookInMemory> for Spill {
 
     fn handle(&mut self, LookInMemory { query, from }: LookInMemory, _: &mut Self::Context) -> Turn {
         let mut found = Vec::new();
-        let next = self.fifo.show(from, TURN_BYTES, |first, arrived_ns, batch| {
-            let seen = look(batch, &query, &State::Unsent, Some(arrived_ns));
+        let next = self.fifo.show(from, TURN_BYTES, |first, batch| {
+            let seen = look(batch, &query, &State::Unsent, Some(batch.wait.since_ns));
             found.extend(seen.into_iter().map(|(index, one)| (first + index as u64, one)));
         });
         Turn { found, next }

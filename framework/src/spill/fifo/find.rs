@@ -19,9 +19,9 @@ pub struct Place {
 }
 
 impl Fifo {
-    /// Shows the unsettled batches in memory from `from` on, with their positions and when they arrived, until about `bytes` of payload were
+    /// Shows the unsettled batches in memory from `from` on, with their positions, until about `bytes` of payload were
     /// shown. Returns where to go on; none behind the last.
-    pub fn show(&self, from: u64, bytes: u64, mut show: impl FnMut(u64, u64, &Batch)) -> Option<u64> {
+    pub fn show(&self, from: u64, bytes: u64, mut show: impl FnMut(u64, &Batch)) -> Option<u64> {
         let mut shown = 0;
         for entry in self.memory.from(from) {
             if shown >= bytes {
@@ -29,7 +29,7 @@ impl Fifo {
             }
             if let Some(batch) = &entry.batch {
                 shown += batch.payload.len() as u64;
-                show(entry.position, entry.arrived_ns, batch);
+                show(entry.position, batch);
             }
         }
         None
