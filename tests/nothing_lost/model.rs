@@ -4,51 +4,29 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use aqueduct_framework::batch::Batch;
-use aqueduct_framework::receipt::{Fate, Ledger, Settled};
-use aqueduct_framework::spill::bugs::Bugs;
-use aqueduct_framework::spill::fifo::{Effect, Fifo};
-use aqueduct_framework::spill::{Persist, SpillOptions, Storage, WhenFull};
+use aqueduct::framework::batch::Batch;
+use aqueduct::framework::receipt::{Fate, Ledger, Settled};
+use aqueduct::framework::spill::fifo::{Effect, Fifo};
+use aqueduct::framework::spill::{Persist, SpillOptions, Storage, WhenFull};
 
 use crate::disk::{Fault, Image, Kind, SimDisk};
 use crate::random::Random;
+use crate::run::Case;
 use crate::store::{batch, frame, options};
-use crate::{report, scale, seed};
 
-const RUNS: u64 = 5_000;
 const STEPS: u64 = 100;
 /// More steps than any store needs to deliver what a run has left.
 const DRAIN_STEPS: u64 = 20_000;
 const TICK_NS: u64 = 400_000_000;
 
-#[test]
-fn a_store_keeps_to_the_model() {
-    report("model", || {
-        let tried = run(Bugs::default(), seed(), RUNS * scale())?;
-        Ok(format!("{} runs of {STEPS} steps: {tried:?}", RUNS * scale()))
-    });
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Tried {
-    frames: u64,
-    handed: u64,
-    crashes: u64,
-    failures: u64,
-}
-
-pub(crate) fn run(bugs: Bugs, seed: u64, runs: u64) -> Result<Tried, String> {
-    let mut tried = Tried::default();
-    for seed in seed..seed + runs {
-        let mut world = World::new(bugs, seed);
-        let done = world.play();
-        done.map_err(|failure| format!("AQUEDUCT_SEED={seed}: {failure}"))?;
-        tried.frames += world.model.next_id;
-        tried.handed += world.model.handed;
-        tried.crashes += world.crashes;
-        tried.failures += world.failures;
-    }
-    Ok(tried)
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let mut world = World::new(case.seed);
+    let played = world.play();
+    case.count("frames", world.model.next_id);
+    case.count("handed down", world.model.handed);
+    case.count("crashes", world.crashes);
+    case.count("failures met", world.failures);
+    played
 }
 
 /// What is known of a frame that is not settled for good.
@@ -104,7 +82,7 @@ struct World {
 }
 
 impl World {
-    fn new(bugs: Bugs, seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let persist = if random.one_in(2) {
             Persist::Always
@@ -125,7 +103,7 @@ impl World {
             read_ahead_bytes: 20_000,
             persist,
             when_full,
-            ..options(bugs)
+            ..options()
         };
         Self {
             options,

@@ -12,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SpillError;
-use super::bugs::{Bug, Bugs};
 use super::disk::{Disk, DiskFile, Open};
+use crate::seeded::{self, Bug};
 
 const MAGIC: [u8; 4] = *b"AQCU";
 const SLOT_BYTES: usize = 24;
@@ -24,7 +24,6 @@ const SLOT_DISTANCE_BYTES: u64 = 4096;
 pub(super) struct Cursor {
     path: PathBuf,
     file: Box<dyn DiskFile>,
-    bugs: Bugs,
     sequence: u64,
     position: u64,
     whole: bool,
@@ -43,7 +42,7 @@ impl Cursor {
     }
 
     /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
-    pub(super) fn open(disk: &dyn Disk, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {
             let file = disk.open(path, Open::Write)?;
             let slots = [0, 1].map(|slot| read_slot(&*file, slot));
@@ -52,7 +51,6 @@ impl Cursor {
             let mut cursor = Self {
                 path: path.to_owned(),
                 file,
-                bugs,
                 sequence,
                 position,
                 whole: slots.iter().all(Option::is_some),
@@ -87,15 +85,15 @@ impl Cursor {
 
     fn write(&mut self, position: u64) -> io::Result<()> {
         let sequence = self.sequence + 1;
-        let index = if self.bugs.has(Bug::CursorInOneSlot) {
+        let index = if seeded::has(Bug::CursorInOneSlot) {
             0
         } else {
             sequence % 2
         };
-        let ahead = u64::from(self.bugs.has(Bug::CursorOneAhead) && position > 0);
+        let ahead = u64::from(seeded::has(Bug::CursorOneAhead) && position > 0);
         self.file
             .write_at(index * SLOT_DISTANCE_BYTES, &slot(sequence, position + ahead))?;
-        if !self.bugs.has(Bug::SkipCursorFsync) {
+        if !seeded::has(Bug::SkipCursorFsync) {
             self.file.sync()?;
         }
         (self.sequence, self.position) = (sequence, position);

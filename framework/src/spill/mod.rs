@@ -26,7 +26,6 @@
 //! one), deleting records (whole segments go when they are settled), and any trust in a page that redb returns (each record is
 //! checked by its own CRC).
 
-pub mod bugs;
 mod cursor;
 pub mod disk;
 mod error;

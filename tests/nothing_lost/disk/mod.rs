@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use aqueduct_framework::spill::disk::{Disk, DiskFile, Open};
+use aqueduct::framework::spill::disk::{Disk, DiskFile, Open};
 
 pub(crate) use data::{Data, PAGE};
 pub(crate) use fault::{Fault, Kind};

@@ -16,7 +16,6 @@ pub use read::Found;
 
 pub(super) use self::damage::Opened;
 use self::reserve::Reserve;
-use super::bugs::Bug;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::Folder;
@@ -25,6 +24,7 @@ use super::record::Packer;
 use super::segment::Writer;
 use super::{SpillError, SpillOptions};
 use crate::batch::Batch;
+use crate::seeded::{self, Bug};
 
 /// A store that is full must be able to give space back by whole segments: it has at least this many.
 const SEGMENTS_AT_LEAST: u64 = 4;
@@ -111,8 +111,8 @@ impl Storage {
     /// # Errors
     /// Those of [`Storage::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let folder = Folder::open(disk.clone(), &options.directory, options.bugs)?;
-        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"), options.bugs)?;
+        let folder = Folder::open(disk.clone(), &options.directory)?;
+        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
         let firsts = folder.segments()?;
         let reserve = Reserve::open(&folder);
         folder.sync()?;
@@ -150,7 +150,7 @@ impl Storage {
         // What lies between the cursor and the first segment is missing, unless the cursor may have been further.
         let passed = if storage.cursor.was_whole() { 0 } else { lowest };
         let mut settled = settled.max(passed).min(storage.tail);
-        if storage.folder.bugs().has(Bug::RepeatSegmentAtStart) {
+        if seeded::has(Bug::RepeatSegmentAtStart) {
             settled = lowest.min(storage.tail);
         }
         let recovered = Recovered {
@@ -194,7 +194,7 @@ impl Storage {
         self.gone.retain(|_, end| *end > position);
         let mut settled = Vec::new();
         for first in self.closed.keys().copied() {
-            let early = u64::from(self.folder.bugs().has(Bug::DeleteUnsettledSegment));
+            let early = u64::from(seeded::has(Bug::DeleteUnsettledSegment));
             if self.end_of(first) <= position + early {
                 settled.push(first);
             }
@@ -266,7 +266,7 @@ impl Storage {
     fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
         self.check_undone()?;
         let rolled_over = self.writer.is_none() && !self.closed.is_empty();
-        if self.folder.bugs().has(Bug::LoseBatchAtRollover) && rolled_over {
+        if seeded::has(Bug::LoseBatchAtRollover) && rolled_over {
             self.closed.remove(&position);
             self.writer = Some(Writer::create(&self.folder, position, self.commit_bytes)?);
             self.appended = position + batch.len() as u64;
@@ -294,8 +294,7 @@ impl Storage {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        let bugs = self.folder.bugs();
-        if !bugs.has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
+        if !seeded::has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
             self.packer.flush(&mut |key, value| writer.insert(key, value))?;
         }
         writer.commit(&self.folder, self.appended)?;
@@ -314,7 +313,7 @@ impl Storage {
 
     /// An error when something appended since the last commit is gone.
     fn check_undone(&mut self) -> Result<(), SpillError> {
-        if !std::mem::take(&mut self.undone) || self.folder.bugs().has(Bug::ForgetUndone) {
+        if !std::mem::take(&mut self.undone) || seeded::has(Bug::ForgetUndone) {
             return Ok(());
         }
         let lost = std::io::Error::other("its segment turned out damaged; it is written again to a new one");
@@ -322,7 +321,7 @@ impl Storage {
     }
 
     fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
-        if done.is_err() && !self.folder.bugs().has(Bug::GoOnAfterFailedWrite) {
+        if done.is_err() && !seeded::has(Bug::GoOnAfterFailedWrite) {
             self.packer.restart(self.tail);
             self.appended = self.tail;
             if let Some(writer) = self.writer.take() {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::Storage;
 use crate::batch::Batch;
+use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::bugs::Bug;
 use crate::spill::record::slice;
 use crate::spill::segment::Records;
 
@@ -52,11 +52,11 @@ impl Storage {
                 continue;
             };
             if let Err(why) = self.read_segment(first, end.min(to), bytes, &mut step, &mut found) {
-                if self.folder.bugs().has(Bug::PassOverDamage) {
+                if seeded::has(Bug::PassOverDamage) {
                     (step.at, found.next) = (end, end.min(to));
                     continue;
                 }
-                if self.folder.bugs().has(Bug::StopAtDamage) {
+                if seeded::has(Bug::StopAtDamage) {
                     return Ok(found);
                 }
                 self.doubt(first, why)?;
@@ -76,7 +76,7 @@ impl Storage {
             .filter(|writer| writer.is_published())
             .map(|writer| (writer.first(), writer.tail()));
         let closed = self.closed.keys().map(|first| (*first, self.end_of(*first)));
-        if self.folder.bugs().has(Bug::NewestSegmentFirst) {
+        if seeded::has(Bug::NewestSegmentFirst) {
             return closed.chain(writer).filter(|(_, end)| *end > position).last();
         }
         closed.chain(writer).find(|(_, end)| *end > position)
