@@ -44,7 +44,8 @@ pub(crate) fn play_flips(case: &mut Case) -> Result<(), String> {
     let (image, promises) = store(case.seed)?;
     let mut random = Random::new(case.seed);
     let paths: Vec<&PathBuf> = image.files.keys().filter(|path| !path.ends_with("lock")).collect();
-    for _ in 0..FLIPS {
+    let mut flips = 0;
+    while flips < FLIPS {
         let path = paths[random.below(paths.len() as u64) as usize];
         let pages = image.files[path].pages();
         if pages.is_empty() {
@@ -65,6 +66,7 @@ pub(crate) fn play_flips(case: &mut Case) -> Result<(), String> {
         }
         let checked =
             look(&bad, &promises).map_err(|failure| format!("byte {at} of {} ^ {mask}: {failure}", path.display()))?;
+        flips += 1;
         case.count("flips", 1);
         case.count(
             match (checked.damaged, checked.lost) {

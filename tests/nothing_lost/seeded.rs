@@ -10,17 +10,19 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 11] = [
+const ASKED: [(&str, u64); 13] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("mutations_of_framing", 2_000),
-    ("simulation", 400),
-    ("model", 300),
-    ("flipped_bytes", 1),
     ("files_cut_or_replaced", 1),
+    ("model", 300),
+    ("simulation", 400),
+    ("flipped_bytes", 1),
     ("interleavings_of_demand", 1),
     ("interleavings_of_receipts", 1),
-    ("power", 3),
+    ("power", 2),
+    ("network_acknowledged", 8),
+    ("faults", 1),
     ("network", 36),
 ];
 

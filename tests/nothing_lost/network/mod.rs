@@ -1,5 +1,6 @@
 //! The real program between two faulty networks: what the README's guarantee table promises for each fault, checked at the destination.
 
+pub(crate) mod acknowledged;
 mod ends;
 mod plan;
 mod proxy;

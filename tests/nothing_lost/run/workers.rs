@@ -151,7 +151,10 @@ impl State {
     }
 
     fn fail(&mut self, part: usize, seed: u64, failure: String) {
-        self.cases.leave_out(part);
+        // A part that is played once says of each of its cases what came of it.
+        if let Size::Round(_) = self.parts[part].size {
+            self.cases.leave_out(part);
+        }
         let tried = &mut self.parts[part];
         tried.failures.push((seed, failure));
         super::summary::print_failure(tried);
