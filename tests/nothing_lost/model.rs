@@ -1,7 +1,9 @@
 //! The whole store, its state machine and its files, against a simple model: random appends, commits, reads, receipts,
-//! failures, full disks, kills and power cuts. Every frame comes down in order, and none is missing that was acknowledged.
+//! failures, full disks, kills and power cuts. Every frame comes down in order, and none is missing that was acknowledged, but for those
+//! that `when_full` drops: they are exactly those that the store counts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use aqueduct::framework::batch::Batch;
@@ -26,6 +28,8 @@ pub(crate) fn play(case: &mut Case) -> Result<(), String> {
     case.count("handed down", world.model.handed);
     case.count("crashes", world.crashes);
     case.count("failures met", world.failures);
+    case.count("refused when full", world.refused);
+    case.count("dropped when full", world.dropped);
     played
 }
 
@@ -36,11 +40,15 @@ struct Known {
     settled: bool,
     /// It came before a crash: it need not be there unless it was acknowledged.
     old: bool,
+    /// Deleted under `drop_oldest`; from the next crash on it counts as settled.
+    dropped: bool,
 }
 
 #[derive(Debug, Default)]
 struct Model {
     frames: BTreeMap<u64, Known>,
+    /// Position -> frame, as the store numbers them.
+    places: BTreeMap<u64, u64>,
     next_id: u64,
     /// Where the line goes on: no frame below may come in this epoch.
     next: u64,
@@ -52,6 +60,7 @@ enum Command {
     Append(u64, Vec<(u64, Batch)>),
     Read(u64, u64, u64),
     Settle(u64),
+    Drop(u64, u64),
 }
 
 struct Open {
@@ -67,6 +76,8 @@ struct Open {
     told: Arc<Mutex<Vec<(u64, Fate)>>>,
     ledger: Arc<Ledger>,
     batches: BTreeMap<u64, Vec<u64>>,
+    /// First frames of batches that were not taken.
+    refused: BTreeSet<u64>,
 }
 
 struct World {
@@ -79,6 +90,8 @@ struct World {
     demand: bool,
     crashes: u64,
     failures: u64,
+    refused: u64,
+    dropped: u64,
 }
 
 impl World {
@@ -89,11 +102,7 @@ impl World {
         } else {
             Persist::Overflow
         };
-        let when_full = if random.one_in(3) {
-            WhenFull::DropNewest
-        } else {
-            WhenFull::Block
-        };
+        let when_full = [WhenFull::Block, WhenFull::DropNewest, WhenFull::DropOldest][random.below(3) as usize];
         let options = SpillOptions {
             memory_bytes: 10_000 + random.below(40_000),
             commit_bytes: 20_000,
@@ -115,6 +124,8 @@ impl World {
             demand: true,
             crashes: 0,
             failures: 0,
+            refused: 0,
+            dropped: 0,
         }
     }
 
@@ -147,7 +158,7 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         self.reopen()?;
         match self.random.below(100) {
-            0..=29 => self.append(),
+            0..=29 => self.append()?,
             30..=54 => drop(self.work()?),
             55..=64 => self.commit(),
             65..=82 => {
@@ -171,28 +182,38 @@ impl World {
         self.effects()
     }
 
-    fn append(&mut self) {
+    fn append(&mut self) -> Result<(), String> {
         let count = 1 + self.random.below(30);
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = &mut self.open else { return Ok(()) };
         if !open.fifo.may_accept() {
-            return;
+            return Ok(());
         }
         let first = self.model.next_id;
         let ids: Vec<u64> = (first..first + count).collect();
-        let mut batch = batch(&ids);
+        let (position, mut batch) = (open.fifo.state().tail, batch(&ids));
         batch.receipt = open.ledger.issue(first, 1);
         let before = open.fifo.state().dropped.newest;
         open.fifo.append(batch, self.now_ns);
         self.model.next_id += count;
-        if open.fifo.state().dropped.newest == before {
-            let known = Known {
-                acknowledged: false,
-                settled: false,
-                old: false,
-            };
-            self.model.frames.extend(ids.iter().map(|id| (*id, known)));
-            open.batches.insert(first, ids);
+        match open.fifo.state().dropped.newest - before {
+            0 => {}
+            refused if refused == count && self.options.when_full == WhenFull::DropNewest => {
+                self.refused += count;
+                open.refused.insert(first);
+                return Ok(());
+            }
+            refused => return Err(format!("{refused} frames of {count} are said to be refused")),
         }
+        self.model.places.extend((position..).zip(ids.iter().copied()));
+        let known = Known {
+            acknowledged: false,
+            settled: false,
+            old: false,
+            dropped: false,
+        };
+        self.model.frames.extend(ids.iter().map(|id| (*id, known)));
+        open.batches.insert(first, ids);
+        Ok(())
     }
 
     fn time_passes(&mut self) {
@@ -237,6 +258,7 @@ impl World {
                 _ => Ok(()),
             };
         };
+        self.model.places.split_off(&recovered.tail);
         let told: Arc<Mutex<Vec<(u64, Fate)>>> = Arc::default();
         let teller = told.clone();
         self.open = Some(Open {
@@ -252,6 +274,7 @@ impl World {
             }),
             told,
             batches: BTreeMap::new(),
+            refused: BTreeSet::new(),
         });
         Ok(())
     }
@@ -290,6 +313,25 @@ impl World {
                 Err(_) => {
                     self.failures += 1;
                     open.fifo.cursor_failed();
+                }
+            },
+            Command::Drop(from, to) => match open.storage.drop_oldest_segment(from..to) {
+                Ok(range) => {
+                    let before = open.fifo.state().dropped.oldest;
+                    open.fifo.oldest_dropped(range.clone(), open.storage.usage());
+                    let counted = open.fifo.state().dropped.oldest - before;
+                    self.dropped += counted;
+                    if let Some(range) = range {
+                        let in_flight = open.in_flight.iter().find(|(token, ..)| range.contains(token));
+                        if let Some((token, ..)) = in_flight {
+                            return Err(format!("{range:?} was dropped, with {token} in flight"));
+                        }
+                        self.model.drop(range, counted)?;
+                    }
+                }
+                Err(_) => {
+                    self.failures += 1;
+                    open.fifo.drop_failed();
                 }
             },
         }
@@ -344,10 +386,16 @@ impl World {
                 Effect::Read { from, to, bytes } => open.commands.push_back(Command::Read(from, to, bytes)),
                 Effect::PersistCursor { position } => open.commands.push_back(Command::Settle(position)),
                 Effect::SettleUpstream { receipt, fate } => receipt.settle(fate),
+                Effect::DropOldest { from, to } if self.options.when_full == WhenFull::DropOldest => {
+                    open.commands.push_back(Command::Drop(from, to));
+                }
                 Effect::DropOldest { .. } | Effect::Finished => return Err("an effect nobody asked for".to_owned()),
             }
         }
         for (first, fate) in std::mem::take(&mut *open.told.lock().unwrap()) {
+            if open.refused.contains(&first) != (fate == Fate::Rejected) {
+                return Err(format!("the receipt of the batch from {first} on says {fate:?}"));
+            }
             if let Some(ids) = open.batches.remove(&first).filter(|_| fate == Fate::Delivered) {
                 self.model.acknowledged(&ids);
             }
@@ -388,8 +436,8 @@ impl Model {
                 return Err(format!("frame {id} comes, {missing} is missing: {known:?}"));
             }
             match self.frames.get(id) {
-                Some(known) if known.settled && !known.old => {
-                    return Err(format!("frame {id} comes again, and is settled"));
+                Some(known) if (known.settled || known.dropped) && !known.old => {
+                    return Err(format!("frame {id} comes, and is settled or was dropped"));
                 }
                 Some(_) => {}
                 None => return Err(format!("frame {id} comes, which was refused or forgotten")),
@@ -398,6 +446,33 @@ impl Model {
         }
         self.handed += ids.len() as u64;
         Ok(())
+    }
+
+    /// Positions were dropped, with so many unsettled frames, as the store counts. Of what was settled before a crash it need not know.
+    fn drop(&mut self, positions: Range<u64>, counted: u64) -> Result<(), String> {
+        let (mut unsettled, mut forgotten) = (0, 0);
+        for position in positions.clone() {
+            let known = self.places.get(&position).and_then(|id| self.frames.get_mut(id));
+            let known = known.ok_or_else(|| format!("position {position} was dropped, and never filled"))?;
+            match known {
+                // A segment may reach over one that is gone.
+                Known { dropped: true, .. }
+                | Known {
+                    settled: true,
+                    old: false,
+                    ..
+                } => {}
+                Known { settled: true, .. } => forgotten += 1,
+                Known { settled: false, .. } => unsettled += 1,
+            }
+            known.dropped = true;
+        }
+        if (unsettled..=unsettled + forgotten).contains(&counted) {
+            return Ok(());
+        }
+        Err(format!(
+            "{counted} frames of {positions:?} count as dropped, {unsettled} were"
+        ))
     }
 
     fn settled(&mut self, ids: &[u64]) {
@@ -418,12 +493,15 @@ impl Model {
 
     fn crashed(&mut self) {
         (self.epoch, self.next) = (0, 0);
-        self.frames.values_mut().for_each(|known| known.old = true);
+        for known in self.frames.values_mut() {
+            known.old = true;
+            known.settled |= std::mem::take(&mut known.dropped);
+        }
     }
 }
 
 impl Known {
     fn must_come(&self) -> bool {
-        !self.settled && (self.acknowledged || !self.old)
+        !self.settled && !self.dropped && (self.acknowledged || !self.old)
     }
 }

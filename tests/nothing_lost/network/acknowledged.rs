@@ -247,7 +247,7 @@ impl Connection {
             return Ok(self.next..=self.next);
         }
         let acknowledged = if end == End::ResetWhenFull {
-            let bytes = self.taken + self.untaken_when_full();
+            let bytes = self.taken + self.untaken_when_full(program);
             self.check_settled(bytes, program)?;
             bytes..=bytes
         } else {
@@ -261,13 +261,14 @@ impl Connection {
         Ok(begin(acknowledged.start())..=begin(acknowledged.end()))
     }
 
-    /// Waits until nothing more arrives, longer than the kernel waits before it fills the rest of a small window (200 ms); returns what has
-    /// arrived and was not taken.
-    fn untaken_when_full(&self) -> u64 {
+    /// Waits until nothing more arrives though there is more, longer than the kernel waits before it fills the rest of a small window (200 ms);
+    /// returns what has arrived and was not taken.
+    fn untaken_when_full(&self, program: &Program) -> u64 {
         let (mut last, mut same) = (0, 0);
         wait_until("the destination is full", || {
             let now = rustix::io::ioctl_fionread(&self.stream).unwrap();
-            same = if now == last { same + 1 } else { 0 };
+            let more = program.status_of("p").number("network", "unacknowledged_bytes") > 0;
+            same = if now == last && more { same + 1 } else { 0 };
             last = now;
             (now > 0 && same == 30).then_some(now)
         })
