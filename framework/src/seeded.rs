@@ -61,6 +61,8 @@ bugs! {
     CursorOneAhead,
     /// Both slots of the cursor are one: a torn write leaves none.
     CursorInOneSlot,
+    /// A cursor that the disk does not give is taken for a new one, and overwritten.
+    UnreadCursorIsZero,
     /// Segments are read in the wrong order.
     NewestSegmentFirst,
     /// A start reads from the cursor's segment, not from the cursor.

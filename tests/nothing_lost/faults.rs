@@ -8,12 +8,12 @@ use crate::run::Case;
 use crate::script::Script;
 use crate::store::{Promises, Store, options, read_all, verify};
 
-const STEPS: u64 = 40;
+const STEPS: u64 = 30;
 
 /// Kinds of failures: so many cases have the same script.
 pub(crate) const KINDS: u64 = Kind::ALL.len() as u64;
 
-/// Every operation of a script fails in one way: once, three times in a row, and for good.
+/// Every operation of a script fails in one way: once, two and three times in a row, and for good.
 pub(crate) fn play(case: &mut Case) -> Result<(), String> {
     let script = Script {
         seed: case.seed / KINDS,
@@ -24,7 +24,7 @@ pub(crate) fn play(case: &mut Case) -> Result<(), String> {
     script.run(&disk, Promises::default(), |_| Ok(()))?;
     let kind = Kind::ALL[(case.seed % KINDS) as usize];
     for from in 1..disk.operations() {
-        for times in [1, 3, u64::MAX] {
+        for times in [1, 2, 3, u64::MAX] {
             let fault = Fault { kind, from, times };
             let (met, told) = one(&script, fault).map_err(|failure| format!("{fault:?}: {failure}"))?;
             case.count("runs", 1);
@@ -73,6 +73,34 @@ pub(crate) fn play_reads(case: &mut Case) -> Result<(), String> {
     store.commit().map_err(failed)?;
     store.read(u64::MAX)?.map_err(failed)?;
     verify(&disk.killed(), &store.promises, true)
+}
+
+/// Every operation of a start fails, up to so many in a row; the next start finds everything.
+pub(crate) fn play_starts(case: &mut Case) -> Result<(), String> {
+    let script = Script {
+        seed: case.seed,
+        steps: STEPS,
+        drains: true,
+    };
+    let (image, promises) = script.image()?;
+    for times in [1, 2, 4, 8] {
+        for from in 1.. {
+            let disk = SimDisk::of(&image);
+            let fault = Fault {
+                kind: Kind::Io,
+                from,
+                times,
+            };
+            disk.fail(Some(fault));
+            let started = (0..times).any(|_| Store::open(disk.clone(), &options(), promises.clone()).is_ok());
+            verify(&disk.killed(), &promises, true).map_err(|failure| format!("{fault:?}, {started}: {failure}"))?;
+            case.count("starts", 1);
+            if disk.faults_met() == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn one(script: &Script, fault: Fault) -> Result<(u64, u64), String> {

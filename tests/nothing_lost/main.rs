@@ -95,6 +95,7 @@ static PARTS: &[Part] = &[
     part("network_acknowledged", Round(24), network::acknowledged::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
+    part("starts_that_fail", Round(20), faults::play_starts),
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
     part("power", Round(8), power::play),

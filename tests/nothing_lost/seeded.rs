@@ -10,9 +10,10 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 13] = [
+const ASKED: [(&str, u64); 14] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
+    ("starts_that_fail", 1),
     ("mutations_of_framing", 2_000),
     ("files_cut_or_replaced", 1),
     ("model", 300),

@@ -132,6 +132,7 @@ impl SimDisk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     Sync,
+    Write,
     Other,
 }
 
@@ -148,8 +149,12 @@ impl State {
     fn due(&mut self, operation: Operation) -> Option<Kind> {
         self.operations += 1;
         let kind = self.fault.as_ref()?.kind_at(self.operations)?;
-        // Whoever lies about a sync does everything else as it should be.
-        if kind == Kind::Lie && operation != Operation::Sync {
+        let concerns = match kind {
+            Kind::Lie => operation == Operation::Sync,
+            Kind::Short => operation == Operation::Write,
+            Kind::Io | Kind::Full | Kind::Quota | Kind::TooLarge => true,
+        };
+        if !concerns {
             return None;
         }
         self.faults_met += 1;
@@ -330,7 +335,7 @@ impl DiskFile for Handle {
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let fault = state.due(Operation::Other);
+        let fault = state.due(Operation::Write);
         let done = match fault {
             Some(Kind::Short) => bytes.len() / 2,
             Some(kind) => return Err(kind.error()),

@@ -100,7 +100,11 @@ impl<T> Unacknowledged<T> {
             entries.make_contiguous()[settled..].reverse();
         }
         let again = entries.into_iter().enumerate().filter_map(|(index, entry)| {
-            let from = if seeded::has(Bug::ResumedAsWhole) { 0 } else { entry.from };
+            let from = if seeded::has(Bug::ResumedAsWhole) {
+                0
+            } else {
+                entry.from
+            };
             let done = kept_from.clamp(entry.start, entry.end);
             let needed = index >= settled || done < entry.end;
             needed.then_some(Again {
