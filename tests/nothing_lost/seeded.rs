@@ -1,7 +1,8 @@
 //! The self-test: the harness must catch every bug that `aqueduct_framework::seeded` can put in.
 //!
 //! Each bug is played in a process of its own, which is this program again with the bug's name in its environment; the real program
-//! inherits it. The parts are asked one after another, the cheapest first, until one fails: that one has caught it.
+//! inherits it. The parts are asked one after another, the cheapest first but for [`likely`], until one fails: that one has
+//! caught it.
 
 use std::process::Command;
 
@@ -10,22 +11,39 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 14] = [
+const ASKED: [(&str, u64); 13] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
     ("mutations_of_framing", 2_000),
     ("files_cut_or_replaced", 1),
-    ("model", 300),
-    ("simulation", 400),
+    ("model", 200),
+    ("simulation", 300),
     ("flipped_bytes", 1),
-    ("interleavings_of_demand", 1),
+    ("power", 1),
     ("interleavings_of_receipts", 1),
-    ("power", 2),
     ("network_acknowledged", 8),
-    ("faults", 1),
     ("network", 36),
+    ("faults", 1),
 ];
+
+/// The part that is asked first, where it is known that all the cheaper ones do not catch the bug.
+const fn likely(bug: Bug) -> Option<&'static str> {
+    Some(match bug {
+        Bug::LastFateCounts => "interleavings_of_receipts",
+        Bug::CursorInOneSlot => "faults",
+        Bug::PartialFramePassedOn => "network",
+        Bug::ResendOneTooFew
+        | Bug::SettledByPart
+        | Bug::ResendTurned
+        | Bug::ResendBytesForgotten
+        | Bug::AcknowledgedCarriedOver
+        | Bug::ResumedAsWhole => "network_acknowledged",
+        Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment => "power",
+        Bug::SkipCrc | Bug::CursorOneAhead => "flipped_bytes",
+        _ => return None,
+    })
+}
 
 /// One without a bug, and one for each.
 pub(crate) const CASES: u64 = 1 + Bug::ALL.len() as u64;
@@ -56,14 +74,17 @@ pub(crate) fn play(case: &mut Case) -> Result<(), String> {
 
 /// The part that fails, and its words.
 fn caught(bug: Option<Bug>) -> Option<(&'static str, String)> {
-    ASKED
+    let likely = bug.and_then(likely);
+    let mut asked = ASKED.to_vec();
+    asked.sort_by_key(|(part, _)| Some(*part) != likely);
+    asked
         .into_iter()
         .find_map(|(part, cases)| Some((part, failure(bug, part, cases)?)))
 }
 
 fn failure(bug: Option<Bug>, part: &str, cases: u64) -> Option<String> {
     let ended = Command::new(std::env::current_exe().expect("this test is a program"))
-        .arg(part)
+        .args(["--exact", part])
         .envs(bug.map(|bug| ("AQUEDUCT_SEEDED_BUG", format!("{bug:?}"))))
         .env("AQUEDUCT_CASES", cases.to_string())
         .env("AQUEDUCT_SEED", "1")

@@ -67,7 +67,7 @@ fn add(counts: &mut Vec<(&'static str, u64)>, what: &'static str, number: u64) {
     }
 }
 
-/// Runs the parts whose names contain one of the arguments, or all of them.
+/// Runs the parts whose names contain one of the arguments, or with `--exact` are one of them; all of them without any.
 pub(crate) fn main(parts: &'static [Part]) -> ExitCode {
     let effort = match Effort::from_environment() {
         Ok(effort) => effort,
@@ -82,10 +82,12 @@ pub(crate) fn main(parts: &'static [Part]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Others, such as --nocapture, are for the runner of the usual tests: here they change nothing.
-    let chosen: Vec<&Part> = parts
-        .iter()
-        .filter(|part| wanted.is_empty() || wanted.iter().any(|name| part.name.contains(name.as_str())))
-        .collect();
+    let exact = flags.iter().any(|flag| flag == "--exact");
+    let is_wanted = |name: &str| match exact {
+        true => wanted.iter().any(|word| word == name),
+        false => wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())),
+    };
+    let chosen: Vec<&Part> = parts.iter().filter(|part| is_wanted(part.name)).collect();
     if chosen.is_empty() {
         eprintln!("no part is called {wanted:?}; there are:");
         parts.iter().for_each(|part| eprintln!("  {}", part.name));

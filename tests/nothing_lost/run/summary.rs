@@ -27,7 +27,7 @@ fn again(tried: &Tried, seed: u64) -> String {
     };
     let release = if cfg!(debug_assertions) { "" } else { "--release " };
     format!(
-        "{bug}{seed}cargo test {release}--features seeded-bugs --test nothing_lost -- {}",
+        "{bug}{seed}cargo test {release}--features seeded-bugs --test nothing_lost -- --exact {}",
         tried.name
     )
 }

@@ -1,6 +1,7 @@
 //! The blocking storage object: one owner, no threads inside.
 
 mod damage;
+mod gone;
 mod peek;
 mod read;
 mod reserve;
@@ -15,6 +16,7 @@ pub use peek::Glass;
 pub use read::Found;
 
 pub(super) use self::damage::Opened;
+use self::gone::Gone;
 use self::reserve::Reserve;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
@@ -74,8 +76,7 @@ pub struct Storage {
     writer_bytes: u64,
     /// What was appended since the last commit went down with its segment.
     undone: bool,
-    /// Ranges that were dropped on purpose, unsettled ones before them: nothing is missing there.
-    gone: BTreeMap<u64, u64>,
+    gone: Gone,
     /// Reads that failed one after the other.
     failed_reads: u32,
     quarantined: u64,
@@ -131,7 +132,7 @@ impl Storage {
             writer: None,
             writer_bytes: 0,
             undone: false,
-            gone: BTreeMap::new(),
+            gone: Gone::open(&folder)?,
             failed_reads: 0,
             quarantined: 0,
             damaged: 0,
@@ -141,7 +142,7 @@ impl Storage {
             folder,
             cursor,
         };
-        let tail = storage.find_tail()?;
+        let tail = storage.find_tail()?.max(storage.gone.end());
         let settled = storage.cursor.position();
         storage.tail = tail.max(settled);
         storage.appended = storage.tail;
@@ -191,7 +192,7 @@ impl Storage {
             Err(error) if error.is_full() && self.reserve.give_up(&self.folder) => self.cursor.store(position)?,
             stored => stored?,
         }
-        self.gone.retain(|_, end| *end > position);
+        self.gone.forget(&self.folder, position);
         let mut settled = Vec::new();
         for first in self.closed.keys().copied() {
             let early = u64::from(seeded::has(Bug::DeleteUnsettledSegment));
@@ -215,7 +216,7 @@ impl Storage {
     /// Deletes the oldest closed segment whose frames all lie within `range`, and says which positions are gone.
     ///
     /// # Errors
-    /// When the file cannot be deleted.
+    /// When it cannot be noted that it is gone: it is not, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
         let oldest = self
             .closed
@@ -224,12 +225,15 @@ impl Storage {
             .map(|(first, _)| *first..self.end_of(*first))
             .filter(|gone| gone.end <= range.end && !gone.is_empty());
         if let Some(gone) = &oldest {
+            // So that the next start does not miss it.
             if self.closed.keys().next() == Some(&gone.start) {
-                // So that the next start does not miss it.
                 self.cursor.store(gone.end)?;
+                self.gone.note_passed(gone);
+            } else {
+                self.gone.note(&self.folder, gone)?;
             }
-            self.delete(&[gone.start])?;
-            self.gone.insert(gone.start, gone.end);
+            // It is gone now for whoever reads; a file that cannot be deleted is when it is settled.
+            let _ = self.delete(&[gone.start]);
         }
         Ok(oldest)
     }

@@ -119,7 +119,7 @@ impl Storage {
 
     /// Frames up to `to` should have been there. False when the segment that should have them is looked through first.
     fn lose(&mut self, to: u64, step: &mut Step, found: &mut Found) -> Result<bool, SpillError> {
-        while let Some(end) = self.dropped_at(found.next) {
+        while let Some(end) = self.gone.end_at(found.next) {
             found.next = end.min(to);
         }
         if found.next >= to {
@@ -139,12 +139,6 @@ impl Storage {
         found.unreadable += to - found.next;
         found.next = to;
         Ok(true)
-    }
-
-    /// Where a range ends that was dropped on purpose and holds this position.
-    fn dropped_at(&self, position: u64) -> Option<u64> {
-        let (_, end) = self.gone.range(..=position).next_back()?;
-        (*end > position).then_some(*end)
     }
 
     /// Nothing more was found below `to`. The record behind says whether there should have been.
