@@ -46,7 +46,7 @@ impl Effort {
             .map(|hours| Instant::now() + Duration::from_secs_f64(hours * 3600.0));
         Cases {
             effort: self.clone(),
-            sizes: parts.iter().map(|part| part.size).collect(),
+            sizes: parts.iter().map(|part| Some(part.size)).collect(),
             until,
             round: 0,
             part: 0,
@@ -70,7 +70,7 @@ fn variable<T: FromStr>(name: &str) -> Result<Option<T>, String> {
 pub(super) struct Cases {
     effort: Effort,
     /// Of each part; none of one that has failed.
-    sizes: Vec<Size>,
+    sizes: Vec<Option<Size>>,
     until: Option<Instant>,
     /// 0: the parts that are played once.
     pub(super) round: u64,
@@ -96,8 +96,8 @@ impl Cases {
                 continue;
             };
             let (first, cases) = match (*size, self.round) {
-                (Size::All(cases), 0) => (0, cases),
-                (Size::Round(cases), round @ 1..) => {
+                (Some(Size::All(cases)), 0) => (0, cases),
+                (Some(Size::Round(cases)), round @ 1..) => {
                     let cases = self.effort.cases.unwrap_or(cases);
                     (self.effort.seed.wrapping_add((round - 1).wrapping_mul(cases)), cases)
                 }
@@ -122,6 +122,6 @@ impl Cases {
 
     /// Nothing more of a part that has failed.
     pub(super) fn leave_out(&mut self, part: usize) {
-        self.sizes[part] = Size::Round(0);
+        self.sizes[part] = None;
     }
 }
