@@ -262,3 +262,12 @@ fn graph_draws_the_flow_in_three_forms() {
     );
     assert_eq!(folder.names(), ["p.toml"], "drawing opens nothing");
 }
+
+/// Those are for the harness that must find them; a build with them is no release.
+#[test]
+#[cfg(not(feature = "seeded-bugs"))]
+fn the_program_has_no_bugs_on_purpose() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_aqueduct")).unwrap();
+    let switch = regex::bytes::Regex::new("AQUEDUCT_SEEDED_BUG").unwrap();
+    assert!(!switch.is_match(&program));
+}

@@ -1,12 +1,28 @@
-//! Bugs on purpose, so that the harness under `tests/hostile` can show that it would find them.
+//! Bugs on purpose, so that the harness under `tests/nothing_lost` can show that it would find them.
 //!
-//! They exist only with the feature `seeded-bugs`, which no build but that of the tests turns on: without it every question here is
-//! answered `false` by the compiler. With it, the environment variable `AQUEDUCT_SEEDED_BUG` names the one bug that the process
-//! has, so that also the real program can be run with it.
+//! They exist only with the feature `seeded-bugs`, which no build but that of the harness turns on: without it every question here is
+//! answered `false` by the compiler, and what hangs on it is no part of the program. With it, the environment variable
+//! `AQUEDUCT_SEEDED_BUG` names the one bug that the process has, so that also the real program can be run with it.
+//!
+//! A new one is a name with its sentence here, and one line with [`has`] where the mistake would be made.
 
-/// A bug that somebody could have made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
+macro_rules! bugs {
+    ($($(#[$sentence:meta])* $bug:ident,)*) => {
+        /// A bug that somebody could have made.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Bug {
+            $($(#[$sentence])* $bug,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$bug),*];
+        }
+    };
+}
+
+bugs! {
+    // Demand and receipts.
     /// An idle receiver restores its window, and tells nobody.
     LostDemand,
     /// Grants are added up, though they are totals.
@@ -19,6 +35,8 @@ pub enum Bug {
     LastFateCounts,
     /// Batches of an epoch that has ended are delivered.
     OldEpochDelivered,
+
+    // What a store decides.
     /// An epoch begins before the last one has come back.
     EpochTooEarly,
     /// After a drop what was delivered behind it is handed down again.
@@ -29,44 +47,74 @@ pub enum Bug {
     WriteNotRepeated,
     /// What is in memory overtakes what is on disk.
     MemoryBeforeDisk,
+
+    // A store's files.
+    /// A commit is reported without the engine having been told to make it durable.
+    AcknowledgeBeforeFsync,
+    /// The file of a new segment gets its name, the folder is not synced.
+    SkipFolderFsync,
+    /// A segment that could not be written is written on.
+    GoOnAfterFailedWrite,
+    /// The cursor is written, its file not synced.
+    SkipCursorFsync,
+    /// The cursor is one frame ahead of what is settled.
+    CursorOneAhead,
+    /// Both slots of the cursor are one: a torn write leaves none.
+    CursorInOneSlot,
+    /// A cursor that the disk does not give is taken for a new one, and overwritten.
+    UnreadCursorIsZero,
+    /// Segments are read in the wrong order.
+    NewestSegmentFirst,
+    /// A start reads from the cursor's segment, not from the cursor.
+    RepeatSegmentAtStart,
+    /// The checksum of a record is not looked at.
+    SkipCrc,
+    /// A segment goes although its last frame is not settled.
+    DeleteUnsettledSegment,
+    /// The batch that comes when a segment is full is forgotten.
+    LoseBatchAtRollover,
+    /// The records of a segment that is full are committed after it was closed.
+    TailWithoutLastRecord,
+    /// A damaged segment is passed over, and nobody told.
+    PassOverDamage,
+    /// A damaged segment ends the reading.
+    StopAtDamage,
+    /// Segments without a commit are taken for segments at the start.
+    KeepUnfinishedSegments,
+    /// When the segment being written turns out damaged, nobody is told that what it held back must be written again.
+    ForgetUndone,
+
+    // Processors and framing.
     /// Order is restored up to one place.
     ReorderOffByOne,
-    /// A new connection begins behind the frame that the last one broke off in.
-    ResumeBehindFrame,
-    /// A new connection begins where the last one broke off, inside a frame.
-    ResumeInsideFrame,
     /// A frame that a reset cut off is passed on.
     PartialFramePassedOn,
     /// A delimiter that two reads share is not seen.
     SplitDelimiterMissed,
+
+    // Senders.
+    /// A new connection begins behind the frame that the last one broke off in.
+    ResumeBehindFrame,
+    /// A new connection begins where the last one broke off, inside a frame.
+    ResumeInsideFrame,
+    /// Of the frames that were not acknowledged the first one of a batch is not sent again.
+    ResendOneTooFew,
+    /// A batch counts as delivered when its first byte is acknowledged.
+    SettledByPart,
+    /// Batches that were not acknowledged are sent again in the wrong order.
+    ResendTurned,
+    /// `resend_bytes` is not heeded.
+    ResendBytesForgotten,
+    /// What one connection acknowledged counts for the next one too.
+    AcknowledgedCarriedOver,
+    /// A batch that was resumed counts from its first byte when it is resumed again.
+    ResumedAsWhole,
     /// The wait between two attempts grows without end.
     BackoffWithoutCap,
+
+    // Shutdown.
     /// Stores are told to close while sources still read.
     StoresClosedFirst,
-}
-
-impl Bug {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::LostDemand,
-        Self::GrantCountedTwice,
-        Self::OverdraftForgiven,
-        Self::ReceiptSettledEarly,
-        Self::LastFateCounts,
-        Self::OldEpochDelivered,
-        Self::EpochTooEarly,
-        Self::HandedDownTwice,
-        Self::AcknowledgedAtArrival,
-        Self::WriteNotRepeated,
-        Self::MemoryBeforeDisk,
-        Self::ReorderOffByOne,
-        Self::ResumeBehindFrame,
-        Self::ResumeInsideFrame,
-        Self::PartialFramePassedOn,
-        Self::SplitDelimiterMissed,
-        Self::BackoffWithoutCap,
-        Self::StoresClosedFirst,
-    ];
 }
 
 /// True when this process has the bug.
@@ -75,7 +123,7 @@ pub fn has(bug: Bug) -> bool {
     static CHOSEN: std::sync::OnceLock<Option<Bug>> = std::sync::OnceLock::new();
     *CHOSEN.get_or_init(|| {
         let name = std::env::var("AQUEDUCT_SEEDED_BUG").ok()?;
-        Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+        Bug::ALL.iter().copied().find(|bug| format!("{bug:?}") == name)
     }) == Some(bug)
 }
 

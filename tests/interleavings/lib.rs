@@ -2,7 +2,7 @@
 //!
 //! Parts of a batch settle on the threads of workers while the actor that made them settles another, so the receipts are the one
 //! state machine of the framework that threads share. Its file is compiled here once more, over loom's atomics instead of the standard
-//! library's: what is checked is the code that runs. The single-threaded state machines are explored in `tests/hostile`.
+//! library's: what is checked is the code that runs. The single-threaded state machines are explored in `tests/nothing_lost`.
 
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]

@@ -1,43 +1,46 @@
 //! Failures of the disk at every operation: nothing unsure is acknowledged, and nothing acknowledged is lost.
 
-use aqueduct_framework::spill::bugs::Bugs;
-use aqueduct_framework::spill::{SpillError, SpillOptions};
+use aqueduct::framework::spill::{SpillError, SpillOptions};
 
 use crate::disk::{Fault, Kind, SimDisk};
 use crate::random::Random;
+use crate::run::Case;
 use crate::script::Script;
 use crate::store::{Promises, Store, options, read_all, verify};
-use crate::{report, scale, seed};
 
-const STEPS: u64 = 40;
+const STEPS: u64 = 30;
 
-#[test]
-fn a_disk_that_fails_at_any_operation_costs_nothing_that_was_acknowledged() {
-    report("disk failures", || {
-        let mut tried = (0, 0, 0);
-        for seed in seed()..seed() + scale() {
-            let (points, met, told) = run(Bugs::default(), seed, 1)?;
-            tried = (tried.0 + points, tried.1 + met, tried.2 + told);
+/// Kinds of failures: so many cases have the same script.
+pub(crate) const KINDS: u64 = Kind::ALL.len() as u64;
+
+/// Every operation of a script fails in one way: once, two and three times in a row, and for good.
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let script = Script {
+        seed: case.seed / KINDS,
+        steps: STEPS,
+        drains: true,
+    };
+    let disk = SimDisk::default();
+    script.run(&disk, Promises::default(), |_| Ok(()))?;
+    let kind = Kind::ALL[(case.seed % KINDS) as usize];
+    for from in 1..disk.operations() {
+        for times in [1, 2, 3, u64::MAX] {
+            let fault = Fault { kind, from, times };
+            let (met, told) = one(&script, fault).map_err(|failure| format!("{fault:?}: {failure}"))?;
+            case.count("runs", 1);
+            case.count("failures met", met);
+            case.count("told of", told);
         }
-        let (points, met, told) = tried;
-        Ok(format!("{points} runs, {met} failures met, {told} told of"))
-    });
-}
-
-#[test]
-fn a_segment_that_cannot_be_read_while_it_is_written_costs_nothing() {
-    report("reads that fail under the writer", || {
-        (0..20 * scale()).try_for_each(|case| live(Bugs::default(), case))?;
-        Ok(format!("{} runs", 20 * scale()))
-    });
+    }
+    Ok(())
 }
 
 /// The segment that is written is larger than what redb keeps of it in memory, and a read of it fails while something is appended.
-pub(crate) fn live(bugs: Bugs, case: u64) -> Result<(), String> {
+pub(crate) fn play_reads(case: &mut Case) -> Result<(), String> {
     let disk = SimDisk::default();
     let options = SpillOptions {
         segment_bytes: 64 << 20,
-        ..options(bugs)
+        ..options()
     };
     let failed = |error: SpillError| error.to_string();
     let mut store = Store::open(disk.clone(), &options, Promises::default()).map_err(failed)?;
@@ -49,7 +52,7 @@ pub(crate) fn live(bugs: Bugs, case: u64) -> Result<(), String> {
     disk.fail(Some(Fault {
         kind: Kind::Io,
         from: disk.operations() + 1,
-        times: 1 + case,
+        times: 1 + case.seed % 20,
     }));
     let read = (0..5).map(|_| store.read(200_000)).collect::<Result<Vec<_>, _>>()?;
     disk.fail(None);
@@ -69,31 +72,35 @@ pub(crate) fn live(bugs: Bugs, case: u64) -> Result<(), String> {
     store.append(10, 0).map_err(failed)?;
     store.commit().map_err(failed)?;
     store.read(u64::MAX)?.map_err(failed)?;
-    verify(&disk.killed(), bugs, &store.promises, true)
+    verify(&disk.killed(), &store.promises, true)
 }
 
-/// Every `every`th operation of a script fails: in each way, once, three times in a row, and for good.
-pub(crate) fn run(bugs: Bugs, seed: u64, every: usize) -> Result<(u64, u64, u64), String> {
+/// Every operation of a start fails, up to so many in a row; the next start finds everything.
+pub(crate) fn play_starts(case: &mut Case) -> Result<(), String> {
     let script = Script {
-        seed,
+        seed: case.seed,
         steps: STEPS,
         drains: true,
-        bugs,
     };
-    let disk = SimDisk::default();
-    script.run(&disk, Promises::default(), |_| Ok(()))?;
-    let (mut points, mut met, mut told) = (0, 0, 0);
-    for from in (1..disk.operations()).step_by(every) {
-        for kind in Kind::ALL {
-            for times in [1, 3, u64::MAX] {
-                let fault = Fault { kind, from, times };
-                let ran =
-                    one(&script, fault).map_err(|failure| format!("AQUEDUCT_SEED={seed}, {fault:?}: {failure}"))?;
-                (points, met, told) = (points + 1, met + ran.0, told + ran.1);
+    let (image, promises) = script.image()?;
+    for times in [1, 2, 4, 8] {
+        for from in 1.. {
+            let disk = SimDisk::of(&image);
+            let fault = Fault {
+                kind: Kind::Io,
+                from,
+                times,
+            };
+            disk.fail(Some(fault));
+            let started = (0..times).any(|_| Store::open(disk.clone(), &options(), promises.clone()).is_ok());
+            verify(&disk.killed(), &promises, true).map_err(|failure| format!("{fault:?}, {started}: {failure}"))?;
+            case.count("starts", 1);
+            if disk.faults_met() == 0 {
+                break;
             }
         }
     }
-    Ok((points, met, told))
+    Ok(())
 }
 
 fn one(script: &Script, fault: Fault) -> Result<(u64, u64), String> {
@@ -101,14 +108,13 @@ fn one(script: &Script, fault: Fault) -> Result<(u64, u64), String> {
     disk.fail(Some(fault));
     let ran = script.run(&disk, Promises::default(), |_| Ok(()))?;
     // The disk is well again; the program was killed, or the power was cut.
-    verify(&ran.killed, script.bugs, &ran.promises, true).map_err(|failure| format!("after a kill: {failure}"))?;
+    verify(&ran.killed, &ran.promises, true).map_err(|failure| format!("after a kill: {failure}"))?;
     for image in ran.loss.images(&mut Random::new(fault.from), 2, 4) {
         if fault.kind == Kind::Lie {
             // What a disk says it has, and has not, nobody can keep; but nothing wrong may come, and it must start.
-            read_all(&image, script.bugs, &ran.promises).map_err(|failure| format!("after a lie: {failure}"))?;
+            read_all(&image, &ran.promises).map_err(|failure| format!("after a lie: {failure}"))?;
         } else {
-            verify(&image, script.bugs, &ran.promises, false)
-                .map_err(|failure| format!("after a power cut: {failure}"))?;
+            verify(&image, &ran.promises, false).map_err(|failure| format!("after a power cut: {failure}"))?;
         }
     }
     Ok((disk.faults_met(), ran.told))

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use aqueduct_framework::spill::{FORMAT, SpillOptions, Storage};
+use aqueduct::framework::spill::{FORMAT, SpillOptions, Storage};
 use tempfile::TempDir;
+
+use crate::run::Case;
 
 /// Sixty frames in a segment that was closed in order, twenty in one that a kill left; seven are settled.
 const FRAMES: u64 = 80;
@@ -39,7 +41,16 @@ fn frames(storage: &mut Storage, from: u64, to: u64) -> Vec<String> {
     frames
 }
 
-#[test]
+pub(crate) const CASES: u64 = 2;
+
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    match case.seed {
+        0 => stores_of_every_format_so_far_are_read_and_written_on(),
+        _ => the_present_format_has_a_golden_folder(),
+    }
+    Ok(())
+}
+
 fn stores_of_every_format_so_far_are_read_and_written_on() {
     for format in 1..=FORMAT {
         let folder = copy(&golden(format));
@@ -65,7 +76,6 @@ fn stores_of_every_format_so_far_are_read_and_written_on() {
 }
 
 /// Writes the golden folder of the present format, when it has none yet.
-#[test]
 fn the_present_format_has_a_golden_folder() {
     let path = golden(FORMAT);
     if path.exists() {
@@ -90,8 +100,8 @@ fn the_present_format_has_a_golden_folder() {
     panic!("{} was written: look at it, and commit it", path.display());
 }
 
-fn text(first: u64) -> aqueduct_framework::batch::Batch {
-    use aqueduct_framework::batch::{BatchBuilder, Layout, Numbers};
+fn text(first: u64) -> aqueduct::framework::batch::Batch {
+    use aqueduct::framework::batch::{BatchBuilder, Layout, Numbers};
     let layout = Layout {
         head: 0,
         tail: 1,
@@ -101,5 +111,5 @@ fn text(first: u64) -> aqueduct_framework::batch::Batch {
     for number in first..first + 20 {
         builder.push_span(format!("frame {number}\n").as_bytes(), number);
     }
-    builder.finish(1_234, None, aqueduct_framework::receipt::Receipt::none())
+    builder.finish(1_234, None, aqueduct::framework::receipt::Receipt::none())
 }

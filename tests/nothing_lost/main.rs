@@ -1,59 +1,111 @@
-//! The proof that a spill store loses nothing that it acknowledged: its storage on modelled disks that lose power, fail, lie and rot.
+//! The harness: looks for a case in which a frame is lost that was acknowledged, comes twice, out of order or changed, in which
+//! something hangs, or in which a panic escapes.
 //!
-//! ```text
-//! cargo test --test nothing_lost --features seeded-bugs                           # a few minutes, as in CI
-//! AQUEDUCT_HARNESS=50 cargo test --release --test nothing_lost --features seeded-bugs    # fifty times that
+//! | part | what it does |
+//! |---|---|
+//! | [`seeded`] | the self-test: bugs on purpose, each of which the other parts must catch |
+//! | [`golden`] | stores that earlier versions wrote |
+//! | [`interleavings`] | every order in which the messages between actors can arrive, over the real state machines |
+//! | [`kill`] | the real program under load, killed at random moments, against a high-water mark outside of it |
+//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs |
+//! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
+//! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
+//! | [`rot`] | the same with bytes flipped, and files cut or replaced |
+//! | [`model`] | the whole store against a model of what it must do, with all of that at random |
+//! | [`simulation`] | a whole pipeline of the real state machines under a scheduler that a seed drives |
+//! | [`mutations`] | the functions of the fuzz targets over a corpus and seeded mutations of it |
+//!
+//! The receipts that cross threads are checked by the crate in `tests/interleavings`; the fuzz targets for a fuzzer are in
+//! `tests/fuzz`.
+//!
+//! ```sh
+//! cargo test --features seeded-bugs --test nothing_lost                       # one round, as in CI
+//! AQUEDUCT_HOURS=1 AQUEDUCT_SEED=$RANDOM cargo test --release --features seeded-bugs --test nothing_lost    # the long run
+//! cargo test --features seeded-bugs --test nothing_lost -- network power      # the parts with these words in their names
 //! ```
-//! `AQUEDUCT_SEED` chooses other cases; a failure names the seed with which it comes again. Every part prints how many
-//! cases it tried and what it found. The bugs of `aqueduct_framework::spill::bugs` are there to show that it finds something.
+//! The parts with a fixed number of cases are played once; the others in rounds, each with new seeds. At the end stands a table for the
+//! README, of what was tried and found. Every case that fails prints the command that plays it again. These variables change what is run:
+//!
+//! | variable | meaning | unset |
+//! |---|---|---|
+//! | `AQUEDUCT_HARNESS` | so many rounds | 1 |
+//! | `AQUEDUCT_HOURS` | instead: as many rounds as fit into so many hours, such as `0.5` | by number of rounds |
+//! | `AQUEDUCT_SEED` | the seed of the first case; the others count on from it | 1 |
+//! | `AQUEDUCT_CASES` | a round is exactly so many cases of each part, to play one again | as in `PARTS` |
+//! | `AQUEDUCT_SEEDED_BUG` | everything has this bug of `aqueduct_framework::seeded` | none |
+//!
+//! # To add a part
+//! Write a function that plays one case, `fn(&mut Case) -> Result<(), String>`: it takes everything random from [`Case::seed`](run::Case), counts what
+//! it tries and finds with `Case::count`, and fails with an error or a panic. Put it into `PARTS` with a name and the size of a round,
+//! which should take a few seconds, and into the table above. If it can find a kind of bug that no other part finds, put such bugs into
+//! `framework/src/seeded.rs`, and the part into the list in `seeded.rs` with a number of cases that is enough for them. A function over arbitrary bytes
+//! belongs into `tests/fuzz/targets` instead, with a line in `mutations.rs` and, for a fuzzer, a binary in `tests/fuzz`. More of what a pipeline does
+//! under faults, such as another protocol, is a kind of trial in `network`; more of what a store does, a step in `model`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod disk;
 mod faults;
 mod golden;
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the end-to-end tests")]
+mod harness;
+mod interleavings;
+mod kill;
 mod model;
+mod mutations;
+mod network;
 mod power;
 mod random;
 mod rot;
+mod run;
 mod script;
 mod seeded;
+mod simulation;
 mod store;
 
-use std::time::Instant;
+use std::process::ExitCode;
 
-/// How many times the default number of cases.
-fn scale() -> u64 {
-    let scale = std::env::var("AQUEDUCT_HARNESS").ok();
-    scale.and_then(|scale| scale.parse().ok()).unwrap_or(1)
+use run::Part;
+use run::Size::{All, Round};
+
+const fn part(name: &'static str, size: run::Size, play: fn(&mut run::Case) -> Result<(), String>) -> Part {
+    Part { name, size, play }
 }
 
-/// Where the cases begin.
-fn seed() -> u64 {
-    let seed = std::env::var("AQUEDUCT_SEED").ok();
-    seed.and_then(|seed| seed.parse().ok()).unwrap_or(1)
-}
+/// Those that take long per case come first, so that no core waits at the end of a round.
+static PARTS: &[Part] = &[
+    part("seeded", All(seeded::CASES), seeded::play),
+    part(
+        "interleavings_of_receipts",
+        All(interleavings::RECEIPTS),
+        interleavings::receipts,
+    ),
+    part(
+        "interleavings_of_demand",
+        All(interleavings::DEMAND),
+        interleavings::demand,
+    ),
+    part("interleavings_of_workers", All(1), interleavings::workers),
+    part("interleavings_of_a_shutdown", All(1), interleavings::shutdown),
+    part("golden", All(golden::CASES), golden::play),
+    part("fuzz_corpus", All(mutations::TARGETS), mutations::as_they_are),
+    part("kill", Round(10), kill::play),
+    part("network", Round(network::CASES), network::play),
+    part("network_acknowledged", Round(24), network::acknowledged::play),
+    part("faults", Round(faults::KINDS), faults::play),
+    part("reads_that_fail", Round(20), faults::play_reads),
+    part("starts_that_fail", Round(20), faults::play_starts),
+    part("flipped_bytes", Round(10), rot::play_flips),
+    part("files_cut_or_replaced", Round(10), rot::play_cuts),
+    part("power", Round(8), power::play),
+    part("model", Round(5_000), model::play),
+    part("simulation", Round(2_500), simulation::play),
+    part("mutations_of_configs", Round(3_000), mutations::configs),
+    part("mutations_of_framing", Round(60_000), mutations::framing),
+    part("mutations_of_records", Round(30_000), mutations::records),
+];
 
-/// The storage engine panics on some kinds of damage; the store contains that, and its text is of no use here.
-fn hush() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let engine = panic.location().is_some_and(|place| place.file().contains("redb-"));
-            if !engine || std::env::var_os("SHOW").is_some() {
-                before(panic);
-            }
-        }));
-    });
-}
-
-/// Runs one part and prints what it tried; with a failure it says how to see it again.
-fn report(part: &str, run: impl FnOnce() -> Result<String, String>) {
-    hush();
-    let began = Instant::now();
-    match run() {
-        Ok(tried) => println!("{part}: {tried}, 0 failures, {:.1} s", began.elapsed().as_secs_f64()),
-        Err(found) => panic!("{part}: {found}"),
-    }
+fn main() -> ExitCode {
+    run::main(PARTS)
 }

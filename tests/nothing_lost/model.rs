@@ -1,79 +1,45 @@
 //! The whole store, its state machine and its files, against a simple model: random appends, commits, reads, receipts,
-//! failures, full disks, kills and power cuts. Every frame comes down in order, and none is missing that was acknowledged.
+//! failures, full disks, kills and power cuts. Every frame comes down in order, and none is missing that was acknowledged, but for those
+//! that `when_full` drops: they are exactly those that the store counts.
 
-use std::collections::{BTreeMap, VecDeque};
+mod frames;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use aqueduct_framework::batch::Batch;
-use aqueduct_framework::receipt::{Fate, Ledger, Settled};
-use aqueduct_framework::spill::bugs::Bugs;
-use aqueduct_framework::spill::fifo::{Effect, Fifo};
-use aqueduct_framework::spill::{Persist, SpillOptions, Storage, WhenFull};
+use aqueduct::framework::batch::Batch;
+use aqueduct::framework::receipt::{Fate, Ledger, Settled};
+use aqueduct::framework::spill::fifo::{Effect, Fifo};
+use aqueduct::framework::spill::{Persist, SpillOptions, Storage, WhenFull};
 
+use self::frames::{Known, Model};
 use crate::disk::{Fault, Image, Kind, SimDisk};
 use crate::random::Random;
+use crate::run::Case;
 use crate::store::{batch, frame, options};
-use crate::{report, scale, seed};
 
-const RUNS: u64 = 5_000;
 const STEPS: u64 = 100;
 /// More steps than any store needs to deliver what a run has left.
 const DRAIN_STEPS: u64 = 20_000;
 const TICK_NS: u64 = 400_000_000;
 
-#[test]
-fn a_store_keeps_to_the_model() {
-    report("model", || {
-        let tried = run(Bugs::default(), seed(), RUNS * scale())?;
-        Ok(format!("{} runs of {STEPS} steps: {tried:?}", RUNS * scale()))
-    });
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Tried {
-    frames: u64,
-    handed: u64,
-    crashes: u64,
-    failures: u64,
-}
-
-pub(crate) fn run(bugs: Bugs, seed: u64, runs: u64) -> Result<Tried, String> {
-    let mut tried = Tried::default();
-    for seed in seed..seed + runs {
-        let mut world = World::new(bugs, seed);
-        let done = world.play();
-        done.map_err(|failure| format!("AQUEDUCT_SEED={seed}: {failure}"))?;
-        tried.frames += world.model.next_id;
-        tried.handed += world.model.handed;
-        tried.crashes += world.crashes;
-        tried.failures += world.failures;
-    }
-    Ok(tried)
-}
-
-/// What is known of a frame that is not settled for good.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    acknowledged: bool,
-    settled: bool,
-    /// It came before a crash: it need not be there unless it was acknowledged.
-    old: bool,
-}
-
-#[derive(Debug, Default)]
-struct Model {
-    frames: BTreeMap<u64, Known>,
-    next_id: u64,
-    /// Where the line goes on: no frame below may come in this epoch.
-    next: u64,
-    epoch: u64,
-    handed: u64,
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let mut world = World::new(case.seed);
+    let played = world.play();
+    case.count("frames", world.model.next_id);
+    case.count("handed down", world.model.handed);
+    case.count("crashes", world.crashes);
+    case.count("failures met", world.failures);
+    case.count("refused when full", world.refused);
+    case.count("dropped when full", world.dropped);
+    played
 }
 
 enum Command {
     Append(u64, Vec<(u64, Batch)>),
     Read(u64, u64, u64),
     Settle(u64),
+    Drop(u64, u64),
 }
 
 struct Open {
@@ -89,6 +55,8 @@ struct Open {
     told: Arc<Mutex<Vec<(u64, Fate)>>>,
     ledger: Arc<Ledger>,
     batches: BTreeMap<u64, Vec<u64>>,
+    /// First frames of batches that were not taken.
+    refused: BTreeSet<u64>,
 }
 
 struct World {
@@ -101,21 +69,19 @@ struct World {
     demand: bool,
     crashes: u64,
     failures: u64,
+    refused: u64,
+    dropped: u64,
 }
 
 impl World {
-    fn new(bugs: Bugs, seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let persist = if random.one_in(2) {
             Persist::Always
         } else {
             Persist::Overflow
         };
-        let when_full = if random.one_in(3) {
-            WhenFull::DropNewest
-        } else {
-            WhenFull::Block
-        };
+        let when_full = [WhenFull::Block, WhenFull::DropNewest, WhenFull::DropOldest][random.below(3) as usize];
         let options = SpillOptions {
             memory_bytes: 10_000 + random.below(40_000),
             commit_bytes: 20_000,
@@ -125,7 +91,7 @@ impl World {
             read_ahead_bytes: 20_000,
             persist,
             when_full,
-            ..options(bugs)
+            ..options()
         };
         Self {
             options,
@@ -137,6 +103,8 @@ impl World {
             demand: true,
             crashes: 0,
             failures: 0,
+            refused: 0,
+            dropped: 0,
         }
     }
 
@@ -169,7 +137,7 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         self.reopen()?;
         match self.random.below(100) {
-            0..=29 => self.append(),
+            0..=29 => self.append()?,
             30..=54 => drop(self.work()?),
             55..=64 => self.commit(),
             65..=82 => {
@@ -193,28 +161,38 @@ impl World {
         self.effects()
     }
 
-    fn append(&mut self) {
+    fn append(&mut self) -> Result<(), String> {
         let count = 1 + self.random.below(30);
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = &mut self.open else { return Ok(()) };
         if !open.fifo.may_accept() {
-            return;
+            return Ok(());
         }
         let first = self.model.next_id;
         let ids: Vec<u64> = (first..first + count).collect();
-        let mut batch = batch(&ids);
+        let (position, mut batch) = (open.fifo.state().tail, batch(&ids));
         batch.receipt = open.ledger.issue(first, 1);
         let before = open.fifo.state().dropped.newest;
         open.fifo.append(batch, self.now_ns);
         self.model.next_id += count;
-        if open.fifo.state().dropped.newest == before {
-            let known = Known {
-                acknowledged: false,
-                settled: false,
-                old: false,
-            };
-            self.model.frames.extend(ids.iter().map(|id| (*id, known)));
-            open.batches.insert(first, ids);
+        match open.fifo.state().dropped.newest - before {
+            0 => {}
+            refused if refused == count && self.options.when_full == WhenFull::DropNewest => {
+                self.refused += count;
+                open.refused.insert(first);
+                return Ok(());
+            }
+            refused => return Err(format!("{refused} frames of {count} are said to be refused")),
         }
+        self.model.places.extend((position..).zip(ids.iter().copied()));
+        let known = Known {
+            acknowledged: false,
+            settled: false,
+            old: false,
+            dropped: false,
+        };
+        self.model.frames.extend(ids.iter().map(|id| (*id, known)));
+        open.batches.insert(first, ids);
+        Ok(())
     }
 
     fn time_passes(&mut self) {
@@ -259,6 +237,7 @@ impl World {
                 _ => Ok(()),
             };
         };
+        self.model.places.split_off(&recovered.tail);
         let told: Arc<Mutex<Vec<(u64, Fate)>>> = Arc::default();
         let teller = told.clone();
         self.open = Some(Open {
@@ -274,6 +253,7 @@ impl World {
             }),
             told,
             batches: BTreeMap::new(),
+            refused: BTreeSet::new(),
         });
         Ok(())
     }
@@ -312,6 +292,25 @@ impl World {
                 Err(_) => {
                     self.failures += 1;
                     open.fifo.cursor_failed();
+                }
+            },
+            Command::Drop(from, to) => match open.storage.drop_oldest_segment(from..to) {
+                Ok(range) => {
+                    let before = open.fifo.state().dropped.oldest;
+                    open.fifo.oldest_dropped(range.clone(), open.storage.usage());
+                    let counted = open.fifo.state().dropped.oldest - before;
+                    self.dropped += counted;
+                    if let Some(range) = range {
+                        let in_flight = open.in_flight.iter().find(|(token, ..)| range.contains(token));
+                        if let Some((token, ..)) = in_flight {
+                            return Err(format!("{range:?} was dropped, with {token} in flight"));
+                        }
+                        self.model.drop(range, counted)?;
+                    }
+                }
+                Err(_) => {
+                    self.failures += 1;
+                    open.fifo.drop_failed();
                 }
             },
         }
@@ -366,10 +365,16 @@ impl World {
                 Effect::Read { from, to, bytes } => open.commands.push_back(Command::Read(from, to, bytes)),
                 Effect::PersistCursor { position } => open.commands.push_back(Command::Settle(position)),
                 Effect::SettleUpstream { receipt, fate } => receipt.settle(fate),
+                Effect::DropOldest { from, to } if self.options.when_full == WhenFull::DropOldest => {
+                    open.commands.push_back(Command::Drop(from, to));
+                }
                 Effect::DropOldest { .. } | Effect::Finished => return Err("an effect nobody asked for".to_owned()),
             }
         }
         for (first, fate) in std::mem::take(&mut *open.told.lock().unwrap()) {
+            if open.refused.contains(&first) != (fate == Fate::Rejected) {
+                return Err(format!("the receipt of the batch from {first} on says {fate:?}"));
+            }
             if let Some(ids) = open.batches.remove(&first).filter(|_| fate == Fate::Delivered) {
                 self.model.acknowledged(&ids);
             }
@@ -390,62 +395,4 @@ fn ids(batch: &Batch) -> Result<Vec<u64>, String> {
         ids.push(id);
     }
     Ok(ids)
-}
-
-impl Model {
-    /// How many frames must still be delivered.
-    fn left(&self) -> usize {
-        self.frames.values().filter(|known| known.must_come()).count()
-    }
-
-    fn hand(&mut self, epoch: u64, ids: &[u64]) -> Result<(), String> {
-        if epoch != self.epoch {
-            (self.epoch, self.next) = (epoch, 0);
-        }
-        for id in ids {
-            if *id < self.next {
-                return Err(format!("frame {id} comes behind {}: out of order or twice", self.next));
-            }
-            if let Some((missing, known)) = self.frames.range(self.next..*id).find(|(_, known)| known.must_come()) {
-                return Err(format!("frame {id} comes, {missing} is missing: {known:?}"));
-            }
-            match self.frames.get(id) {
-                Some(known) if known.settled && !known.old => {
-                    return Err(format!("frame {id} comes again, and is settled"));
-                }
-                Some(_) => {}
-                None => return Err(format!("frame {id} comes, which was refused or forgotten")),
-            }
-            self.next = id + 1;
-        }
-        self.handed += ids.len() as u64;
-        Ok(())
-    }
-
-    fn settled(&mut self, ids: &[u64]) {
-        for id in ids {
-            if let Some(known) = self.frames.get_mut(id) {
-                known.settled = true;
-            }
-        }
-    }
-
-    fn acknowledged(&mut self, ids: &[u64]) {
-        for id in ids {
-            if let Some(known) = self.frames.get_mut(id) {
-                known.acknowledged = true;
-            }
-        }
-    }
-
-    fn crashed(&mut self) {
-        (self.epoch, self.next) = (0, 0);
-        self.frames.values_mut().for_each(|known| known.old = true);
-    }
-}
-
-impl Known {
-    fn must_come(&self) -> bool {
-        !self.settled && (self.acknowledged || !self.old)
-    }
 }

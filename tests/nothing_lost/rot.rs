@@ -2,40 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use aqueduct_framework::spill::bugs::Bugs;
-
 use crate::disk::{Data, Image, PAGE};
 use crate::random::Random;
+use crate::run::Case;
 use crate::script::Script;
 use crate::store::{Checked, Promises, read_all};
-use crate::{report, scale, seed};
 
-const FLIPS: u64 = 5_000;
-const CUTS: u64 = 1_000;
+/// Of one store.
+const FLIPS: u64 = 500;
+const CUTS: u64 = 100;
 
-#[test]
-fn a_flipped_byte_is_never_delivered_and_what_it_costs_is_told() {
-    report("bit rot", || {
-        let found = flips(Bugs::default(), seed(), FLIPS * scale())?;
-        Ok(format!("{} flipped bytes: {found}", FLIPS * scale()))
-    });
-}
-
-#[test]
-fn a_file_cut_anywhere_costs_only_what_was_behind() {
-    report("truncated and foreign files", || {
-        cuts(Bugs::default(), seed(), CUTS * scale())
-    });
-}
-
-fn store(bugs: Bugs, seed: u64) -> Result<(Image, Promises), String> {
+fn store(seed: u64) -> Result<(Image, Promises), String> {
     // Some runs end with everything delivered: those have nothing to rot.
     for attempt in 0..50 {
         let script = Script {
             seed: seed.wrapping_mul(1_000) + attempt,
             steps: 60,
             drains: false,
-            bugs,
         };
         let (image, promises) = script.image()?;
         let frames = promises
@@ -57,52 +40,49 @@ fn segments(image: &Image) -> Vec<PathBuf> {
     paths.cloned().collect()
 }
 
-pub(crate) fn flips(bugs: Bugs, seed: u64, count: u64) -> Result<String, String> {
-    let mut random = Random::new(seed);
-    let (mut unharmed, mut salvaged, mut lossy) = (0, 0, 0);
-    for round in 0..count.div_ceil(500) {
-        let (image, promises) = store(bugs, seed + round)?;
-        for _ in 0..500.min(count) {
-            let paths: Vec<&PathBuf> = image.files.keys().filter(|path| !path.ends_with("lock")).collect();
-            let path = paths[random.below(paths.len() as u64) as usize].clone();
-            let pages = image.files[&path].pages();
-            if pages.is_empty() {
-                continue;
-            }
-            // A header's or a leaf's first bytes are as likely as all the rest: there is what redb goes by.
-            let page = if random.one_in(4) {
-                pages[0]
-            } else {
-                pages[random.below(pages.len() as u64) as usize]
-            };
-            let most = if random.one_in(2) { 64 } else { PAGE };
-            let inside = random.below(most);
-            let (at, mask) = (page * PAGE + inside, 1 << random.below(8));
-            let mut bad = image.clone();
-            if let Some(data) = bad.files.get_mut(&path) {
-                data.flip(at, mask);
-            }
-            let checked = look(&bad, bugs, &promises).map_err(|failure| {
-                format!(
-                    "AQUEDUCT_SEED={seed}, byte {at} of {} ^ {mask}: {failure}",
-                    path.display()
-                )
-            })?;
-            match (checked.damaged, checked.lost) {
-                (0, _) => unharmed += 1,
-                (_, 0) => salvaged += 1,
-                _ => lossy += 1,
-            }
+pub(crate) fn play_flips(case: &mut Case) -> Result<(), String> {
+    let (image, promises) = store(case.seed)?;
+    let mut random = Random::new(case.seed);
+    let paths: Vec<&PathBuf> = image.files.keys().filter(|path| !path.ends_with("lock")).collect();
+    let mut flips = 0;
+    while flips < FLIPS {
+        let path = paths[random.below(paths.len() as u64) as usize];
+        let pages = image.files[path].pages();
+        if pages.is_empty() {
+            continue;
         }
+        // A header's or a leaf's first bytes are as likely as all the rest: there is what redb goes by.
+        let page = if random.one_in(4) {
+            pages[0]
+        } else {
+            pages[random.below(pages.len() as u64) as usize]
+        };
+        let most = if random.one_in(2) { 64 } else { PAGE };
+        let inside = random.below(most);
+        let (at, mask) = (page * PAGE + inside, 1 << random.below(8));
+        let mut bad = image.clone();
+        if let Some(data) = bad.files.get_mut(path) {
+            data.flip(at, mask);
+        }
+        let checked =
+            look(&bad, &promises).map_err(|failure| format!("byte {at} of {} ^ {mask}: {failure}", path.display()))?;
+        flips += 1;
+        case.count("flips", 1);
+        case.count(
+            match (checked.damaged, checked.lost) {
+                (0, _) => "without effect",
+                (_, 0) => "found and nothing lost",
+                _ => "found with the loss counted",
+            },
+            1,
+        );
     }
-    Ok(format!(
-        "{unharmed} without effect, {salvaged} found and nothing lost, {lossy} found with the loss counted"
-    ))
+    Ok(())
 }
 
 /// Everything that was acknowledged came, or is said to be lost.
-fn look(image: &Image, bugs: Bugs, promises: &Promises) -> Result<Checked, String> {
-    let (checked, _) = read_all(image, bugs, promises)?;
+fn look(image: &Image, promises: &Promises) -> Result<Checked, String> {
+    let (checked, _) = read_all(image, promises)?;
     if checked.tail < promises.acknowledged {
         return Err(format!(
             "acknowledged up to {}, there up to {}: nobody says that {checked:?} is lost",
@@ -118,35 +98,32 @@ fn look(image: &Image, bugs: Bugs, promises: &Promises) -> Result<Checked, Strin
     Ok(checked)
 }
 
-pub(crate) fn cuts(bugs: Bugs, seed: u64, count: u64) -> Result<String, String> {
-    let mut random = Random::new(seed ^ 0xc07);
-    let (mut came, mut lost) = (0, 0);
-    for round in 0..count.div_ceil(100) {
-        let (image, promises) = store(bugs, seed + round)?;
-        let paths = segments(&image);
-        for case in 0..100.min(count) {
-            let path = &paths[random.below(paths.len() as u64) as usize];
-            let mut bad = image.clone();
-            bad.files
-                .insert(path.clone(), replaced(&image.files[path], case, &mut random));
-            let newest = Some(path) == paths.last();
-            let (checked, _) = read_all(&bad, bugs, &promises)
-                .map_err(|failure| format!("AQUEDUCT_SEED={seed}, case {case} of {}: {failure}", path.display()))?;
-            // What stood at the end of the newest segment nobody can know any more; but the segment is said to be damaged.
-            let short = checked.tail < promises.acknowledged && !(newest && checked.damaged > 0);
-            if short || (checked.lost > 0 && checked.damaged == 0) || others(&promises, &paths, path) > checked.came {
-                return Err(format!(
-                    "AQUEDUCT_SEED={seed}, case {case} of {}: {checked:?} of {}",
-                    path.display(),
-                    promises.acknowledged
-                ));
-            }
-            (came, lost) = (came + checked.came, lost + checked.lost);
+pub(crate) fn play_cuts(case: &mut Case) -> Result<(), String> {
+    let (image, promises) = store(case.seed)?;
+    let paths = segments(&image);
+    let mut random = Random::new(case.seed ^ 0xc07);
+    for how in 0..CUTS {
+        let path = &paths[random.below(paths.len() as u64) as usize];
+        let mut bad = image.clone();
+        bad.files
+            .insert(path.clone(), replaced(&image.files[path], how, &mut random));
+        let newest = Some(path) == paths.last();
+        let (checked, _) =
+            read_all(&bad, &promises).map_err(|failure| format!("{how} of {}: {failure}", path.display()))?;
+        // What stood at the end of the newest segment nobody can know any more; but the segment is said to be damaged.
+        let short = checked.tail < promises.acknowledged && !(newest && checked.damaged > 0);
+        if short || (checked.lost > 0 && checked.damaged == 0) || others(&promises, &paths, path) > checked.came {
+            return Err(format!(
+                "{how} of {}: {checked:?} of {}",
+                path.display(),
+                promises.acknowledged
+            ));
         }
+        case.count("files", 1);
+        case.count("frames came", checked.came);
+        case.count("frames said to be lost", checked.lost);
     }
-    Ok(format!(
-        "{count} files, {came} frames came, {lost} were said to be lost"
-    ))
+    Ok(())
 }
 
 /// How many unsettled frames stand in the other segments.

@@ -1,7 +1,5 @@
 //! What a store goes through: the same with the same seed.
 
-use aqueduct_framework::spill::bugs::Bugs;
-
 use crate::disk::{Image, Loss, SimDisk};
 use crate::random::Random;
 use crate::store::{Promises, Store, options};
@@ -14,7 +12,6 @@ pub(crate) struct Script {
     pub(crate) steps: u64,
     /// What was delivered is settled, so that segments go; otherwise only at the beginning.
     pub(crate) drains: bool,
-    pub(crate) bugs: Bugs,
 }
 
 /// What is left of a run.
@@ -98,7 +95,7 @@ impl Script {
 
     fn open(&self, disk: &SimDisk, promises: Promises, told: &mut u64) -> Result<Option<Store>, String> {
         for _ in 0..ATTEMPTS {
-            match Store::open(disk.clone(), &options(self.bugs), promises.clone()) {
+            match Store::open(disk.clone(), &options(), promises.clone()) {
                 Ok(store) => {
                     let tail = store.promises.appended;
                     if tail < promises.acknowledged {

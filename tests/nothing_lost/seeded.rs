@@ -1,40 +1,102 @@
-//! The test of the tests: bugs put in on purpose, each of which must be caught.
+//! The self-test: the harness must catch every bug that `aqueduct_framework::seeded` can put in.
+//!
+//! Each bug is played in a process of its own, which is this program again with the bug's name in its environment; the real program
+//! inherits it. The parts are asked one after another, the cheapest first but for [`likely`], until one fails: that one has
+//! caught it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 
-use aqueduct_framework::spill::bugs::{Bug, Bugs};
+use aqueduct::framework::seeded::Bug;
 
-use crate::{faults, model, power, report, rot};
+use crate::run::Case;
 
-/// A part of the harness, at a size that is enough for a bug.
-type Check = (&'static str, fn(Bugs) -> Result<(), String>);
-
-const CHECKS: [Check; 6] = [
-    ("power loss", |bugs| power::run(bugs, 1, 6_000).map(drop)),
-    ("reads that fail", |bugs| faults::live(bugs, 0)),
-    ("bit rot", |bugs| rot::flips(bugs, 1, 400).map(drop)),
-    ("truncated files", |bugs| rot::cuts(bugs, 1, 100).map(drop)),
-    ("model", |bugs| model::run(bugs, 1, 200).map(drop)),
-    ("disk failures", |bugs| faults::run(bugs, 1, 5).map(drop)),
+/// Parts, and how many cases are enough for the bugs they can catch.
+const ASKED: [(&str, u64); 13] = [
+    ("interleavings_of_a_shutdown", 1),
+    ("reads_that_fail", 1),
+    ("starts_that_fail", 1),
+    ("mutations_of_framing", 2_000),
+    ("files_cut_or_replaced", 1),
+    ("model", 200),
+    ("simulation", 300),
+    ("flipped_bytes", 1),
+    ("power", 1),
+    ("interleavings_of_receipts", 1),
+    ("network_acknowledged", 8),
+    ("network", 36),
+    ("faults", 1),
 ];
 
-#[test]
-fn every_seeded_bug_is_caught() {
-    report("seeded bugs", || {
-        let mut escaped = Vec::new();
-        for bug in Bug::ALL {
-            let caught = CHECKS.iter().find_map(|(name, check)| {
-                let checked = catch_unwind(AssertUnwindSafe(|| check(Bugs::only(bug))));
-                Some((name, checked.unwrap_or_else(|_| Err("a panic".to_owned())).err()?))
-            });
-            match caught {
-                Some((name, how)) => println!("  {bug:?}: caught by {name}: {how}"),
-                None => escaped.push(bug),
-            }
-        }
-        match escaped[..] {
-            [] => Ok(format!("{} bugs, all caught", Bug::ALL.len())),
-            _ => Err(format!("not caught: {escaped:?}")),
-        }
-    });
+/// The part that is asked first, where it is known that all the cheaper ones do not catch the bug.
+const fn likely(bug: Bug) -> Option<&'static str> {
+    Some(match bug {
+        Bug::LastFateCounts => "interleavings_of_receipts",
+        Bug::CursorInOneSlot => "faults",
+        Bug::PartialFramePassedOn => "network",
+        Bug::ResendOneTooFew
+        | Bug::SettledByPart
+        | Bug::ResendTurned
+        | Bug::ResendBytesForgotten
+        | Bug::AcknowledgedCarriedOver
+        | Bug::ResumedAsWhole => "network_acknowledged",
+        Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment => "power",
+        Bug::SkipCrc | Bug::CursorOneAhead => "flipped_bytes",
+        _ => return None,
+    })
+}
+
+/// One without a bug, and one for each.
+pub(crate) const CASES: u64 = 1 + Bug::ALL.len() as u64;
+
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    // The bug's own process.
+    if std::env::var_os("AQUEDUCT_SEEDED_BUG").is_some() {
+        return Ok(());
+    }
+    let Some(which) = case.seed.checked_sub(1) else {
+        // A part that fails without a bug would seem to catch them all.
+        return match caught(None) {
+            Some((part, how)) => Err(format!("{part} fails without any bug on purpose: {how}")),
+            None => Ok(()),
+        };
+    };
+    let bug = Bug::ALL[which as usize];
+    let Some((part, how)) = caught(Some(bug)) else {
+        return Err(format!("{bug:?} is not caught"));
+    };
+    case.count("bugs caught", 1);
+    case.note(format!(
+        "{bug:?}: caught by {part}: {}",
+        how.chars().take(120).collect::<String>()
+    ));
+    Ok(())
+}
+
+/// The part that fails, and its words.
+fn caught(bug: Option<Bug>) -> Option<(&'static str, String)> {
+    let likely = bug.and_then(likely);
+    let mut asked = ASKED.to_vec();
+    asked.sort_by_key(|(part, _)| Some(*part) != likely);
+    asked
+        .into_iter()
+        .find_map(|(part, cases)| Some((part, failure(bug, part, cases)?)))
+}
+
+fn failure(bug: Option<Bug>, part: &str, cases: u64) -> Option<String> {
+    let ended = Command::new(std::env::current_exe().expect("this test is a program"))
+        .args(["--exact", part])
+        .envs(bug.map(|bug| ("AQUEDUCT_SEEDED_BUG", format!("{bug:?}"))))
+        .env("AQUEDUCT_CASES", cases.to_string())
+        .env("AQUEDUCT_SEED", "1")
+        .env("RUST_BACKTRACE", "0")
+        .env_remove("AQUEDUCT_HOURS")
+        .env_remove("AQUEDUCT_HARNESS")
+        .output()
+        .expect("it starts");
+    if ended.status.success() {
+        return None;
+    }
+    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let failed = told.lines().find_map(|line| line.strip_prefix("FAILED "));
+    Some(failed.map_or_else(|| format!("ended with {}", ended.status), str::to_owned))
 }

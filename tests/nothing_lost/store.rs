@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aqueduct_framework::batch::{Batch, BatchBuilder, Layout, Numbers};
-use aqueduct_framework::receipt::Receipt;
-use aqueduct_framework::spill::bugs::Bugs;
-use aqueduct_framework::spill::{SpillError, SpillOptions, Storage};
+use aqueduct::framework::batch::{Batch, BatchBuilder, Layout, Numbers};
+use aqueduct::framework::receipt::Receipt;
+use aqueduct::framework::spill::{SpillError, SpillOptions, Storage};
 
 use crate::disk::{Image, SimDisk};
 use crate::random::Random;
 
-pub(crate) fn options(bugs: Bugs) -> SpillOptions {
+pub(crate) fn options() -> SpillOptions {
     SpillOptions {
         segment_bytes: 120_000,
         commit_bytes: 60_000,
         quarantine_bytes: 1 << 30,
-        bugs,
         ..SpillOptions::new(PathBuf::from("/store"))
     }
 }
@@ -219,8 +217,8 @@ pub(crate) struct Checked {
 }
 
 /// Opens an image and reads everything in it. Nothing may come that was not appended, or out of order, or without being said to be lost.
-pub(crate) fn read_all(image: &Image, bugs: Bugs, promises: &Promises) -> Result<(Checked, Store), String> {
-    let opened = Storage::open_on(Arc::new(SimDisk::of(image)), &options(bugs));
+pub(crate) fn read_all(image: &Image, promises: &Promises) -> Result<(Checked, Store), String> {
+    let opened = Storage::open_on(Arc::new(SimDisk::of(image)), &options());
     let (storage, recovered) = opened.map_err(|error| format!("does not start: {error}"))?;
     let mut store = Store {
         storage,
@@ -250,8 +248,8 @@ pub(crate) fn read_all(image: &Image, bugs: Bugs, promises: &Promises) -> Result
 }
 
 /// The same, where nothing is damaged: all that was acknowledged must be there.
-pub(crate) fn verify(image: &Image, bugs: Bugs, promises: &Promises, go_on: bool) -> Result<(), String> {
-    let (checked, mut store) = read_all(image, bugs, promises)?;
+pub(crate) fn verify(image: &Image, promises: &Promises, go_on: bool) -> Result<(), String> {
+    let (checked, mut store) = read_all(image, promises)?;
     if checked.lost > 0 || checked.damaged > 0 {
         return Err(format!("a power cut or a failure is taken for damage: {checked:?}"));
     }

@@ -383,7 +383,6 @@ fn options(config: &SpillConfig) -> SpillOptions {
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
         quarantine_bytes: config.quarantine_bytes.bytes(),
-        ..SpillOptions::new(&config.directory)
     }
 }
 

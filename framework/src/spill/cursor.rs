@@ -12,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SpillError;
-use super::bugs::{Bug, Bugs};
 use super::disk::{Disk, DiskFile, Open};
+use crate::seeded::{self, Bug};
 
 const MAGIC: [u8; 4] = *b"AQCU";
 const SLOT_BYTES: usize = 24;
@@ -24,7 +24,6 @@ const SLOT_DISTANCE_BYTES: u64 = 4096;
 pub(super) struct Cursor {
     path: PathBuf,
     file: Box<dyn DiskFile>,
-    bugs: Bugs,
     sequence: u64,
     position: u64,
     whole: bool,
@@ -37,25 +36,22 @@ impl Cursor {
     /// When the file cannot be opened.
     pub(super) fn look(disk: &dyn Disk, path: &Path) -> io::Result<Option<(u64, bool)>> {
         let file = disk.open(path, Open::Read)?;
-        let slots = [0, 1].map(|slot| read_slot(&*file, slot));
-        let newest = slots.into_iter().flatten().max();
-        Ok(newest.map(|(_, position)| (position, slots.iter().all(Option::is_some))))
+        let (newest, whole) = read_slots(&*file)?;
+        Ok(newest.map(|(_, position)| (position, whole)))
     }
 
     /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
-    pub(super) fn open(disk: &dyn Disk, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
+    pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {
             let file = disk.open(path, Open::Write)?;
-            let slots = [0, 1].map(|slot| read_slot(&*file, slot));
-            let newest = slots.into_iter().flatten().max();
+            let (newest, whole) = read_slots(&*file)?;
             let (sequence, position) = newest.unwrap_or_default();
             let mut cursor = Self {
                 path: path.to_owned(),
                 file,
-                bugs,
                 sequence,
                 position,
-                whole: slots.iter().all(Option::is_some),
+                whole,
             };
             if newest.is_none() {
                 cursor.write(0)?;
@@ -87,15 +83,15 @@ impl Cursor {
 
     fn write(&mut self, position: u64) -> io::Result<()> {
         let sequence = self.sequence + 1;
-        let index = if self.bugs.has(Bug::CursorInOneSlot) {
+        let index = if seeded::has(Bug::CursorInOneSlot) {
             0
         } else {
             sequence % 2
         };
-        let ahead = u64::from(self.bugs.has(Bug::CursorOneAhead) && position > 0);
+        let ahead = u64::from(seeded::has(Bug::CursorOneAhead) && position > 0);
         self.file
             .write_at(index * SLOT_DISTANCE_BYTES, &slot(sequence, position + ahead))?;
-        if !self.bugs.has(Bug::SkipCursorFsync) {
+        if !seeded::has(Bug::SkipCursorFsync) {
             self.file.sync()?;
         }
         (self.sequence, self.position) = (sequence, position);
@@ -113,9 +109,28 @@ fn slot(sequence: u64, position: u64) -> [u8; SLOT_BYTES] {
     slot
 }
 
-fn read_slot(file: &dyn DiskFile, index: u64) -> Option<(u64, u64)> {
+/// The sequence and position of the newer slot, and whether both are whole. A disk that gives neither of them has not said that they are
+/// damaged: the position they hold must not be overwritten.
+fn read_slots(file: &dyn DiskFile) -> io::Result<(Option<(u64, u64)>, bool)> {
+    let slots = [0, 1].map(|slot| read_slot(file, slot));
+    let whole = slots.iter().all(|slot| matches!(slot, Ok(Some(_))));
+    let newest = slots.iter().flatten().flatten().max().copied();
+    match (newest, slots) {
+        (None, [Err(error), _] | [_, Err(error)]) if !seeded::has(Bug::UnreadCursorIsZero) => Err(error),
+        (newest, _) => Ok((newest, whole)),
+    }
+}
+
+/// None when it is damaged, or was never written.
+fn read_slot(file: &dyn DiskFile, index: u64) -> io::Result<Option<(u64, u64)>> {
     let mut found = [0; SLOT_BYTES];
-    file.read_at(index * SLOT_DISTANCE_BYTES, &mut found).ok()?;
+    match file.read_at(index * SLOT_DISTANCE_BYTES, &mut found) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        read => read.map(|()| parse(found)),
+    }
+}
+
+fn parse(found: [u8; SLOT_BYTES]) -> Option<(u64, u64)> {
     let number = |at: usize| Some(u64::from_le_bytes(found.get(at..at + 8)?.try_into().ok()?));
     let (sequence, position) = (number(4)?, number(12)?);
     (slot(sequence, position) == found).then_some((sequence, position))

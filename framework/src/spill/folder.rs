@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::SpillError;
-use super::bugs::{Bug, Bugs};
 use super::disk::{self, Disk, DiskFile, Open};
+use crate::seeded::{self, Bug};
 
 /// The format this program writes, and the newest it reads.
 ///
@@ -26,13 +26,12 @@ const NAME_DIGITS: usize = 20;
 pub(super) struct Folder {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    bugs: Bugs,
     _lock: Box<dyn DiskFile>,
 }
 
 impl Folder {
     /// Creates the directory if need be, checks its format and locks it. An older format becomes the present one.
-    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path, bugs: Bugs) -> Result<Self, SpillError> {
+    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, SpillError> {
         check_format(&*disk, path)?;
         disk.create_folder(path)
             .map_err(|error| SpillError::io("create", path, error))?;
@@ -46,7 +45,6 @@ impl Folder {
             path: path.to_owned(),
             _lock: lock,
             disk,
-            bugs,
         };
         folder.sync()?;
         Ok(folder)
@@ -62,13 +60,9 @@ impl Folder {
         &*self.disk
     }
 
-    pub(super) fn bugs(&self) -> Bugs {
-        self.bugs
-    }
-
     /// Makes created, renamed and deleted names durable.
     pub(super) fn sync(&self) -> Result<(), SpillError> {
-        if self.bugs.has(Bug::SkipFolderFsync) {
+        if seeded::has(Bug::SkipFolderFsync) {
             return Ok(());
         }
         self.disk
@@ -108,7 +102,7 @@ impl Folder {
         let mut firsts = Vec::new();
         for name in names {
             if is_unfinished(&name) {
-                if self.bugs.has(Bug::KeepUnfinishedSegments) {
+                if seeded::has(Bug::KeepUnfinishedSegments) {
                     let named = self.path.join(name.trim_end_matches(".new"));
                     let _ = self.disk.rename(&self.path.join(&name), &named);
                     firsts.extend(name.trim_end_matches(".redb.new").parse::<u64>());

@@ -16,6 +16,7 @@
 //! | `main.cursor` | the position up to which all is settled; may lag, never leads |
 //! | `%020d.redb` | a segment, named by the position of its first frame |
 //! | `%020d.redb.new` | a segment whose first commit has not happened; removed at the next start |
+//! | `%020d-%020d.gone` | empty: the segment that held these positions was dropped when the store was full (`drop_oldest`), so nothing is missing |
 //! | `reserve` | disk space held back, so that a full disk can be drained on any file system |
 //! | `quarantine/` | damaged segments once the rest of them is delivered, each with a text that says what and how many frames |
 //!
@@ -26,7 +27,6 @@
 //! one), deleting records (whole segments go when they are settled), and any trust in a page that redb returns (each record is
 //! checked by its own CRC).
 
-pub mod bugs;
 mod cursor;
 pub mod disk;
 mod error;

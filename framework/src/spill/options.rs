@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::bugs::Bugs;
-
 /// What happens when a store has reached `max_bytes`, or its disk is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -54,8 +52,6 @@ pub struct SpillOptions {
     pub read_ahead_bytes: u64,
     /// The most that is kept of damaged segments; the oldest go first. One is always kept.
     pub quarantine_bytes: u64,
-    /// None; see [`Bugs`].
-    pub bugs: Bugs,
 }
 
 impl SpillOptions {
@@ -75,7 +71,6 @@ impl SpillOptions {
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
             quarantine_bytes: 1024 * MIB,
-            bugs: Bugs::default(),
         }
     }
 }

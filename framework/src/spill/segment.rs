@@ -13,11 +13,11 @@ use redb::{
 };
 
 use super::SpillError;
-use super::bugs::{Bug, Bugs};
 use super::disk::{Direct, Disk, Open, Overlay};
 use super::error::contain;
 use super::folder::Folder;
 use super::record::decode;
+use crate::seeded::{self, Bug};
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// What is committed together with the records.
@@ -45,7 +45,6 @@ pub(super) struct Writer {
     path: PathBuf,
     name: PathBuf,
     published: bool,
-    bugs: Bugs,
 }
 
 impl std::fmt::Debug for Writer {
@@ -80,7 +79,6 @@ impl Writer {
             path,
             name,
             published: false,
-            bugs: folder.bugs(),
         })
     }
 
@@ -107,7 +105,7 @@ impl Writer {
     /// Adds a record to the next commit.
     pub(super) fn insert(&mut self, key: u64, value: &[u8]) -> Result<(), SpillError> {
         let (database, open) = (&self.database, &mut self.open);
-        let durable = !self.bugs.has(Bug::AcknowledgeBeforeFsync);
+        let durable = !seeded::has(Bug::AcknowledgeBeforeFsync);
         contain("write to", &self.path, || {
             if open.is_none() {
                 let database = database.as_ref().ok_or(redb::Error::DatabaseAlreadyOpen)?;

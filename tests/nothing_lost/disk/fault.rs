@@ -21,11 +21,11 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 6] = [
         Self::Io,
+        Self::Short,
+        Self::Lie,
         Self::Full,
         Self::Quota,
         Self::TooLarge,
-        Self::Short,
-        Self::Lie,
     ];
 
     pub(crate) fn error(self) -> io::Error {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use aqueduct_framework::spill::disk::{Disk, DiskFile, Open};
+use aqueduct::framework::spill::disk::{Disk, DiskFile, Open};
 
 pub(crate) use data::{Data, PAGE};
 pub(crate) use fault::{Fault, Kind};
@@ -129,6 +129,13 @@ impl SimDisk {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Sync,
+    Write,
+    Other,
+}
+
 impl State {
     fn loss(&self) -> Loss {
         Loss::new(&self.files, &self.durable_names, &self.namings)
@@ -139,16 +146,24 @@ impl State {
     }
 
     /// Counts an operation; the fault that is due, if any.
-    fn due(&mut self) -> Option<Kind> {
+    fn due(&mut self, operation: Operation) -> Option<Kind> {
         self.operations += 1;
         let kind = self.fault.as_ref()?.kind_at(self.operations)?;
+        let concerns = match kind {
+            Kind::Lie => operation == Operation::Sync,
+            Kind::Short => operation == Operation::Write,
+            Kind::Io | Kind::Full | Kind::Quota | Kind::TooLarge => true,
+        };
+        if !concerns {
+            return None;
+        }
         self.faults_met += 1;
         Some(kind)
     }
 
     /// Counts an operation that has no way to go half wrong.
     fn pass(&mut self) -> io::Result<()> {
-        match self.due() {
+        match self.due(Operation::Other) {
             Some(kind) => Err(kind.error()),
             None => Ok(()),
         }
@@ -238,7 +253,7 @@ impl Disk for SimDisk {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.look();
-        match state.due() {
+        match state.due(Operation::Sync) {
             Some(Kind::Lie) => return Ok(()),
             Some(kind) => return Err(kind.error()),
             None => {}
@@ -320,11 +335,11 @@ impl DiskFile for Handle {
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let fault = state.due();
+        let fault = state.due(Operation::Write);
         let done = match fault {
             Some(Kind::Short) => bytes.len() / 2,
-            Some(kind) if kind != Kind::Lie => return Err(kind.error()),
-            _ => bytes.len(),
+            Some(kind) => return Err(kind.error()),
+            None => bytes.len(),
         };
         if let Some(capacity) = state.capacity {
             let mut grown = state.files[self.file].now.clone();
@@ -354,7 +369,7 @@ impl DiskFile for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         state.look();
-        match state.due() {
+        match state.due(Operation::Sync) {
             Some(Kind::Lie) => return Ok(()),
             // After a failed sync the kernel forgets what it could not write (ext4, XFS): nobody will ever write it.
             Some(kind) => {

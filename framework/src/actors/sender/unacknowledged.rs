@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::seeded::{self, Bug};
+
 #[cfg(test)]
 mod tests;
 
@@ -69,7 +71,7 @@ impl<T> Unacknowledged<T> {
     pub(super) fn acknowledge(&mut self, total: u64, mut settle: impl FnMut(&mut T)) {
         self.acknowledged = self.acknowledged.max(total);
         while let Some(entry) = self.entries.get_mut(self.settled)
-            && entry.end <= self.acknowledged
+            && (entry.end <= self.acknowledged || seeded::has(Bug::SettledByPart) && entry.start < self.acknowledged)
         {
             settle(&mut entry.what);
             self.settled += 1;
@@ -84,18 +86,31 @@ impl<T> Unacknowledged<T> {
     /// The connection is gone: all that is to be written again on the next one, in order; after an orderly end nothing that was acknowledged. Counting
     /// begins anew. The other side has refused what was written up to byte `refused` of the connection; nothing, when that is acknowledged.
     pub(super) fn take_back(&mut self, orderly: bool, refused: u64) -> Vec<Again<T>> {
-        let resend_bytes = if orderly { 0 } else { self.resend_bytes };
+        let nothing_more = orderly || seeded::has(Bug::ResendBytesForgotten);
+        let resend_bytes = if nothing_more { 0 } else { self.resend_bytes };
         let kept_from = self.acknowledged.saturating_sub(resend_bytes);
         let refused = if refused > self.acknowledged { refused } else { 0 };
-        let (entries, settled) = (std::mem::take(&mut self.entries), self.settled);
-        *self = Self::new(self.resend_bytes);
+        let anew = Self::new(self.resend_bytes);
+        let before = std::mem::replace(self, anew);
+        let (mut entries, settled) = (before.entries, before.settled);
+        if seeded::has(Bug::AcknowledgedCarriedOver) {
+            self.acknowledged = before.acknowledged;
+        }
+        if seeded::has(Bug::ResendTurned) {
+            entries.make_contiguous()[settled..].reverse();
+        }
         let again = entries.into_iter().enumerate().filter_map(|(index, entry)| {
+            let from = if seeded::has(Bug::ResumedAsWhole) {
+                0
+            } else {
+                entry.from
+            };
             let done = kept_from.clamp(entry.start, entry.end);
             let needed = index >= settled || done < entry.end;
             needed.then_some(Again {
                 what: entry.what,
-                done_bytes: entry.from + done - entry.start,
-                refused_bytes: entry.from + refused.clamp(entry.start, entry.end) - entry.start,
+                done_bytes: from + done - entry.start,
+                refused_bytes: from + refused.clamp(entry.start, entry.end) - entry.start,
             })
         });
         again.collect()

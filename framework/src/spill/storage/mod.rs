@@ -1,6 +1,7 @@
 //! The blocking storage object: one owner, no threads inside.
 
 mod damage;
+mod gone;
 mod peek;
 mod read;
 mod reserve;
@@ -15,8 +16,8 @@ pub use peek::Glass;
 pub use read::Found;
 
 pub(super) use self::damage::Opened;
+use self::gone::Gone;
 use self::reserve::Reserve;
-use super::bugs::Bug;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::Folder;
@@ -25,6 +26,7 @@ use super::record::Packer;
 use super::segment::Writer;
 use super::{SpillError, SpillOptions};
 use crate::batch::Batch;
+use crate::seeded::{self, Bug};
 
 /// A store that is full must be able to give space back by whole segments: it has at least this many.
 const SEGMENTS_AT_LEAST: u64 = 4;
@@ -74,8 +76,7 @@ pub struct Storage {
     writer_bytes: u64,
     /// What was appended since the last commit went down with its segment.
     undone: bool,
-    /// Ranges that were dropped on purpose, unsettled ones before them: nothing is missing there.
-    gone: BTreeMap<u64, u64>,
+    gone: Gone,
     /// Reads that failed one after the other.
     failed_reads: u32,
     quarantined: u64,
@@ -111,8 +112,8 @@ impl Storage {
     /// # Errors
     /// Those of [`Storage::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let folder = Folder::open(disk.clone(), &options.directory, options.bugs)?;
-        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"), options.bugs)?;
+        let folder = Folder::open(disk.clone(), &options.directory)?;
+        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
         let firsts = folder.segments()?;
         let reserve = Reserve::open(&folder);
         folder.sync()?;
@@ -131,7 +132,7 @@ impl Storage {
             writer: None,
             writer_bytes: 0,
             undone: false,
-            gone: BTreeMap::new(),
+            gone: Gone::open(&folder)?,
             failed_reads: 0,
             quarantined: 0,
             damaged: 0,
@@ -141,7 +142,7 @@ impl Storage {
             folder,
             cursor,
         };
-        let tail = storage.find_tail()?;
+        let tail = storage.find_tail()?.max(storage.gone.end());
         let settled = storage.cursor.position();
         storage.tail = tail.max(settled);
         storage.appended = storage.tail;
@@ -150,7 +151,7 @@ impl Storage {
         // What lies between the cursor and the first segment is missing, unless the cursor may have been further.
         let passed = if storage.cursor.was_whole() { 0 } else { lowest };
         let mut settled = settled.max(passed).min(storage.tail);
-        if storage.folder.bugs().has(Bug::RepeatSegmentAtStart) {
+        if seeded::has(Bug::RepeatSegmentAtStart) {
             settled = lowest.min(storage.tail);
         }
         let recovered = Recovered {
@@ -191,10 +192,10 @@ impl Storage {
             Err(error) if error.is_full() && self.reserve.give_up(&self.folder) => self.cursor.store(position)?,
             stored => stored?,
         }
-        self.gone.retain(|_, end| *end > position);
+        self.gone.forget(&self.folder, position);
         let mut settled = Vec::new();
         for first in self.closed.keys().copied() {
-            let early = u64::from(self.folder.bugs().has(Bug::DeleteUnsettledSegment));
+            let early = u64::from(seeded::has(Bug::DeleteUnsettledSegment));
             if self.end_of(first) <= position + early {
                 settled.push(first);
             }
@@ -215,7 +216,7 @@ impl Storage {
     /// Deletes the oldest closed segment whose frames all lie within `range`, and says which positions are gone.
     ///
     /// # Errors
-    /// When the file cannot be deleted.
+    /// When it cannot be noted that it is gone: it is not, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
         let oldest = self
             .closed
@@ -224,12 +225,15 @@ impl Storage {
             .map(|(first, _)| *first..self.end_of(*first))
             .filter(|gone| gone.end <= range.end && !gone.is_empty());
         if let Some(gone) = &oldest {
+            // So that the next start does not miss it.
             if self.closed.keys().next() == Some(&gone.start) {
-                // So that the next start does not miss it.
                 self.cursor.store(gone.end)?;
+                self.gone.note_passed(gone);
+            } else {
+                self.gone.note(&self.folder, gone)?;
             }
-            self.delete(&[gone.start])?;
-            self.gone.insert(gone.start, gone.end);
+            // It is gone now for whoever reads; a file that cannot be deleted is when it is settled.
+            let _ = self.delete(&[gone.start]);
         }
         Ok(oldest)
     }
@@ -266,7 +270,7 @@ impl Storage {
     fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
         self.check_undone()?;
         let rolled_over = self.writer.is_none() && !self.closed.is_empty();
-        if self.folder.bugs().has(Bug::LoseBatchAtRollover) && rolled_over {
+        if seeded::has(Bug::LoseBatchAtRollover) && rolled_over {
             self.closed.remove(&position);
             self.writer = Some(Writer::create(&self.folder, position, self.commit_bytes)?);
             self.appended = position + batch.len() as u64;
@@ -294,8 +298,7 @@ impl Storage {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        let bugs = self.folder.bugs();
-        if !bugs.has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
+        if !seeded::has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
             self.packer.flush(&mut |key, value| writer.insert(key, value))?;
         }
         writer.commit(&self.folder, self.appended)?;
@@ -314,7 +317,7 @@ impl Storage {
 
     /// An error when something appended since the last commit is gone.
     fn check_undone(&mut self) -> Result<(), SpillError> {
-        if !std::mem::take(&mut self.undone) || self.folder.bugs().has(Bug::ForgetUndone) {
+        if !std::mem::take(&mut self.undone) || seeded::has(Bug::ForgetUndone) {
             return Ok(());
         }
         let lost = std::io::Error::other("its segment turned out damaged; it is written again to a new one");
@@ -322,7 +325,7 @@ impl Storage {
     }
 
     fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
-        if done.is_err() && !self.folder.bugs().has(Bug::GoOnAfterFailedWrite) {
+        if done.is_err() && !seeded::has(Bug::GoOnAfterFailedWrite) {
             self.packer.restart(self.tail);
             self.appended = self.tail;
             if let Some(writer) = self.writer.take() {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::Storage;
 use crate::batch::Batch;
+use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::bugs::Bug;
 use crate::spill::record::slice;
 use crate::spill::segment::Records;
 
@@ -52,11 +52,11 @@ impl Storage {
                 continue;
             };
             if let Err(why) = self.read_segment(first, end.min(to), bytes, &mut step, &mut found) {
-                if self.folder.bugs().has(Bug::PassOverDamage) {
+                if seeded::has(Bug::PassOverDamage) {
                     (step.at, found.next) = (end, end.min(to));
                     continue;
                 }
-                if self.folder.bugs().has(Bug::StopAtDamage) {
+                if seeded::has(Bug::StopAtDamage) {
                     return Ok(found);
                 }
                 self.doubt(first, why)?;
@@ -76,7 +76,7 @@ impl Storage {
             .filter(|writer| writer.is_published())
             .map(|writer| (writer.first(), writer.tail()));
         let closed = self.closed.keys().map(|first| (*first, self.end_of(*first)));
-        if self.folder.bugs().has(Bug::NewestSegmentFirst) {
+        if seeded::has(Bug::NewestSegmentFirst) {
             return closed.chain(writer).filter(|(_, end)| *end > position).last();
         }
         closed.chain(writer).find(|(_, end)| *end > position)
@@ -119,7 +119,7 @@ impl Storage {
 
     /// Frames up to `to` should have been there. False when the segment that should have them is looked through first.
     fn lose(&mut self, to: u64, step: &mut Step, found: &mut Found) -> Result<bool, SpillError> {
-        while let Some(end) = self.dropped_at(found.next) {
+        while let Some(end) = self.gone.end_at(found.next) {
             found.next = end.min(to);
         }
         if found.next >= to {
@@ -139,12 +139,6 @@ impl Storage {
         found.unreadable += to - found.next;
         found.next = to;
         Ok(true)
-    }
-
-    /// Where a range ends that was dropped on purpose and holds this position.
-    fn dropped_at(&self, position: u64) -> Option<u64> {
-        let (_, end) = self.gone.range(..=position).next_back()?;
-        (*end > position).then_some(*end)
     }
 
     /// Nothing more was found below `to`. The record behind says whether there should have been.

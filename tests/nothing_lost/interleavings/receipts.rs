@@ -23,7 +23,7 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(persist: Persist, frames: u64, branches: usize, drops: u32) -> Self {
+    pub(super) const fn new(persist: Persist, frames: u64, branches: usize, drops: u32) -> Self {
         Self {
             persist,
             frames,

@@ -13,13 +13,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::effort::Effort;
 use crate::harness::{Destination, Feeder, Folder, Messages, PATIENCE, Program, Status};
+use crate::run::Case;
 
 const MESSAGES: Messages = Messages { least: 13, most: 3_000 };
 /// Runs that use one store, one after another.
 const KILLS: u64 = 15;
-const STORIES: u64 = 10;
 /// Frames a run gets at most, so that the store's backlog stays small enough to be delivered at the end.
 const FRAMES: u64 = 1_500;
 const MEMORY: u64 = 256 * 1024;
@@ -28,24 +27,17 @@ const COMMIT: u64 = 64 * 1024;
 /// A connection's reads make batches; the last one may pass the window.
 const READ: u64 = 256_000;
 
-#[test]
-fn kill_9_under_load_loses_nothing_that_was_acknowledged() {
-    let mut effort = Effort::new("kill::kill_9_under_load_loses_nothing_that_was_acknowledged", STORIES);
-    let (mut kills, mut frames, mut repeats, mut lost) = (0, 0, 0, 0);
-    while let Some(case) = effort.next() {
-        let mut story = Story::new(case.random());
-        for _ in 0..KILLS {
-            story.run_and_kill();
-        }
-        story.end();
-        kills += KILLS;
-        frames += story.next - 1;
-        repeats += story.repeats;
-        lost += story.lost.len();
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let mut story = Story::new(case.random());
+    for _ in 0..KILLS {
+        story.run_and_kill();
+        case.count("kills", 1);
     }
-    effort.done(format_args!(
-        "{kills} kills, {frames} frames; none lost that was acknowledged, {lost} that were not, {repeats} came again, none out of order"
-    ));
+    story.end();
+    case.count("frames", story.next - 1);
+    case.count("lost that nobody acknowledged", story.lost.len() as u64);
+    case.count("came again", story.repeats);
+    Ok(())
 }
 
 struct Story {

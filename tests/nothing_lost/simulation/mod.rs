@@ -26,29 +26,19 @@ use self::destination::Destination;
 use self::edge::Edge;
 use self::store::Store;
 use self::upstream::Upstream;
-use crate::effort::Effort;
+use crate::run::Case;
 
 const STEPS: u64 = 500;
 /// Rounds after which a pipeline without faults must have delivered everything.
 const PATIENCE_ROUNDS: u64 = 20_000;
 
-#[test]
-fn a_pipeline_of_the_real_state_machines_loses_nothing_whatever_happens_when() {
-    let mut effort = Effort::new(
-        "simulation::a_pipeline_of_the_real_state_machines_loses_nothing_whatever_happens_when",
-        2_500,
-    );
-    let (mut frames, mut repeats, mut crashes) = (0, 0, 0);
-    while let Some(case) = effort.next() {
-        let mut pipeline = Pipeline::new(case.random());
-        pipeline.run();
-        frames += pipeline.upstream.next;
-        repeats += pipeline.destination.repeats;
-        crashes += pipeline.crashes;
-    }
-    effort.done(format_args!(
-        "{frames} frames, {crashes} crashes, {repeats} frames came again as they may; nothing acknowledged was lost"
-    ));
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let mut pipeline = Pipeline::new(case.random());
+    pipeline.run();
+    case.count("frames", pipeline.upstream.next);
+    case.count("crashes", pipeline.crashes);
+    case.count("came again as they may", pipeline.destination.repeats);
+    Ok(())
 }
 
 struct Pipeline {

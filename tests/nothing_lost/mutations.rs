@@ -8,12 +8,13 @@
 //! (or `record`, `config`). What makes it crash belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use aqueduct::framework::receipt::Receipt;
 use aqueduct::framework::spill::record::Packer;
 use aqueduct::framework::testing::lines;
 
-use crate::effort::Effort;
+use crate::run::Case;
 
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
@@ -21,47 +22,57 @@ mod targets;
 /// The longest input.
 const MOST_BYTES: usize = 4_096;
 
-#[test]
-fn framing_follows_any_stream_however_it_is_split() {
-    let name = "mutations::framing_follows_any_stream_however_it_is_split";
-    mutate(name, 60_000, "framing", targets::framing);
+static FRAMING: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("framing"));
+static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("record"));
+static CONFIGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("config"));
+
+type Target = fn(&[u8]);
+
+pub(crate) const TARGETS: u64 = 3;
+
+/// Every input of a target's corpus, as it is.
+pub(crate) fn as_they_are(case: &mut Case) -> Result<(), String> {
+    let (corpus, target) = match case.seed {
+        0 => (&FRAMING, targets::framing as Target),
+        1 => (&RECORDS, targets::record as Target),
+        _ => (&CONFIGS, targets::config as Target),
+    };
+    corpus.iter().for_each(|input| target(input));
+    case.count("inputs", corpus.len() as u64);
+    Ok(())
 }
 
-#[test]
-fn records_of_any_bytes_are_read_or_refused() {
-    let name = "mutations::records_of_any_bytes_are_read_or_refused";
-    mutate(name, 30_000, "record", targets::record);
+/// Framing follows any stream, however it is split.
+pub(crate) fn framing(case: &mut Case) -> Result<(), String> {
+    mutate(case, &FRAMING, targets::framing)
 }
 
-#[test]
-fn files_of_any_text_are_loaded_or_refused() {
-    let name = "mutations::files_of_any_text_are_loaded_or_refused";
-    mutate(name, 3_000, "config", targets::config);
+/// Records of any bytes are read or refused.
+pub(crate) fn records(case: &mut Case) -> Result<(), String> {
+    mutate(case, &RECORDS, targets::record)
 }
 
-fn mutate(part: &'static str, cases: u64, target: &str, act: fn(&[u8])) {
-    let corpus = corpus(target);
-    for input in &corpus {
-        act(input);
+/// Files of any text are loaded or refused.
+pub(crate) fn configs(case: &mut Case) -> Result<(), String> {
+    mutate(case, &CONFIGS, targets::config)
+}
+
+fn mutate(case: &Case, corpus: &[Vec<u8>], target: Target) -> Result<(), String> {
+    let mut random = case.random();
+    let mut input = random.choice(corpus).cloned().unwrap_or_default();
+    for _ in 0..random.usize(1..6) {
+        change(&mut input, corpus, &mut random);
     }
-    let mut effort = Effort::new(part, cases);
-    while let Some(case) = effort.next() {
-        let mut random = case.random();
-        let mut input = random.choice(&corpus).cloned().unwrap_or_default();
-        for _ in 0..random.usize(1..6) {
-            change(&mut input, &corpus, &mut random);
-        }
-        input.truncate(MOST_BYTES);
-        act(&input);
-    }
-    effort.done(format_args!("mutations of a corpus of {}, no panic", corpus.len()));
+    input.truncate(MOST_BYTES);
+    target(&input);
+    Ok(())
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Records are made, not kept: their format changes with the version.
     let mut corpus = match target {
-        "record" => records(),
+        "record" => packed(),
         _ => files(&root.join("tests/fuzz/corpus").join(target)),
     };
     if target == "config" {
@@ -77,7 +88,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// Records as a store writes them, each behind its key.
-fn records() -> Vec<Vec<u8>> {
+fn packed() -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for frames in [&["one"][..], &["", "two", "three and more"], &["x"; 300]] {
         let batch = lines(frames, 7, Receipt::none());

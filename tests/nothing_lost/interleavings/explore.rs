@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::effort::say;
-
 /// More states than any model here has: beyond them a model is too large to be explored.
 const MOST_STATES: usize = 2_000_000;
 
@@ -24,7 +22,7 @@ pub(super) trait Model {
 }
 
 /// Explores all of it. Returns the number of states.
-pub(super) fn explore<M: Model>(start: impl Fn() -> M) -> usize {
+pub(super) fn explore<M: Model>(start: impl Fn() -> M) -> u64 {
     let mut seen = HashSet::from([hash(&start().fingerprint())]);
     let mut open: Vec<Path<M::Action>> = vec![Path(Vec::new())];
     while let Some(path) = open.pop() {
@@ -41,7 +39,7 @@ pub(super) fn explore<M: Model>(start: impl Fn() -> M) -> usize {
         }
         assert!(seen.len() <= MOST_STATES, "the model has too many states");
     }
-    seen.len()
+    seen.len() as u64
 }
 
 fn play<M: Model>(start: impl Fn() -> M, path: &Path<M::Action>) -> M {
@@ -63,7 +61,7 @@ impl<A: Debug> Drop for Path<A> {
     fn drop(&mut self) {
         // The path that failed is the longest, and dropped first.
         if std::thread::panicking() && !self.0.is_empty() {
-            say(&format!("behind these actions, or one less: {:?}", self.0));
+            eprintln!("behind these actions, or one less: {:?}", self.0);
         }
     }
 }

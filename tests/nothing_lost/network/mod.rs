@@ -1,5 +1,6 @@
 //! The real program between two faulty networks: what the README's guarantee table promises for each fault, checked at the destination.
 
+pub(crate) mod acknowledged;
 mod ends;
 mod plan;
 mod proxy;
@@ -10,31 +11,24 @@ use std::time::Duration;
 use self::ends::Form;
 use self::plan::{Break, Plan};
 use self::proxy::Opens;
-use crate::effort::Effort;
 use crate::harness::Messages;
+use crate::run::Case;
 
 /// The faults of the matrix, each on the source's and the sink's leg, with the program dialling and listening.
 const FAULTS: u64 = 7;
 const MATRIX: u64 = 4 * FAULTS;
 /// Behind the matrix come cases with several faults, on both legs at once.
 const BOTH: u64 = 8;
+/// Every fault once.
+pub(crate) const CASES: u64 = MATRIX + BOTH;
 
-#[test]
-fn networks_of_every_kind_keep_the_order_and_lose_no_more_than_is_said() {
-    let mut effort = Effort::new(
-        "network::networks_of_every_kind_keep_the_order_and_lose_no_more_than_is_said",
-        MATRIX + BOTH,
-    );
-    let (mut frames, mut lost) = (0, 0);
-    while let Some(case) = effort.next() {
-        let trial = Trial::new(case.seed.wrapping_sub(1) % (MATRIX + BOTH), &mut case.random());
-        let gaps = trial.run();
-        frames += trial.last;
-        lost += gaps.iter().map(|(first, last)| last + 1 - first).sum::<u64>();
-    }
-    effort.done(format_args!(
-        "{frames} frames in order and whole; resets of the destination took {lost} of them, as `acknowledge = \"written\"` says"
-    ));
+pub(crate) fn play(case: &mut Case) -> Result<(), String> {
+    let trial = Trial::new(case.seed.wrapping_sub(1) % CASES, &mut case.random());
+    let gaps = trial.run();
+    case.count("frames in order and whole", trial.last);
+    let lost = gaps.iter().map(|(first, last)| last + 1 - first).sum();
+    case.count("lost to resets as `written` says", lost);
+    Ok(())
 }
 
 /// One side's network.
