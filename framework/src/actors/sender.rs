@@ -12,10 +12,11 @@ use super::{Ended, Order, Outcome, panic_text};
 use crate::config::RetryConfig;
 use crate::find::{Find, State};
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
-use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec};
+use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec, StoreReader};
 use crate::telemetry::Tracer;
 
 mod outgoing;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod unacknowledged;
@@ -42,6 +43,8 @@ pub struct SenderParts {
     pub rejected: Vec<Edge>,
     /// The spill store that keeps frames while the destination is away, if there is one upstream.
     pub store: Option<String>,
+    /// The store in front, for a sink that reads it itself.
+    pub reader: Option<StoreReader>,
     /// Makes its spans.
     pub tracer: Tracer,
     /// Hears how it ended.
@@ -112,13 +115,11 @@ impl Actor for Sender {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(slots(self.parts.window_bytes));
         self.rejected.join(&ctx.address().recipient());
-        let work = work::work(
-            self.parts.clone(),
-            self.inbox.clone(),
-            self.rejected.clone(),
-            self.drain.clone(),
-            self.trouble.clone(),
-        );
+        let (parts, drain, trouble) = (self.parts.clone(), self.drain.clone(), self.trouble.clone());
+        let work = match self.parts.reader.take() {
+            Some(store) => serving::serve(parts, store, drain, trouble).left_future(),
+            None => work::work(parts, self.inbox.clone(), self.rejected.clone(), drain, trouble).right_future(),
+        };
         let guarded = AssertUnwindSafe(work).catch_unwind().map(|ended| {
             ended.unwrap_or_else(|panic| Outcome::Failed(format!("the sink panicked: {}", panic_text(&*panic))))
         });

@@ -7,24 +7,27 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::{Ended, Order, Outcome};
-use crate::config::{self, SpillConfig};
+use crate::config::SpillConfig;
 use crate::error::{Error, Result};
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Held, Inbox, Outlet, slots};
+use crate::plugin::store_reader::StoreUnread;
 use crate::plugin::{Context as PluginContext, frame_bytes};
 use crate::receipt::{Ledger, Settled};
 use crate::spill::fifo::{Effect, Fifo};
 use crate::spill::thread::{Failure, SpillThread, StorageCommand, StorageEvent};
-use crate::spill::{Persist, SpillOptions, WhenFull};
 use crate::telemetry::{Tracer, now_ns};
-use crate::units::Period;
 
 mod find;
+mod options;
 mod report;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
+use options::options;
 use report::Report;
+use serve::Serving;
 
 /// How often time passes for the machine: `memory_age`, retries, the cursor.
 const TICK: Duration = Duration::from_millis(100);
@@ -41,6 +44,8 @@ pub struct SpillParts {
     pub behind_store: bool,
     /// Where its batches go.
     pub edges: Vec<Edge>,
+    /// What its readers ask, when they have cursors of their own.
+    pub(crate) readers: Option<StoreUnread>,
     /// Makes its spans.
     pub tracer: Tracer,
     /// Hears how it ended.
@@ -51,6 +56,7 @@ pub struct SpillParts {
 pub struct OpenStore {
     parts: SpillParts,
     fifo: Fifo,
+    serving: Option<Serving>,
     report: Report,
     thread: SpillThread,
     address: Arc<OnceLock<Recipient<News>>>,
@@ -69,6 +75,8 @@ pub struct Spill {
     context: PluginContext,
     window_bytes: usize,
     fifo: Fifo,
+    /// Of a store whose readers have cursors of their own.
+    serving: Option<Serving>,
     thread: SpillThread,
     address: Arc<OnceLock<Recipient<News>>>,
     inbox: Rc<Inbox>,
@@ -97,7 +105,10 @@ enum Ending {
     /// What is left is being persisted.
     Persisting,
     /// The files are being closed.
-    Closing,
+    Closing {
+        /// The thread was told.
+        sent: bool,
+    },
 }
 
 impl Spill {
@@ -105,7 +116,7 @@ impl Spill {
     ///
     /// # Errors
     /// When the directory cannot be used: no permission, held by another process, a newer format.
-    pub fn open(parts: SpillParts) -> Result<OpenStore> {
+    pub fn open(mut parts: SpillParts) -> Result<OpenStore> {
         let address: Arc<OnceLock<Recipient<News>>> = Arc::default();
         let report_to = address.clone();
         let options = options(&parts.config);
@@ -116,7 +127,8 @@ impl Spill {
         });
         let (thread, recovered) =
             started.map_err(|error| Error::fatal(format!("spill store `{}`", parts.context.actor)).because(error))?;
-        if recovered.frames > 0 {
+        let serving = Serving::of(&mut parts, &options, recovered, thread.named())?;
+        if recovered.frames > 0 && serving.is_none() {
             tracing::info!(
                 actor = %parts.context.actor,
                 "{} frames ({} bytes) wait on disk from an earlier run and are delivered first",
@@ -130,6 +142,7 @@ impl Spill {
         report.update(&fifo.state());
         Ok(OpenStore {
             fifo,
+            serving,
             report,
             thread,
             address,
@@ -156,6 +169,7 @@ impl OpenStore {
             context: parts.context,
             window_bytes,
             fifo: self.fifo,
+            serving: self.serving,
             thread: self.thread,
             address: self.address,
             holding: Vec::new(),
@@ -181,9 +195,11 @@ impl Spill {
             self.holding.push(held);
         }
         self.advance_ending();
+        self.serve();
         while let Some(effect) = self.fifo.next(self.outlet.may_send()) {
             self.carry_out(effect);
         }
+        self.close_unread();
         if self.fifo.may_accept() {
             self.holding.clear();
             self.inbox.restore();
@@ -206,7 +222,8 @@ impl Spill {
             self.ending = Ending::Emptying;
             self.fifo.finish_when_empty();
         }
-        if self.ending == Ending::Draining && upstream_ended && self.fifo.state().in_flight_bytes == 0 {
+        let unread = self.serving.as_ref().is_none_or(|serving| serving.gone);
+        if self.ending == Ending::Draining && upstream_ended && unread && self.fifo.state().in_flight_bytes == 0 {
             self.persist();
         }
     }
@@ -216,7 +233,11 @@ impl Spill {
         self.fifo.persist_rest();
         let waiting = self.fifo.state().waiting_frames;
         if waiting > 0 {
-            tracing::info!(actor = %self.context.actor, "{waiting} frames are undelivered: what is not on disk yet is written there for the next run");
+            if self.serving.is_some() {
+                tracing::info!(actor = %self.context.actor, "{waiting} frames are kept for cursors: what is not on disk yet is written there for the next run");
+            } else {
+                tracing::info!(actor = %self.context.actor, "{waiting} frames are undelivered: what is not on disk yet is written there for the next run");
+            }
         }
     }
 
@@ -230,15 +251,45 @@ impl Spill {
             Effect::Read { from, to, bytes } => StorageCommand::Read { from, to, bytes },
             Effect::PersistCursor { position } => StorageCommand::Settle { position },
             Effect::DropOldest { from, to } => StorageCommand::DropOldest { from, to },
-            Effect::Finished => {
-                if self.ending < Ending::Draining {
-                    self.outlet.finish();
-                }
-                self.ending = Ending::Closing;
-                StorageCommand::Close
-            }
+            Effect::Finished => return self.finish(),
         };
         self.thread.send(command);
+    }
+
+    /// Nothing is left to do but to close; readers come to their end first, unless they are not waited for any more.
+    fn finish(&mut self) {
+        if self.ending < Ending::Draining {
+            self.outlet.finish();
+        }
+        let forced = self.ending == Ending::Persisting;
+        self.ending = Ending::Closing { sent: false };
+        if let Some(serving) = &mut self.serving {
+            serving.stop();
+            serving.gone |= forced;
+        }
+    }
+
+    /// The deadline: readers are not waited for.
+    fn forget_readers(&mut self) {
+        if let Some(serving) = &mut self.serving {
+            serving.stop();
+            serving.gone = true;
+        }
+    }
+
+    fn close_unread(&mut self) {
+        if self.ending != (Ending::Closing { sent: false }) {
+            return;
+        }
+        if let Some(serving) = &mut self.serving {
+            if !serving.gone {
+                return;
+            }
+            // Cursors last: what their readers have settled until now.
+            self.thread.send(serving.rest());
+        }
+        self.ending = Ending::Closing { sent: true };
+        self.thread.send(StorageCommand::Close);
     }
 
     fn hand(&mut self, mut batch: crate::batch::Batch, token: u64, epoch: u64) {
@@ -254,6 +305,9 @@ impl Spill {
             StorageEvent::Committed { tail, usage } => {
                 self.report.trouble.wrote();
                 self.fifo.committed(tail, usage);
+                if let Some(serving) = &mut self.serving {
+                    serving.committed(tail);
+                }
             }
             StorageEvent::ReadDone { found, usage } => {
                 self.report.trouble.read();
@@ -262,6 +316,7 @@ impl Spill {
             }
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
+            StorageEvent::Named { event, usage } => self.named(event, usage),
             StorageEvent::Failed { what, error } => {
                 self.report.trouble.failed(what, &error);
                 match what {
@@ -298,8 +353,12 @@ impl Actor for Spill {
         let _ = self.address.set(ctx.address().recipient());
         self.outlet.join(&ctx.address().recipient());
         self.inbox.open();
+        self.listen(ctx);
         ctx.run_interval(TICK, |spill, _| {
             spill.fifo.tick(spill.elapsed_ns());
+            if let Some(serving) = &mut spill.serving {
+                serving.tick(now_ns());
+            }
             spill.pump();
         });
         self.pump();
@@ -345,51 +404,22 @@ impl Handler<Order> for Spill {
                 self.ending = Ending::Draining;
                 self.fifo.stop_delivering();
                 self.outlet.finish();
+                if let Some(serving) = &mut self.serving {
+                    serving.stop();
+                }
             }
             // The deadline: whoever has not settled by now will not, and no more will come.
             (Order::Drain, Ending::Draining) => self.persist(),
+            // Readers that are still there are ended by now; their store notices.
             (Order::Drain, _) => {}
             (Order::Terminate, _) => {
                 // What is in memory only goes back upstream as dropped; what was committed stays.
                 self.fifo.abandon();
                 self.outlet.finish();
+                self.forget_readers();
                 self.ending = self.ending.max(Ending::Persisting);
             }
         }
         self.pump();
-    }
-}
-
-fn options(config: &SpillConfig) -> SpillOptions {
-    SpillOptions {
-        directory: config.directory.clone(),
-        memory_bytes: config.memory_bytes.bytes(),
-        memory_age: config.memory_age.duration(),
-        max_bytes: config.max_bytes.bytes(),
-        when_full: match config.when_full {
-            config::WhenFull::Block => WhenFull::Block,
-            config::WhenFull::DropNewest => WhenFull::DropNewest,
-            config::WhenFull::DropOldest => WhenFull::DropOldest,
-        },
-        persist: match config.persist {
-            config::Persist::Overflow => Persist::Overflow,
-            config::Persist::Always => Persist::Always,
-        },
-        segment_bytes: config.segment_bytes.bytes(),
-        commit_bytes: config.commit_bytes.bytes(),
-        commit_delay: config
-            .commit_delay
-            .map_or_else(|| default_delay(config.persist), Period::duration),
-        in_flight_bytes: config.in_flight_bytes.bytes(),
-        read_ahead_bytes: config.read_ahead_bytes.bytes(),
-        quarantine_bytes: config.quarantine_bytes.bytes(),
-    }
-}
-
-/// With `always` somebody may wait for each receipt; with `overflow` a receipt may be as old as `memory_age` anyway.
-fn default_delay(persist: config::Persist) -> Duration {
-    match persist {
-        config::Persist::Overflow => Duration::from_millis(50),
-        config::Persist::Always => Duration::from_millis(2),
     }
 }

@@ -19,7 +19,8 @@ pub(super) fn of(actors: &[Actor], edges: &[Edge], report: &Report) -> Vec<Mista
                 warnings.extend(unbuffered(actor, actors, edges, report));
                 warnings.extend(thrown_away(actor, sink, edges, report));
             }
-            HostConfig::Spill(spill) if spill.when_full == WhenFull::Block => {
+            // One that retains deletes the oldest before it is full.
+            HostConfig::Spill(spill) if spill.when_full == WhenFull::Block && spill.retain_bytes.is_none() => {
                 warnings.extend(blocking(actor, actors, edges, report));
             }
             _ => {}

@@ -195,6 +195,18 @@ pub struct SpillConfig {
     /// Bytes kept of damaged segments in the folder `quarantine`; the oldest are deleted first, and one is always kept.
     #[serde(default = "quarantine_bytes")]
     pub quarantine_bytes: ByteSize,
+    /// For a store whose clients have cursors of their own, and needed there: bytes on disk past which the oldest segment is deleted, whoever has not
+    /// read it. At most `max_bytes`. Segments are a quarter of it at most.
+    #[serde(default)]
+    #[schemars(range(min = 1_048_576))]
+    pub retain_bytes: Option<ByteSize>,
+    /// The same by age: a segment is deleted when its newest frame is older, so frames may stay a quarter longer. Unset: none is too old.
+    #[serde(default)]
+    pub retain_age: Option<Period>,
+    /// The most cursors it keeps; another client is refused until one is forgotten with `aqueduct spill DIRECTORY forget NAME`.
+    #[serde(default = "max_cursors")]
+    #[schemars(range(min = 1, max = 500))]
+    pub max_cursors: u32,
 }
 
 impl SpillConfig {
@@ -214,6 +226,9 @@ impl SpillConfig {
             in_flight_bytes: in_flight_bytes(),
             read_ahead_bytes: window(),
             quarantine_bytes: quarantine_bytes(),
+            retain_bytes: None,
+            retain_age: None,
+            max_cursors: max_cursors(),
         }
     }
 }
@@ -268,6 +283,11 @@ const fn commit_bytes() -> ByteSize {
 
 const fn quarantine_bytes() -> ByteSize {
     ByteSize::gib(1)
+}
+
+/// Each has a file that stays open.
+const fn max_cursors() -> u32 {
+    100
 }
 
 fn in_flight_bytes() -> ByteSize {

@@ -3,7 +3,7 @@
 use super::actors::Actor;
 use super::catalog::Catalog;
 use super::flow::Edge;
-use super::host::{HostConfig, Persist, SpillConfig};
+use super::host::{HostConfig, Persist, SpillConfig, WhenFull};
 use super::pipeline::Role;
 use super::report::{Report, join};
 use crate::plugin::StoreUse;
@@ -12,6 +12,7 @@ use crate::plugin::StoreUse;
 pub(super) fn check(actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog, report: &mut Report) {
     for actor in actors {
         match actor.role {
+            Role::Spill => store(actor, actors, edges, catalog, report),
             Role::Source if actor.info.as_ref().is_some_and(|info| info.feeds_store) => {
                 source(actor, actors, edges, report);
             }
@@ -41,6 +42,63 @@ fn source(source: &Actor, actors: &[Actor], edges: &[Edge], report: &mut Report)
                 ));
         }
     }
+}
+
+/// A store that retains frames for the cursors of its readers, and one that has none.
+fn store(store: &Actor, actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog, report: &mut Report) {
+    let Some(config) = spill(store) else { return };
+    let below: Vec<&str> = of(edges, |edge| edge.edge.from == store.name, |edge| &edge.edge.to);
+    let reader = actors
+        .iter()
+        .find(|actor| below.contains(&actor.name.as_str()) && reads(actor, catalog));
+    let key = |name: &str| join(&store.key, name);
+    match (reader, config.retain_bytes) {
+        (Some(reader), None) => {
+            report
+                .add(
+                    &store.key,
+                    format!("does not say how much it retains for the clients of `{}`", reader.name),
+                )
+                .expected("`retain_bytes` in this table, at most `max_bytes`");
+        }
+        (Some(_), Some(bytes)) if bytes > config.max_bytes => {
+            let message = format!("is more than max_bytes, {}", config.max_bytes);
+            report
+                .add(&key("retain_bytes"), message)
+                .expected("at most `max_bytes`");
+        }
+        (Some(_), Some(_)) if config.when_full == WhenFull::DropNewest => {
+            report
+                .add(
+                    &key("when_full"),
+                    "does not fit a store that retains frames for its readers",
+                )
+                .expected("\"drop_oldest\", to go on when the disk is full, or \"block\"");
+        }
+        (None, Some(_)) => {
+            report
+                .add(
+                    &key("retain_bytes"),
+                    "is for a store that is read by cursors, and this one is not",
+                )
+                .expected("no retain_bytes, or one arrow to a sink whose clients have cursors of their own");
+        }
+        (None, None) if config.retain_age.is_some() => {
+            report
+                .add(
+                    &key("retain_age"),
+                    "is for a store that is read by cursors, and this one is not",
+                )
+                .expected("no retain_age");
+        }
+        _ => {}
+    }
+}
+
+/// True for a sink whose clients have cursors in the store in front of it.
+fn reads(actor: &Actor, catalog: &dyn Catalog) -> bool {
+    let config = actor.config.as_ref().filter(|_| actor.role == Role::Sink);
+    config.is_some_and(|config| catalog.store_use(&config.plugin, &config.settings) == StoreUse::Cursors)
 }
 
 /// A sink that counts by the positions of the store in front of it.

@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::find::Find;
 use crate::flight::{Below, BelowEdge};
 use crate::mailbox::{Arrival, Edge, EdgeMeters};
-use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry};
+use crate::plugin::store_reader::{Link, StoreUnread};
+use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry, StoreReader};
 use crate::supervisor::{Started, Supervisor};
 use crate::telemetry::{Meters, Tracer, WatchedEdge};
 use crate::units::Period;
@@ -52,6 +53,7 @@ pub(super) fn assemble(
         meters: BTreeMap::new(),
         arbiters: vec![Arbiter::new()],
         finds: Vec::new(),
+        unread: BTreeMap::new(),
     };
     let started = plan.stages.iter().try_for_each(|stage| assembly.start(stage));
     if let Err(error) = started {
@@ -79,6 +81,8 @@ struct Assembly<'a> {
     /// The first is the data Arbiter.
     arbiters: Vec<Arbiter>,
     finds: Vec<Asked>,
+    /// Stores that are not started yet, whose readers are.
+    unread: BTreeMap<String, StoreUnread>,
 }
 
 impl Assembly<'_> {
@@ -88,7 +92,7 @@ impl Assembly<'_> {
             .with_flight(self.below(&actor.name), self.options.journal.clone());
         self.meters.insert(actor.name.clone(), context.meters.clone());
         match &actor.host {
-            HostConfig::Source(_) => self.reader(actor, stage, context),
+            HostConfig::Source(_) => self.source(actor, stage, context),
             HostConfig::Spill(_) => self.spill(actor, stage, context),
             HostConfig::Processor(_) => self.processor(actor, stage, context),
             HostConfig::Sink(_) => self.sender(actor, stage, context),
@@ -121,7 +125,7 @@ impl Assembly<'_> {
         Below::new(found)
     }
 
-    fn reader(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
+    fn source(&mut self, actor: &ActorConfig, stage: &Stage, context: PluginContext) -> Result<()> {
         let HostConfig::Source(host) = &actor.host else {
             return Ok(());
         };
@@ -154,6 +158,7 @@ impl Assembly<'_> {
             behind_store: behind_store(self.config, &actor.name),
             upstream: stage.upstream.clone(),
             edges: self.outgoing(stage, ""),
+            readers: self.unread.remove(&actor.name),
             tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
@@ -220,6 +225,7 @@ impl Assembly<'_> {
             upstream: stage.upstream.clone(),
             rejected: self.outgoing(stage, REJECTED),
             store: stage.store.clone(),
+            reader: self.reader(stage, &context),
             tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
@@ -229,6 +235,19 @@ impl Assembly<'_> {
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
         self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
+    }
+
+    /// The store in front of a sink, when it is one that hands nothing down.
+    fn reader(&mut self, stage: &Stage, context: &PluginContext) -> Option<StoreReader> {
+        let (edge, _) = self.edges.get(*stage.upstream.first()? as usize)?;
+        let store = self.config.actor(&edge.from)?;
+        let HostConfig::Spill(spill) = &store.host else {
+            return None;
+        };
+        spill.retain_bytes?;
+        let (link, unread) = Link::new(&context.meters);
+        self.unread.insert(store.name.clone(), unread);
+        Some(StoreReader::new(link))
     }
 
     fn outgoing(&self, stage: &Stage, output: &str) -> Vec<Edge> {

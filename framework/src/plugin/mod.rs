@@ -80,7 +80,7 @@ mod lane;
 mod output;
 mod registry;
 pub mod rejection;
-mod store_reader;
+pub(crate) mod store_reader;
 
 use std::future::Future;
 use std::rc::Rc;

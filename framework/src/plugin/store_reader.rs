@@ -1,7 +1,18 @@
 //! What a sink reads a spill store with, when its clients have cursors of their own there.
 
+mod counted;
+mod link;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+
+use counted::Unsettled;
+pub(crate) use link::{Fetched, Joined, Link, Opened, Request, Requests, Shared, StoreUnread};
 
 /// What a sink asks of the spill store in front of it. Checked before anything is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +31,7 @@ pub enum StoreUse {
 pub enum Start {
     /// With the oldest frame there is.
     Oldest,
-    /// With the next frame that comes.
+    /// With the next frame that becomes durable.
     Newest,
 }
 
@@ -33,18 +44,30 @@ pub struct NamedCursor {
     pub position: u64,
     /// Frames that wait for it.
     pub waiting_frames: u64,
-    /// Frames it was moved past, because the store did not retain them, since the pipeline was started.
+    /// Frames it was moved past since the pipeline was started: because the store did not retain them, or because they are damaged.
     pub passed_frames: u64,
 }
 
 /// The store in front of a sink, as the sink reads it. Clones read the same store.
 #[derive(Debug, Clone)]
-pub struct StoreReader {}
+pub struct StoreReader {
+    link: Link,
+}
 
-/// One reader's place in a store.
+/// One reader's place in a store. Dropping it closes the cursor, which stays in the store.
 #[derive(Debug)]
 pub struct ReadCursor {
-    name: String,
+    name: Arc<str>,
+    ticket: u64,
+    link: Link,
+    shared: Arc<Shared>,
+    /// The answer that is waited for; it outlives a cancelled `next`.
+    asked: Option<oneshot::Receiver<Result<Fetched>>>,
+    /// What was read and not taken yet, with its positions.
+    ahead: VecDeque<(u64, Batch)>,
+    /// Passed before the first batch of `ahead`.
+    passed_frames: u64,
+    unsettled: Unsettled,
 }
 
 /// What a cursor read.
@@ -59,27 +82,55 @@ pub struct Read {
 }
 
 impl StoreReader {
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link }
+    }
+
     /// All cursors the store keeps, in the order of their names; those of clients that are not there too.
     ///
     /// # Errors
     /// `fatal` when the store has ended.
     pub async fn cursors(&self) -> Result<Vec<NamedCursor>> {
-        Err(not_there())
+        let (answer, cursors) = oneshot::channel();
+        self.link.ask(Request::List(answer)).await?;
+        cursors.await.map_err(|_| ended())
     }
 
-    /// The cursor of that name. One the store does not know is made, durable before this returns, and begins at `start`. One open cursor of a name at
-    /// a time: an older one reads nothing more.
+    /// The cursor of that name: 1 to 64 letters, digits, `-`, `_`, `.` of ASCII, the first no `.`. One the store does not know is made, durable before this returns,
+    /// and begins at `start`. One open cursor of a name at a time: an older one reads nothing more, and what it settles afterwards does not count. Cancel-safe: a cursor
+    /// that was made stays.
     ///
     /// # Errors
-    /// `rejected` when there are as many as `max_cursors` allows, or the name is not one; `unavailable` when the disk does not take it.
+    /// `rejected` when there are as many as `max_cursors` allows, or the name is not one; `unavailable` when the disk does not take it; `fatal` when the store has ended.
     pub async fn cursor(&self, name: &str, start: Start) -> Result<ReadCursor> {
-        let _ = (name, start);
-        Err(not_there())
+        let (answer, opened) = oneshot::channel();
+        let name = name.to_owned();
+        self.link.ask(Request::Open { name, start, answer }).await?;
+        let opened = opened.await.map_err(|_| ended())??;
+        Ok(ReadCursor {
+            name: opened.name,
+            ticket: opened.ticket,
+            unsettled: Unsettled::new(&self.link),
+            link: self.link.clone(),
+            shared: opened.shared,
+            asked: None,
+            ahead: VecDeque::new(),
+            passed_frames: 0,
+        })
     }
 
     /// Resolves when the pipeline ends: finish what is being written, settle it, and return. Cancel-safe.
     pub async fn stopping(&self) {
-        std::future::pending().await
+        self.link.stopping().await;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.link.is_stopping()
+    }
+
+    /// Makes [`StoreReader::stopping`] resolve.
+    pub(crate) fn stop(&self) {
+        self.link.stop();
     }
 }
 
@@ -89,27 +140,57 @@ impl ReadCursor {
         &self.name
     }
 
-    /// The next frames behind those read before, about `bytes` of them; waits until there are some. Only what is durable is read. In order. Cancel-safe.
-    ///
-    /// # Errors
-    /// `unavailable` when the disk cannot be read now; `fatal` when the store has ended.
-    pub async fn next(&mut self, bytes: u64) -> Result<Read> {
-        let _ = bytes;
-        Err(not_there())
+    /// Where it stands: everything below is settled.
+    pub fn position(&self) -> u64 {
+        self.shared.settled()
     }
 
-    /// Everything below `position` is with the client. Durable within about 100 ms; it may lag after a crash, never lead. The store may delete what all cursors have
-    /// settled.
+    /// The next frames behind those read before; waits until there are some. About `bytes` of payload are read at once (one record more), and held by this cursor until they are
+    /// taken, batch by batch. Only what is durable is read. In order. Cancel-safe.
+    ///
+    /// # Errors
+    /// `unavailable` when the disk cannot be read now: try again after a pause. `rejected` once a newer cursor of this name was opened. `fatal` when the store has ended.
+    pub async fn next(&mut self, bytes: u64) -> Result<Read> {
+        loop {
+            if let Some((position, batch)) = self.ahead.pop_front() {
+                let end = position + batch.len() as u64;
+                self.unsettled.read(&batch, end);
+                return Ok(Read {
+                    passed_frames: std::mem::take(&mut self.passed_frames),
+                    batch,
+                    end,
+                });
+            }
+            let asked = match &mut self.asked {
+                Some(asked) => asked,
+                none => {
+                    let (answer, asked) = oneshot::channel();
+                    let ticket = self.ticket;
+                    self.link.ask(Request::Next { ticket, bytes, answer }).await?;
+                    none.insert(asked)
+                }
+            };
+            let fetched = asked.await;
+            self.asked = None;
+            let fetched = fetched.map_err(|_| ended())??;
+            self.passed_frames += fetched.passed_frames;
+            self.ahead.extend(fetched.batches);
+        }
+    }
+
+    /// Everything below `position` is with the client; a lower one than before changes nothing. Durable within about 100 ms, with more than 16 clients at work up to a second; it may lag after a crash, never
+    /// lead. The store may delete what all cursors have settled.
     pub fn settle(&mut self, position: u64) {
-        let _ = position;
+        self.shared.settle(position);
+        self.unsettled.settle(position);
     }
 
     /// Frames in the store that this cursor has not settled.
     pub fn waiting_frames(&self) -> u64 {
-        0
+        self.link.tail().saturating_sub(self.shared.settled())
     }
 }
 
-fn not_there() -> Error {
-    Error::fatal("cursors in a store are not there yet")
+fn ended() -> Error {
+    Error::fatal("the spill store in front of this sink has ended")
 }

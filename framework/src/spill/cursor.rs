@@ -62,6 +62,22 @@ impl Cursor {
         open().map_err(|error| SpillError::io("open", path, error))
     }
 
+    /// Writes a new file, or over what is there, with both slots at `position`.
+    pub(super) fn create(disk: &dyn Disk, path: &Path, position: u64) -> Result<(), SpillError> {
+        let create = || -> io::Result<()> {
+            let mut cursor = Self {
+                path: path.to_owned(),
+                file: disk.open(path, Open::Empty)?,
+                sequence: 0,
+                position: 0,
+                whole: true,
+            };
+            cursor.write(position)?;
+            cursor.write(position)
+        };
+        create().map_err(|error| SpillError::io("create", path, error))
+    }
+
     /// The durable position.
     pub(super) fn position(&self) -> u64 {
         self.position

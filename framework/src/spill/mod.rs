@@ -14,6 +14,7 @@
 //! | `format` | the format's version and a checksum, as text; a newer one is refused untouched |
 //! | `lock` | locked while in use, holds the user's process id |
 //! | `main.cursor` | the position up to which all is settled; may lag, never leads |
+//! | `cursors/NAME.cursor` | the same for each client with a cursor of its own; then `main.cursor` is what none of them needs any more |
 //! | `%020d.redb` | a segment, named by the position of its first frame |
 //! | `%020d.redb.new` | a segment whose first commit has not happened; removed at the next start |
 //! | `%020d-%020d.gone` | empty: the segment that held these positions was dropped when the store was full (`drop_oldest`), so nothing is missing |
@@ -28,11 +29,13 @@
 //! checked by its own CRC).
 
 mod cursor;
+pub mod cursors;
 pub mod disk;
 mod error;
 pub mod fifo;
 mod folder;
 pub mod inspect;
+pub mod named;
 mod options;
 mod quarantine;
 pub mod record;
@@ -48,5 +51,5 @@ pub mod thread;
 
 pub use error::SpillError;
 pub use folder::FORMAT;
-pub use options::{Persist, SpillOptions, WhenFull};
+pub use options::{Persist, Retention, SpillOptions, WhenFull};
 pub use storage::{Found, Glass, Recovered, Storage, Usage};

@@ -25,6 +25,17 @@ pub enum Persist {
     Always,
 }
 
+/// How long frames are kept for named cursors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Past so many allocated bytes the oldest segment goes, whoever has not read it.
+    pub bytes: u64,
+    /// Past this age it goes too, give or take a quarter.
+    pub age: Option<Duration>,
+    /// The most cursors there may be.
+    pub max_cursors: u64,
+}
+
 /// The settings of one spill store. Every bound of it is here.
 #[derive(Debug, Clone)]
 pub struct SpillOptions {
@@ -52,6 +63,8 @@ pub struct SpillOptions {
     pub read_ahead_bytes: u64,
     /// The most that is kept of damaged segments; the oldest go first. One is always kept.
     pub quarantine_bytes: u64,
+    /// The store is read by named cursors and hands nothing down; needs [`Persist::Always`].
+    pub retention: Option<Retention>,
 }
 
 impl SpillOptions {
@@ -71,6 +84,7 @@ impl SpillOptions {
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
             quarantine_bytes: 1024 * MIB,
+            retention: None,
         }
     }
 }

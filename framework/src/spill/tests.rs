@@ -95,6 +95,7 @@ impl Store {
                 self.fifo.write_failed(0);
             }
             StorageEvent::Closed { error } => panic!("closed: {error:?}"),
+            StorageEvent::Named { event, .. } => panic!("{event:?}"),
         }
         self.effects();
     }

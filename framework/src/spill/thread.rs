@@ -1,5 +1,7 @@
 //! The thread that owns a store's files: redb blocks, and nothing that blocks runs on a data Arbiter.
 
+mod named;
+
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -9,7 +11,9 @@ use tokio::sync::oneshot;
 
 use crate::batch::Batch;
 use crate::spill::search::{Search, Searched};
-use crate::spill::{Found, Glass, Recovered, SpillError, SpillOptions, Storage, Usage};
+use crate::spill::{Found, Glass, Recovered, SpillError, SpillOptions, Storage, Usage, named as files};
+
+pub use named::{NamedCommand, NamedEvent};
 
 /// What the thread is asked to do, in order.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub enum StorageCommand {
         /// Where its outcome goes; nothing more is looked at once the other end is gone.
         answer: oneshot::Sender<Searched>,
     },
+    /// Something for the named cursors.
+    Named(NamedCommand),
     /// Close the files and end the thread.
     Close,
 }
@@ -81,6 +87,13 @@ pub enum StorageEvent {
     OldestDropped {
         /// The positions that are gone; none when no segment qualified.
         range: Option<Range<u64>>,
+        /// What the store takes now.
+        usage: Usage,
+    },
+    /// The answer to something for the named cursors.
+    Named {
+        /// What was done.
+        event: NamedEvent,
         /// What the store takes now.
         usage: Usage,
     },
@@ -119,6 +132,7 @@ pub const THREAD_PREFIX: &str = "spill-";
 pub struct SpillThread {
     commands: Sender<StorageCommand>,
     handle: JoinHandle<()>,
+    named: Vec<files::Recovered>,
 }
 
 impl SpillThread {
@@ -138,7 +152,7 @@ impl SpillThread {
         // The files are opened on the thread too: all of the storage engine stays there, its panics included.
         let work = move || match Storage::open(&options) {
             Ok((storage, recovered)) => {
-                let _ = opened.send(Ok(recovered));
+                let _ = opened.send(Ok((recovered, storage.named().to_vec())));
                 let mut worker = Worker::new(storage, options.commit_delay, report);
                 worker.run(&inbox);
                 worker.close();
@@ -151,14 +165,24 @@ impl SpillThread {
         let handle = thread
             .spawn(work)
             .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
-        let recovered = wait.recv().unwrap_or_else(|_| {
+        let (recovered, named) = wait.recv().unwrap_or_else(|_| {
             Err(SpillError::Panicked {
                 what: "open",
                 path: directory,
                 message: "outside of the storage engine".to_owned(),
             })
         })?;
-        Ok((Self { commands, handle }, recovered))
+        let thread = Self {
+            commands,
+            handle,
+            named,
+        };
+        Ok((thread, recovered))
+    }
+
+    /// The named cursors as they were found when the store was opened.
+    pub fn named(&self) -> &[files::Recovered] {
+        &self.named
     }
 
     /// Queues a command; false when the thread is gone.
@@ -286,6 +310,11 @@ impl<R: Fn(StorageEvent)> Worker<R> {
                     answer,
                     glass: Glass::default(),
                 });
+            }
+            StorageCommand::Named(command) => {
+                let event = named::carry_out(&mut self.storage, command);
+                let usage = self.storage.usage();
+                (self.report)(StorageEvent::Named { event, usage });
             }
             StorageCommand::Close => return false,
         }

@@ -137,6 +137,7 @@ impl<S: Sink> SinkKit<S> {
                     meters: EdgeMeters::default(),
                 }],
                 store: Some("test".to_owned()),
+                reader: None,
                 tracer: Tracer::off(),
                 supervisor: around.clone().recipient(),
             };

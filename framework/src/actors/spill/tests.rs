@@ -13,7 +13,7 @@ use crate::mailbox::EdgeMeters;
 use crate::receipt::Fate;
 
 const BATCHES: u64 = 40;
-const PER_BATCH: u64 = 100;
+pub(super) const PER_BATCH: u64 = 100;
 
 /// Takes what the store hands down, and loses one batch in the middle. Like every holder it gives back what is stale then.
 struct Forgetful {
@@ -66,7 +66,7 @@ impl Forgetful {
 }
 
 /// Hears how the store ended.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Actor for Nobody {
     type Context = Context<Self>;
@@ -79,7 +79,7 @@ impl Handler<Ended> for Nobody {
 }
 
 /// Sends under demand, then finishes.
-struct Upstream(Rc<Outlet>);
+pub(super) struct Upstream(pub(super) Rc<Outlet>);
 
 impl Actor for Upstream {
     type Context = Context<Self>;
@@ -93,7 +93,7 @@ impl Handler<Granted> for Upstream {
     }
 }
 
-fn batch(number: u64, text: &str, ledger: &Arc<Ledger>) -> Batch {
+pub(super) fn batch(number: u64, text: &str, ledger: &Arc<Ledger>) -> Batch {
     let mut builder = BatchBuilder::new(&Numbers::new("s".into(), 1, 0, 0));
     for frame in number * PER_BATCH..(number + 1) * PER_BATCH {
         builder.push_span(text.as_bytes(), frame);
@@ -123,6 +123,7 @@ async fn deliver(config: &str, text: &str, lose: Option<usize>) -> (Vec<u64>, Ve
         behind_store: false,
         upstream: vec![0],
         edges: vec![edge(1, forgetful.start().recipient())],
+        readers: None,
         tracer: Tracer::off(),
         supervisor: Nobody.start().recipient(),
     });

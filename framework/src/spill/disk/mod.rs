@@ -65,6 +65,12 @@ pub trait Disk: Debug + Send + Sync {
     /// Those of fsync(2).
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
+    /// When a file was written last, in nanoseconds since 1970; none where that is not known.
+    fn modified_ns(&self, path: &Path) -> Option<u64> {
+        let _ = path;
+        None
+    }
+
     /// The bytes a file takes on disk (allocated blocks, not its length: segments are sparse).
     ///
     /// # Errors

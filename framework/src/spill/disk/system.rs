@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use super::{Disk, DiskFile, Open};
 
@@ -50,6 +51,12 @@ impl Disk for System {
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         aqueduct_sys::file::sync_folder(path)
+    }
+
+    fn modified_ns(&self, path: &Path) -> Option<u64> {
+        let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_nanos()).ok()
     }
 
     fn allocated_bytes(&self, path: &Path) -> io::Result<u64> {

@@ -183,7 +183,13 @@ impl Fifo {
         }
         self.committed = self.committed.max(tail);
         self.write_retry_ns = None;
-        self.memory.evict(self.committed, self.options.memory_bytes);
+        // Cursors read what is durable from the segments.
+        let kept_bytes = if self.is_retaining() {
+            0
+        } else {
+            self.options.memory_bytes
+        };
+        self.memory.evict(self.committed, kept_bytes);
         self.note_usage(usage);
     }
 
@@ -259,6 +265,33 @@ impl Fifo {
             self.ahead.clear();
         }
         self.try_dropping_again();
+    }
+
+    /// Everything below `position`, which is durable, is gone or may go: for a store whose readers have cursors of their own.
+    pub fn release(&mut self, position: u64) {
+        let released = self.flight.settled()..position.min(self.committed);
+        if !released.is_empty() {
+            self.flight.mark(released);
+        }
+    }
+
+    /// True when a store with cursors must give up its oldest frames, whoever has not read them: there is no room for what comes.
+    pub fn needs_room(&self) -> bool {
+        let disk_full = self.write_retry_ns.is_some();
+        self.is_full() && (!disk_full || self.options.when_full == WhenFull::DropOldest)
+    }
+
+    /// What the writer took last.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// A segment went although not all had settled it.
+    pub fn retained(&mut self, range: Option<Range<u64>>, usage: Usage) {
+        self.note_usage(usage);
+        if let Some(range) = range {
+            self.release(range.end);
+        }
     }
 
     /// Time passes: `memory_age`, retries, the cursor. Call about ten times a second.
@@ -347,6 +380,10 @@ impl Fifo {
 
     fn is_writing(&self) -> bool {
         self.spilling || self.options.persist == Persist::Always
+    }
+
+    fn is_retaining(&self) -> bool {
+        self.options.retention.is_some()
     }
 
     /// No room on disk for what may have to be written; or nothing can be written and memory is full.

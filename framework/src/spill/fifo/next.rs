@@ -47,7 +47,7 @@ impl Fifo {
     }
 
     fn drop_oldest(&mut self) -> Option<Effect> {
-        let wanted = self.options.when_full == WhenFull::DropOldest && self.is_full();
+        let wanted = self.options.when_full == WhenFull::DropOldest && self.is_full() && !self.is_retaining();
         if !wanted || self.dropping != Dropping::Idle || self.ending.stopped {
             return None;
         }
@@ -62,7 +62,10 @@ impl Fifo {
     }
 
     fn may_deliver(&self) -> bool {
-        !self.ending.stopped && !self.flight.is_broken() && !matches!(self.dropping, Dropping::UnderWay { .. })
+        !self.is_retaining()
+            && !self.ending.stopped
+            && !self.flight.is_broken()
+            && !matches!(self.dropping, Dropping::UnderWay { .. })
     }
 
     fn hand(&mut self, may_hand: bool) -> Option<Effect> {

@@ -5,6 +5,7 @@ mod gone;
 mod peek;
 mod read;
 mod reserve;
+mod retain;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use self::reserve::Reserve;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::Folder;
+use super::named::{self, Named};
 use super::quarantine::{Damage, Quarantine};
 use super::record::Packer;
 use super::segment::Writer;
@@ -64,6 +66,10 @@ pub struct Usage {
 pub struct Storage {
     folder: Folder,
     cursor: Cursor,
+    named: Named,
+    /// The named cursors as they were found.
+    found: Vec<named::Recovered>,
+    ages: retain::Ages,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -114,6 +120,7 @@ impl Storage {
     pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
         let folder = Folder::open(disk.clone(), &options.directory)?;
         let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
+        let (named, found) = Named::open(&*disk, folder.path())?;
         let firsts = folder.segments()?;
         let reserve = Reserve::open(&folder);
         folder.sync()?;
@@ -121,7 +128,8 @@ impl Storage {
             let bytes = folder.allocated_bytes(&folder.segment(first));
             (first, Closed { bytes, damage: None })
         });
-        let segment_bytes = options.segment_bytes.min(options.max_bytes / SEGMENTS_AT_LEAST);
+        let most_bytes = options.retention.map_or(options.max_bytes, |retention| retention.bytes);
+        let segment_bytes = options.segment_bytes.min(most_bytes / SEGMENTS_AT_LEAST);
         let mut storage = Self {
             closed: closed.collect(),
             quarantine: Quarantine::of(disk, folder.path(), options.quarantine_bytes),
@@ -141,8 +149,12 @@ impl Storage {
             appended: 0,
             folder,
             cursor,
+            named,
+            found,
+            ages: retain::Ages::default(),
         };
-        let tail = storage.find_tail()?.max(storage.gone.end());
+        let furthest = storage.found.iter().map(|cursor| cursor.position).max();
+        let tail = storage.find_tail()?.max(storage.gone.end()).max(furthest.unwrap_or(0));
         let settled = storage.cursor.position();
         storage.tail = tail.max(settled);
         storage.appended = storage.tail;
