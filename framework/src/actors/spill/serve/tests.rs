@@ -162,11 +162,12 @@ async fn retention_moves_a_cursor_forward_and_tells_it() {
     world.feed(1_000).await;
     let frames = 1_001 * PER_BATCH;
     let (numbers, passed) = read(&mut slow, frames).await;
-    assert!(
-        passed > 0 && numbers.len() as u64 + passed == frames - PER_BATCH,
-        "{passed} passed"
+    assert!(passed > 0 && numbers[0] >= PER_BATCH && numbers.is_sorted());
+    assert_eq!(
+        numbers.len() as u64 + passed,
+        frames - PER_BATCH,
+        "each frame came or was told to be passed"
     );
-    assert_eq!(numbers, all(frames - numbers.len() as u64, frames));
     let known = world.reader.cursors().await.unwrap();
     assert_eq!((known[0].passed_frames, known[0].waiting_frames), (passed, 0));
     assert_eq!(*world.settled.lock().unwrap(), 1_001, "all was acknowledged upstream");
