@@ -18,6 +18,7 @@ mod full_disk;
 mod harness;
 mod legacy_server;
 mod mistakes;
+mod named_cursors;
 mod new;
 mod plugins;
 mod shutdown;

@@ -193,7 +193,10 @@ fn the_program_of_somebody() {
 pub(crate) fn run(file: PathBuf, act: impl FnOnce(&View, &Control) + Send + 'static) {
     let mut registry = Registry::default();
     aqueduct::plugins::register(&mut registry);
-    registry.processor::<Fragile>().processor::<Join>();
+    registry
+        .processor::<Fragile>()
+        .processor::<Join>()
+        .sink::<crate::named_cursors::Scribe>();
     let loaded = load(&[file], &LoadOptions::default(), &registry).expect("the config is fine");
     let export = Export::start(&loaded.process.telemetry).expect("the collector can be spoken to");
     let options = RunOptions {
