@@ -2,6 +2,7 @@
 
 mod compact;
 mod export;
+mod forget;
 mod info;
 mod list;
 mod peek;
@@ -58,6 +59,8 @@ enum ByHand {
     Export(export::Export),
     /// Give up the oldest frames: they will not be delivered
     Skip(skip::Skip),
+    /// Remove the cursor of a client that will not come back
+    Forget(forget::Forget),
     /// Delete what is not needed any more
     Compact(compact::Compact),
 }
@@ -68,7 +71,7 @@ A position counts the frames since the store was created; ranges end before thei
 info, list, peek, verify, export and replay only read: they create, lock, upgrade and change nothing, and may be used while a pipeline runs on \
 the store. Then they do not see what is only in its memory (`aqueduct status` counts that, `aqueduct trace` finds a message in it), and \
 frames they show may have been delivered meanwhile. A pipeline in another container is not seen to be running.
-skip and compact refuse to touch a store in use. They open it as a run does, so an older format becomes the present one.
+skip, forget and compact refuse to touch a store in use. They open it as a run does, so an older format becomes the present one.
 
 replay runs a pipeline with the store in the place of its sources: its frames go where those send theirs, or to the actor that --into names, with number, time, attributes and \
 trace as they were, and it ends when all are delivered. They stay in the store, so a pipeline that runs on it delivers them too: `skip` them when that is not wanted. Ended early, it says from \
@@ -154,6 +157,7 @@ fn carry_out(directory: &Path, action: Option<&ByHand>, out: &mut dyn Write) -> 
         Some(ByHand::Verify) => verify::tell(&found, out),
         Some(ByHand::Export(export)) => export.write(&found, out),
         Some(ByHand::Skip(skip)) => skip.carry_out(&found, out),
+        Some(ByHand::Forget(forget)) => forget.carry_out(&found, out),
         Some(ByHand::Compact(compact)) => compact.carry_out(&found, out),
     }
 }

@@ -14,7 +14,14 @@ use crate::seeded::{self, Bug};
 /// |---|---|
 /// | 1 | begin with their version only |
 /// | 2 | begin with a mark by which they are found in a damaged segment, and say where the one before ended |
-pub const FORMAT: u32 = 2;
+/// | 3 | as in 2; beside them stand named cursors, which a program that does not know them would pass |
+///
+/// A store has the lowest format that says what is in it.
+pub const FORMAT: u32 = 3;
+/// What a new store begins with, and an older one becomes at the next start.
+pub const FIRST_FORMAT: u32 = 2;
+/// The format of a store that is read by named cursors.
+pub(super) const CURSORS_FORMAT: u32 = 3;
 const FORMAT_WORD: &str = "aqueduct-spill";
 /// The process id in the `lock` file, padded so that it is replaced in place: that takes no space on a full disk.
 const HOLDER_BYTES: usize = 20;
@@ -26,6 +33,7 @@ const NAME_DIGITS: usize = 20;
 pub(super) struct Folder {
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    format: u32,
     _lock: Box<dyn DiskFile>,
 }
 
@@ -36,18 +44,28 @@ impl Folder {
         disk.create_folder(path)
             .map_err(|error| SpillError::io("create", path, error))?;
         let lock = lock(&*disk, path)?;
-        if check_format(&*disk, path)?.is_none_or(|found| found < FORMAT) {
-            let name = path.join("format");
-            disk::write_durably(&*disk, &name, format_text().as_bytes())
-                .map_err(|error| SpillError::io("write", &name, error))?;
-        }
-        let folder = Self {
+        let found = check_format(&*disk, path)?;
+        let mut folder = Self {
             path: path.to_owned(),
             _lock: lock,
+            format: found.unwrap_or(0),
             disk,
         };
+        folder.require(FIRST_FORMAT)?;
         folder.sync()?;
         Ok(folder)
+    }
+
+    /// Makes it one of this format at least.
+    pub(super) fn require(&mut self, format: u32) -> Result<(), SpillError> {
+        if self.format >= format {
+            return Ok(());
+        }
+        let name = self.path.join("format");
+        disk::write_durably(&*self.disk, &name, format_text(format).as_bytes())
+            .map_err(|error| SpillError::io("write", &name, error))?;
+        self.format = format;
+        self.sync()
     }
 
     /// The directory.
@@ -130,8 +148,8 @@ pub(super) fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(".new").and_then(first_of).is_some()
 }
 
-fn format_text() -> String {
-    let version = format!("{FORMAT_WORD} {FORMAT}");
+fn format_text(format: u32) -> String {
+    let version = format!("{FORMAT_WORD} {format}");
     format!("{version} {:08x}\n", crc32c::crc32c(version.as_bytes()))
 }
 

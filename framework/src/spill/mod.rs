@@ -50,6 +50,6 @@ mod tests;
 pub mod thread;
 
 pub use error::SpillError;
-pub use folder::FORMAT;
+pub use folder::{FIRST_FORMAT, FORMAT};
 pub use options::{Persist, Retention, SpillOptions, WhenFull};
 pub use storage::{Found, Glass, Recovered, Storage, Usage};

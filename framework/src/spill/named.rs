@@ -89,6 +89,19 @@ impl Named {
         Ok(())
     }
 
+    /// Removes a cursor for good; false when there is none of that name.
+    pub(super) fn forget(&mut self, disk: &dyn Disk, name: &str) -> Result<bool, SpillError> {
+        if self.cursors.remove(name).is_none() {
+            return Ok(false);
+        }
+        let path = file(&self.folder, name);
+        disk.remove(&path)
+            .map_err(|error| SpillError::io("delete", &path, error))?;
+        disk.sync_folder(&self.folder)
+            .map_err(|error| SpillError::io("sync the folder", &self.folder, error))?;
+        Ok(true)
+    }
+
     /// Makes a position durable; a lower one than before, or one of an unknown cursor, changes nothing.
     pub(super) fn store(&mut self, name: &str, position: u64) -> Result<(), SpillError> {
         match self.cursors.get_mut(name) {
@@ -120,23 +133,6 @@ pub(super) fn look(disk: &dyn Disk, store: &Path) -> Result<Vec<Recovered>, Spil
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
-}
-
-/// Removes a cursor for good. False when there is none of that name.
-pub(super) fn forget(disk: &dyn Disk, store: &Path, name: &str) -> Result<bool, SpillError> {
-    let folder = store.join(FOLDER);
-    if !is_name(name) {
-        return Ok(false);
-    }
-    let path = file(&folder, name);
-    match disk.remove(&path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(SpillError::io("delete", &path, error)),
-    }
-    disk.sync_folder(&folder)
-        .map_err(|error| SpillError::io("sync the folder", &folder, error))?;
-    Ok(true)
 }
 
 fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, SpillError> {

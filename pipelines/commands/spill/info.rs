@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{Done, counted, time_of};
+use super::{Done, counted, forget, time_of};
 use crate::framework::spill::inspect::{Inspection, Sight};
-use crate::framework::spill::{FORMAT, SpillError};
+use crate::framework::spill::{FIRST_FORMAT, SpillError};
 use crate::words;
 
 pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
@@ -19,6 +19,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
         writeln!(out, "  not in use")?;
     }
     waiting(found, out)?;
+    forget::cursors(found, out)?;
     let bytes: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
     let segments = counted(found.segments.len() as u64, "segment");
     writeln!(out, "  {segments}, {} on disk", words::bytes(bytes as f64))?;
@@ -36,10 +37,10 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
 
 fn format(found: &Inspection, out: &mut dyn Write) -> io::Result<()> {
     match found.format {
-        Some(FORMAT) => writeln!(out, "  format {FORMAT}"),
+        Some(format) if format >= FIRST_FORMAT => writeln!(out, "  format {format}"),
         Some(older) => writeln!(
             out,
-            "  format {older}; the next start makes it {FORMAT}, what is in it stays readable"
+            "  format {older}; the next start makes it {FIRST_FORMAT}, what is in it stays readable"
         ),
         None => writeln!(
             out,

@@ -140,7 +140,7 @@ impl Serving {
     fn settle_opens(&mut self, error: Option<&str>) {
         let cursors = &self.cursors;
         self.clients.retain(|ticket, client| {
-            let Some((name, position)) = cursors.opened(*ticket) else {
+            let Some((name, _)) = cursors.opened(*ticket) else {
                 let why = || error.map_or_else(replaced, Error::unavailable);
                 // Who has gone meanwhile needs no answer.
                 let _ = client.opening.take().map(|answer| answer.send(Err(why())));
@@ -149,12 +149,7 @@ impl Serving {
             };
             if let Some(answer) = client.opening.take_if(|_| cursors.is_made(*ticket)) {
                 let (ticket, shared) = (*ticket, client.shared.clone());
-                let _ = answer.send(Ok(Opened {
-                    name,
-                    ticket,
-                    position,
-                    shared,
-                }));
+                let _ = answer.send(Ok(Opened { name, ticket, shared }));
             }
             true
         });

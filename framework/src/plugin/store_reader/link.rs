@@ -37,7 +37,6 @@ pub(crate) enum Request {
 pub(crate) struct Opened {
     pub(crate) name: Arc<str>,
     pub(crate) ticket: u64,
-    pub(crate) position: u64,
     pub(crate) shared: Arc<Shared>,
 }
 

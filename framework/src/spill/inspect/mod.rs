@@ -20,6 +20,7 @@ use super::SpillError;
 use super::cursor::Cursor;
 use super::disk::{self, Disk, System};
 use super::folder::{check_format, first_of, is_unfinished};
+use super::named;
 use super::salvage::Salvage;
 use super::segment::Reader;
 
@@ -35,6 +36,8 @@ pub struct Inspection {
     pub settled: u64,
     /// False when the cursor is missing, or one of its two copies damaged: frames may come again.
     pub cursor_whole: bool,
+    /// The cursors of clients that have one of their own, by name.
+    pub cursors: Vec<named::Recovered>,
     /// Who uses the store.
     pub holder: Option<Holder>,
     /// Its segments, by position.
@@ -122,6 +125,7 @@ impl Inspection {
             format,
             settled: if cursor_whole { settled } else { settled.max(lowest) },
             cursor_whole,
+            cursors: named::look(&*disk, path)?,
             holder,
             segments,
             disk,

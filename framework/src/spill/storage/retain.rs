@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Glass, Storage};
+use crate::spill::folder::CURSORS_FORMAT;
 use crate::spill::segment::Writer;
 use crate::spill::{SpillError, named};
 
@@ -25,7 +26,17 @@ impl Storage {
     /// # Errors
     /// When the operating system refuses; the cursor may be there at the next start.
     pub fn make_named(&mut self, name: &Arc<str>, position: u64) -> Result<(), SpillError> {
+        // First: a program that does not know cursors must not deliver past them.
+        self.folder.require(CURSORS_FORMAT)?;
         self.named.make(self.folder.disk(), name, position)
+    }
+
+    /// Removes a named cursor for good; false when there is none of that name. What only it needed goes at the next start.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn forget_named(&mut self, name: &str) -> Result<bool, SpillError> {
+        self.named.forget(self.folder.disk(), name)
     }
 
     /// Makes the position of a named cursor durable. A lower one than before changes nothing.
