@@ -56,8 +56,13 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         count(number(actor, "frames_out") as f64),
     );
     if actor.role == "spill store" {
+        let kept = if number(actor, "retaining") > 0 {
+            "kept"
+        } else {
+            "waiting"
+        };
         line += &format!(
-            ", {} waiting ({} in memory, {} on disk)",
+            ", {} {kept} ({} in memory, {} on disk)",
             count(number(actor, "waiting_frames") as f64),
             bytes(number(actor, "memory_bytes") as f64),
             bytes(number(actor, "disk_bytes") as f64)
@@ -157,11 +162,31 @@ fn spilling(edge: &str, store: &ActorStatus) -> String {
     )
 }
 
+/// Where the readers of a store are, each in a sentence.
+fn cursors(store: &ActorStatus) -> Vec<String> {
+    const SHOWN: usize = 20;
+    let texts = store.meters.texts.iter();
+    let all = texts.filter_map(|(key, text)| Some((key.strip_prefix("cursor ")?, text)));
+    let mut sentences: Vec<_> = all
+        .map(|(name, text)| format!("{}: cursor {name} is {text}", store.name))
+        .collect();
+    if sentences.len() > SHOWN {
+        let more = sentences.split_off(SHOWN).len();
+        sentences.push(format!("{}: and {more} cursors more, see `status --json`", store.name));
+    }
+    sentences
+}
+
 /// The whole status, as `aqueduct status` prints it.
 pub(crate) fn status(status: &PipelineStatus) -> String {
     let mut text = format!("pipeline {}\n", status.pipeline);
     for each in &status.actors {
         text += &format!("  {}\n", actor(each));
+    }
+    for each in &status.actors {
+        for sentence in cursors(each) {
+            text += &format!("  {sentence}\n");
+        }
     }
     for sentence in pressure(status) {
         text += &format!("  {sentence}\n");

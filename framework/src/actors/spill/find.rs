@@ -127,6 +127,7 @@ impl Handler<Describe> for Spill {
                     frames_ahead,
                 }
             };
+            one.remark = self.serving.as_ref().map(|serving| serving.remark(position));
             Some(one)
         });
         MessageResult(described.collect())

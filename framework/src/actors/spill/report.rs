@@ -28,6 +28,8 @@ pub(super) struct Report {
     directory: String,
     damaged: Gauge,
     quarantine_deleted: Gauge,
+    /// Everything is written, for readers that come when they come: that is no sign of pressure.
+    retaining: bool,
 }
 
 impl Report {
@@ -47,10 +49,11 @@ impl Report {
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
             state: String::new(),
-            trouble: Trouble::new(context, config.when_full),
+            trouble: Trouble::new(context, config),
             directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
             quarantine_deleted: context.gauge("quarantine_deleted"),
+            retaining: config.retain_bytes.is_some(),
             context: context.clone(),
         }
     }
@@ -66,7 +69,7 @@ impl Report {
         self.repeated.set(state.repeated);
         self.count_losses(state.dropped);
         self.spilling
-            .set(u64::from(state.mode == Mode::Spilling && state.backlog));
+            .set(u64::from(state.mode == Mode::Spilling && state.backlog && !self.retaining));
         let now = self.trouble.state(state);
         if self.state != now {
             self.state = now.to_owned();

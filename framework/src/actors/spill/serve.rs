@@ -119,6 +119,25 @@ impl Serving {
         StorageCommand::Named(NamedCommand::Persist(self.cursors.unpersisted()))
     }
 
+    /// Who has a position settled, for those who look for one frame.
+    pub(super) fn remark(&self, position: u64) -> String {
+        let behind: Vec<_> = self
+            .cursors
+            .all()
+            .filter(|reached| reached.position <= position)
+            .collect();
+        let all = self.cursors.all().count();
+        match behind.as_slice() {
+            [] if all == 0 => "waiting for a first cursor".to_owned(),
+            [] => format!("keeping it although all {all} cursors have it"),
+            [first, ..] => {
+                let (name, before) = (first.name, position - first.position);
+                let count = behind.len();
+                format!("keeping it for {count} of {all} cursors: {name} is {before} frames before it")
+            }
+        }
+    }
+
     fn open(&mut self, name: &str, start: Start, answer: oneshot::Sender<Result<Opened>>) {
         let now_ns = now_ns();
         self.look(now_ns);

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use crate::config::WhenFull;
+use crate::config::{SpillConfig, WhenFull};
 use crate::flight::Repeats;
 use crate::plugin::Context;
 use crate::spill::SpillError;
@@ -15,6 +15,8 @@ use crate::telemetry::Counter;
 pub(super) struct Trouble {
     context: Context,
     when_full: WhenFull,
+    /// Everything is written, for readers that come when they come.
+    retaining: bool,
     failures: Counter,
     /// Why nothing can be written, until something is.
     write: Option<String>,
@@ -27,10 +29,11 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(context: &Context, when_full: WhenFull) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
         Self {
             context: context.clone(),
-            when_full,
+            when_full: config.when_full,
+            retaining: config.retain_bytes.is_some(),
             failures: context.counter("storage_failures"),
             write: None,
             read: None,
@@ -90,6 +93,7 @@ impl Trouble {
         match (state.mode, self.when_full) {
             (Mode::Memory, _) => "in memory",
             (Mode::Spilling, _) if state.waiting_frames == 0 => "empty",
+            (Mode::Spilling, _) if self.retaining => "keeps frames for its cursors",
             (Mode::Spilling, _) => "writing to disk",
             _ if !state.full => "its disk is slower than what arrives; nothing more is taken until memory is written",
             (_, WhenFull::DropNewest) => {

@@ -32,6 +32,7 @@ struct Moves {
 
 impl Told {
     pub(super) fn new(context: &Context) -> Self {
+        context.gauge("retaining").set(1);
         Self {
             cursors: context.gauge("cursors"),
             open: context.gauge("cursors_open"),
