@@ -205,8 +205,9 @@ impl Spill {
             self.inbox.restore();
         }
         if self.ending == Ending::No || self.ending == Ending::Emptying {
-            self.outlet
-                .note_waiting(!self.outlet.may_send() && self.fifo.state().waiting_frames > 0);
+            // Readers fetch what they want: nothing is handed down, so nothing waits for demand.
+            let hands_down = self.serving.is_none() && self.fifo.state().waiting_frames > 0;
+            self.outlet.note_waiting(hands_down && !self.outlet.may_send());
         }
         self.report.update(&self.fifo.state());
     }

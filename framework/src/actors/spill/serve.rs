@@ -94,8 +94,8 @@ impl Serving {
     pub(super) fn look(&mut self, now_ns: u64) {
         let cursors = &mut self.cursors;
         self.clients.retain(|ticket, client| {
-            // The other end is gone: what it settled last is seen below.
-            let closed = Arc::get_mut(&mut client.shared).is_some();
+            // The other end is gone: what it settled last is seen below. One that is being made has none yet.
+            let closed = client.opening.is_none() && Arc::get_mut(&mut client.shared).is_some();
             cursors.settle(*ticket, client.shared.settled(), now_ns);
             if closed {
                 cursors.close(*ticket, now_ns);
