@@ -120,7 +120,10 @@ fn sink(sink: &Actor, wanted: StoreUse, actors: &[Actor], edges: &[Edge], report
         |edge| edge.edge.from == *store && edge.edge.to != sink.name,
         |edge| &edge.edge.to,
     );
-    if wanted == StoreUse::Cursors && !beside.is_empty() {
+    let stored = actors
+        .iter()
+        .any(|actor| actor.name == *store && actor.role == Role::Spill);
+    if wanted == StoreUse::Cursors && stored && !beside.is_empty() {
         let message = format!("its store feeds {} too", beside.join(", "));
         report
             .add(&sink.key, message)

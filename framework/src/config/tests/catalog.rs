@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{Catalog, PluginInfo, Role};
+use crate::plugin::StoreUse;
 use crate::units::{ByteSize, Period};
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,7 +123,7 @@ impl Catalog for Fake {
                 paths: vec!["path".into()],
                 ..info::<File>(role, name)
             },
-            (Role::Sink, "blackhole") => info::<Nothing>(role, name),
+            (Role::Sink, "blackhole" | "readers") => info::<Nothing>(role, name),
             _ => return None,
         })
     }
@@ -147,6 +148,13 @@ impl Catalog for Fake {
 
     fn holds(&self, name: &str, settings: &Value) -> bool {
         name == "delay" && settings["share"] == 1.0
+    }
+
+    fn store_use(&self, name: &str, _: &Value) -> StoreUse {
+        match name {
+            "readers" => StoreUse::Cursors,
+            _ => StoreUse::Any,
+        }
     }
 
     fn accepts(&self, _: Role, name: &str, settings: &Value) -> Result<(), String> {

@@ -69,7 +69,7 @@ fn a_store_at_rest_is_seen_whole_and_left_as_it_is() {
     assert_eq!((found.settled, found.tail().unwrap(), found.start()), (500, 9_000, 0));
     assert_eq!(
         (found.holder.clone(), found.cursor_whole, found.format),
-        (None, true, Some(crate::spill::FORMAT))
+        (None, true, Some(crate::spill::FIRST_FORMAT))
     );
     assert!(found.segments.len() > 2);
     let all = Walked {
