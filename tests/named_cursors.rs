@@ -272,3 +272,46 @@ fn a_reader_that_was_away_too_long_is_told_what_it_was_moved_past() {
     assert!(numbers[0] > 101, "{}", numbers[0]);
     assert!(numbers.iter().copied().eq(numbers[0]..=last));
 }
+
+/// The program itself, on the store of a folder: what it says, and its exit code.
+fn spill(folder: &Folder, words: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_aqueduct"))
+        .arg("spill")
+        .arg(folder.path("data"))
+        .args(words)
+        .output()
+        .expect("it starts");
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8_lossy(&said).into_owned(), output.status.code())
+}
+
+#[test]
+fn the_cursor_of_a_client_that_will_not_come_back_is_shown_and_forgotten() {
+    let (folder, store) = (Folder::new(), "retain_bytes = \"64 MiB\"");
+    let program = Program::start(&folder, store, &["a", "b"]);
+    program.feed(1, 100);
+    for file in ["a.txt", "b.txt"] {
+        wait_until("all has come", || program.read(file).ends_with("\n100\n").then_some(()));
+    }
+    let (refused, code) = spill(&folder, &["forget", "b"]);
+    assert!(code == Some(1) && refused.contains("in use"), "{refused}");
+    program.stop();
+    let program = Program::start(&folder, store, &["a"]);
+    program.feed(101, 150);
+    wait_until("all has come", || {
+        program.read("a.txt").ends_with("\n150\n").then_some(())
+    });
+    program.stop();
+
+    let (info, _) = spill(&folder, &["info"]);
+    assert!(info.contains("2 named cursors"), "{info}");
+    assert!(
+        info.contains("a: at 150, 0 frames behind") && info.contains("b: at 100, 50 frames behind"),
+        "{info}"
+    );
+    let (unknown, code) = spill(&folder, &["forget", "c"]);
+    assert!(code == Some(2) && unknown.contains("it has a, b"), "{unknown}");
+    assert_eq!(spill(&folder, &["forget", "b"]).1, Some(0));
+    let (info, _) = spill(&folder, &["info"]);
+    assert!(info.contains("1 named cursor") && !info.contains("b: at"), "{info}");
+}

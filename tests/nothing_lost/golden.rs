@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aqueduct::framework::spill::{FORMAT, SpillOptions, Storage};
+use aqueduct::framework::spill::{FIRST_FORMAT, FORMAT, SpillOptions, Storage};
 use tempfile::TempDir;
 
 use crate::run::Case;
@@ -17,11 +17,21 @@ fn golden(format: u32) -> PathBuf {
 
 fn copy(from: &Path) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
+    copy_into(from, folder.path());
+    folder
+}
+
+fn copy_into(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy_into(&path, &to);
+        } else {
+            std::fs::copy(&path, to).unwrap();
+        }
     }
-    folder
 }
 
 fn frames(storage: &mut Storage, from: u64, to: u64) -> Vec<String> {
@@ -66,12 +76,20 @@ fn stores_of_every_format_so_far_are_read_and_written_on() {
         storage.append(FRAMES, &crate::store::batch(&[1, 2, 3])).unwrap();
         assert_eq!(storage.commit().unwrap(), FRAMES + 3);
         storage.close().unwrap();
-        // From now on an older program refuses it.
+        // From now on an older program refuses it, when it would not know what is in it.
         let written = std::fs::read_to_string(folder.path().join("format")).unwrap();
-        assert!(written.starts_with(&format!("aqueduct-spill {FORMAT} ")), "{written}");
+        let wanted = format.max(FIRST_FORMAT);
+        assert!(written.starts_with(&format!("aqueduct-spill {wanted} ")), "{written}");
         let (mut storage, recovered) = Storage::open(&options).unwrap();
         assert_eq!(recovered.tail, FRAMES + 3);
         assert_eq!(frames(&mut storage, SETTLED, FRAMES), expected);
+        let cursors: Vec<_> = storage
+            .named()
+            .iter()
+            .map(|cursor| (&*cursor.name, cursor.position))
+            .collect();
+        let known: &[_] = if format < 3 { &[] } else { &[("a", SETTLED), ("b", 30)] };
+        assert_eq!(cursors, known, "format {format}");
     }
 }
 
@@ -87,6 +105,11 @@ fn the_present_format_has_a_golden_folder() {
         storage.append(first, &text(first)).unwrap();
         storage.commit().unwrap();
     }
+    for name in ["a", "b"] {
+        storage.make_named(&name.into(), 0).unwrap();
+    }
+    storage.settle_named("a", SETTLED).unwrap();
+    storage.settle_named("b", 30).unwrap();
     storage.settle(SETTLED).unwrap();
     storage.close().unwrap();
     let (mut storage, _) = Storage::open(&options).unwrap();

@@ -1,5 +1,8 @@
 //! The named cursors of a store: one file each in its folder `cursors`, in the format of `main.cursor`. They may lag, never lead.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +56,9 @@ impl Named {
             cursors: BTreeMap::new(),
         };
         let mut found = Vec::new();
-        for file in names(disk, &folder)? {
+        let mut files = names(disk, &folder)?;
+        files.sort_unstable();
+        for file in files {
             let path = folder.join(&file);
             if file.ends_with(UNFINISHED) {
                 // What cannot be removed now is written over when it is wanted again.

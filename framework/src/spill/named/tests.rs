@@ -1,0 +1,170 @@
+use std::fs;
+use std::path::Path;
+
+use crate::spill::inspect::Inspection;
+use crate::spill::testing::batch_of;
+use crate::spill::{Retention, SpillOptions, Storage};
+
+fn options(path: &Path) -> SpillOptions {
+    SpillOptions {
+        segment_bytes: 100_000,
+        commit_bytes: 50_000,
+        retention: Some(Retention {
+            bytes: 1 << 30,
+            age: None,
+            max_cursors: 10,
+        }),
+        ..SpillOptions::new(path)
+    }
+}
+
+fn open(path: &Path) -> Storage {
+    Storage::open(&options(path)).unwrap().0
+}
+
+fn found(storage: &Storage) -> Vec<(String, u64, bool)> {
+    let named = storage.named().iter();
+    named
+        .map(|cursor| (cursor.name.to_string(), cursor.position, cursor.whole))
+        .collect()
+}
+
+fn append(storage: &mut Storage, first: u64, received_ns: u64) {
+    let lines: Vec<String> = (first..first + 500).map(|number| format!("{number:099}")).collect();
+    let mut batch = batch_of(first, lines.iter().map(String::as_str));
+    batch.wait.since_ns = received_ns;
+    storage.append(first, &batch).unwrap();
+    storage.commit().unwrap();
+}
+
+/// A store of 2,000 frames with two cursors, as kill -9 leaves it.
+fn killed(path: &Path) {
+    let mut storage = open(path);
+    for first in (0..2_000).step_by(500) {
+        append(&mut storage, first, 1 + first);
+    }
+    for name in ["a", "b"] {
+        storage.make_named(&name.into(), 0).unwrap();
+    }
+    storage.settle_named("a", 700).unwrap();
+    storage.settle_named("a", 900).unwrap();
+    storage.settle_named("a", 300).unwrap();
+    storage.settle_named("unknown", 300).unwrap();
+}
+
+#[test]
+fn cursors_are_there_after_a_kill_and_never_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    killed(folder.path());
+    let storage = open(folder.path());
+    assert_eq!(found(&storage), [("a".into(), 900, true), ("b".into(), 0, true)]);
+    let seen = Inspection::of(folder.path()).unwrap();
+    let seen: Vec<_> = seen.cursors.iter().map(|one| (&*one.name, one.position)).collect();
+    assert_eq!(seen, [("a", 900), ("b", 0)]);
+}
+
+#[test]
+fn an_older_program_refuses_a_store_with_cursors_and_takes_one_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let format = || fs::read_to_string(folder.path().join("format")).unwrap();
+    drop(open(folder.path()));
+    assert!(format().starts_with("aqueduct-spill 2 "), "{}", format());
+    killed(folder.path());
+    assert!(format().starts_with("aqueduct-spill 3 "), "{}", format());
+}
+
+#[test]
+fn a_torn_slot_leaves_the_other_and_a_damaged_file_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    killed(folder.path());
+    let file = folder.path().join("cursors/a.cursor");
+    let whole = fs::read(&file).unwrap();
+    let mut lowest = u64::MAX;
+    for slot in [0, 4096] {
+        let mut torn = whole.clone();
+        torn[slot + 10] ^= 1;
+        fs::write(&file, torn).unwrap();
+        let (name, position, is_whole) = found(&open(folder.path())).remove(0);
+        assert_eq!((name.as_str(), is_whole), ("a", false));
+        lowest = lowest.min(position);
+        fs::write(&file, &whole).unwrap();
+    }
+    assert_eq!(lowest, 700, "the position before");
+    for content in [&b""[..], b"nonsense", &[0; 8192]] {
+        fs::write(&file, content).unwrap();
+        assert_eq!(found(&open(folder.path()))[0], ("a".into(), 0, false));
+    }
+}
+
+#[test]
+fn files_that_are_no_cursors_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    killed(folder.path());
+    let cursors = folder.path().join("cursors");
+    for name in ["c.cursor.new", "notes.txt", ".cursor", "with space.cursor"] {
+        fs::write(cursors.join(name), "").unwrap();
+    }
+    assert_eq!(found(&open(folder.path())).len(), 2);
+    assert!(
+        !cursors.join("c.cursor.new").exists(),
+        "never finished, and so never used"
+    );
+    assert!(cursors.join("notes.txt").exists());
+}
+
+#[test]
+fn a_forgotten_cursor_is_gone_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    killed(folder.path());
+    let mut storage = open(folder.path());
+    assert!(storage.forget_named("a").unwrap());
+    assert!(!storage.forget_named("a").unwrap() && !storage.forget_named("../main").unwrap());
+    storage.close().unwrap();
+    assert_eq!(found(&open(folder.path())), [("b".into(), 0, true)]);
+}
+
+#[test]
+fn a_cursor_beyond_what_is_left_keeps_its_positions_from_being_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    killed(folder.path());
+    let mut storage = open(folder.path());
+    storage.settle_named("a", 2_000).unwrap();
+    storage.close().unwrap();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "redb") {
+            fs::write(&path, "rotten").unwrap();
+        }
+    }
+    let (storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!(recovered.tail, 2_000);
+    assert_eq!(found(&storage)[0], ("a".into(), 2_000, true));
+}
+
+#[test]
+fn segments_go_once_their_newest_frame_is_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storage = open(folder.path());
+    for first in (0..6_000).step_by(500) {
+        append(&mut storage, first, 1_000 + first);
+    }
+    let segments = storage.usage().segments;
+    assert!(segments > 2, "{segments}");
+    assert_eq!(storage.expire(6_000, 1_000, 0).unwrap(), None, "none is that old");
+    let mut gone = 0;
+    while let Some(range) = storage.expire(6_000, 4_000, 0).unwrap() {
+        assert_eq!(range.start, gone);
+        gone = range.end;
+    }
+    assert!(
+        (500..=3_000).contains(&gone),
+        "{gone}: every frame is older, and the next segment holds one that is not"
+    );
+    // The one that is written goes when it began long ago and all in it is old.
+    while let Some(range) = storage.expire(6_000, 10_000, 10_000).unwrap() {
+        gone = range.end;
+    }
+    assert_eq!((gone, storage.usage().segments), (6_000, 0));
+    append(&mut storage, 6_000, 20_000);
+    assert_eq!(storage.read(6_000, 6_500, 1).unwrap().unreadable, 0);
+}
