@@ -24,6 +24,7 @@
 //! | 6 | [`mailbox::Inbox`] | holds it for the actor downstream; a [`demand::Window`] decides when more may come |
 //! | 7 | [`actors::spill`] | carries out what [`spill::fifo::Fifo`] decides: keep in memory, write, read back, hand down |
 //! | 8 | [`spill::thread`], [`spill::Storage`], [`spill::disk`] | the thread that owns the files: group commit, segments, cursor; the file operations as a seam for tests |
+//! | | [`spill::cursors`], [`plugin::StoreReader`] | where the clients of a sink have cursors of their own, nothing is handed down: each reads from the segments what is durable, in its own time; `serve.rs` of the store and `serving.rs` of the sender carry that out |
 //! | 9 | [`actors::processor`] | runs a processor plugin inline or on workers; `runner.rs` contains errors and panics, `tick.rs` and `held.rs` keep what it holds back, `reorder.rs` restores order |
 //! | 10 | [`plugin::Output`] | what the plugin emitted, frame by frame, becomes batches again, without copying when all is kept |
 //! | 11 | [`actors::sender`] | hosts a sink plugin: connects, writes a [`plugin::Delivery`], resumes at the frame that failed; `unacknowledged.rs` keeps what a sink learns the arrival of only later; `work/giving_up.rs` makes dead letters of what fails for too long |
@@ -45,7 +46,7 @@
 //!   batches, by a plugin that holds frames back, has one receipt for all of them.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **What is tried again is counted by its reason** ([`failure`]), waits by one policy ([`backoff`]), and is given up only where that says so.
-//! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `commit_bytes`,
+//! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `retain_bytes`, `retain_age`, `max_cursors`, `commit_bytes`,
 //!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `window_frames`, `max_reply_bytes`, `[shutdown] deadline`, those of [`telemetry`].
 //!
 //! # Threads

@@ -196,7 +196,8 @@ pub struct SpillConfig {
     #[serde(default = "quarantine_bytes")]
     pub quarantine_bytes: ByteSize,
     /// For a store whose clients have cursors of their own, and needed there: bytes on disk past which the oldest segment is deleted, whoever has not
-    /// read it. At most `max_bytes`. Segments are a quarter of it at most.
+    /// read it. At most `max_bytes`. Segments are a quarter of it at most. Such a store never waits for a slow client; when its disk itself is full,
+    /// `when_full = "block"` takes nothing more until there is room, `"drop_oldest"` deletes the oldest segments.
     #[serde(default)]
     #[schemars(range(min = 1_048_576))]
     pub retain_bytes: Option<ByteSize>,

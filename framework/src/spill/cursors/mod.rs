@@ -233,7 +233,9 @@ impl Cursors {
     /// Time passes: cursors, age, retries. Call about ten times a second.
     pub fn tick(&mut self, now_ns: u64) {
         self.due = true;
-        if self.expire_at_ns.is_some_and(|at| now_ns >= at) {
+        // The clock may have been set back.
+        let due = |at| now_ns >= at || at - now_ns > EXPIRE_NS;
+        if self.expire_at_ns.is_some_and(due) {
             self.expire_at_ns = Some(now_ns + EXPIRE_NS);
             self.expire_due = true;
         }

@@ -67,7 +67,8 @@ impl Told {
     }
 
     pub(super) fn update(&mut self, cursors: &Cursors, now_ns: u64) {
-        if now_ns < self.again_ns {
+        // The clock may have been set back.
+        if now_ns < self.again_ns && self.again_ns - now_ns <= EVERY_NS {
             return;
         }
         self.again_ns = now_ns + EVERY_NS;
