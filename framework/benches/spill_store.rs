@@ -67,6 +67,7 @@ impl Driver {
                 error,
             } => return Err(error.into()),
             StorageEvent::Closed { .. } => return Err("closed".into()),
+            StorageEvent::Named { .. } => return Err("named cursors, of which there are none".into()),
         }
         Ok(())
     }

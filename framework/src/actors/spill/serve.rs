@@ -199,7 +199,7 @@ impl Spill {
         let Some(serving) = &mut self.serving else { return };
         let (usage, needs_room) = (self.fifo.usage(), self.fifo.needs_room());
         serving.cursors.takes(usage.bytes, needs_room);
-        while let Some(effect) = serving.cursors.next() {
+        while let Some(effect) = serving.cursors.next_effect() {
             let command = match effect {
                 Effect::Release(position) => {
                     self.fifo.release(position);

@@ -73,7 +73,7 @@ pub struct Reached<'c> {
 
 impl Cursors {
     /// The next thing to do; call until none.
-    pub fn next(&mut self) -> Option<Effect> {
+    pub fn next_effect(&mut self) -> Option<Effect> {
         self.make()
             .or_else(|| self.release())
             .or_else(|| self.persist())

@@ -23,10 +23,10 @@ fn recovered(name: &str, position: u64, whole: bool) -> Recovered {
 }
 
 /// What a read finds of these positions.
-fn found(parts: &[Range<u64>], next: u64) -> Found {
-    let batches = parts.iter().map(|part| {
-        let lines: Vec<String> = part.clone().map(|number| number.to_string()).collect();
-        (part.start, batch_of(part.start, lines.iter().map(String::as_str)))
+fn found(parts: &[(u64, u64)], next: u64) -> Found {
+    let batches = parts.iter().map(|(start, end)| {
+        let lines: Vec<String> = (*start..*end).map(|number| number.to_string()).collect();
+        (*start, batch_of(*start, lines.iter().map(String::as_str)))
     });
     Found {
         batches: batches.collect(),
@@ -38,7 +38,7 @@ fn found(parts: &[Range<u64>], next: u64) -> Found {
 /// A new cursor, durable.
 fn opened(cursors: &mut Cursors, name: &str, newest: bool) -> u64 {
     let ticket = cursors.open(name, newest, 0).unwrap();
-    while let Some(effect) = cursors.next() {
+    while let Some(effect) = cursors.next_effect() {
         if let Effect::Make { name, .. } = effect {
             cursors.made(&name);
         }
@@ -47,14 +47,14 @@ fn opened(cursors: &mut Cursors, name: &str, newest: bool) -> u64 {
 }
 
 fn effects(cursors: &mut Cursors) -> Vec<Effect> {
-    std::iter::from_fn(|| cursors.next()).collect()
+    std::iter::from_fn(|| cursors.next_effect()).collect()
 }
 
 /// Carries out all persisting there is.
 fn persist(cursors: &mut Cursors) -> Vec<Effect> {
     let mut others = Vec::new();
     cursors.tick(0);
-    while let Some(effect) = cursors.next() {
+    while let Some(effect) = cursors.next_effect() {
         match effect {
             Effect::Persist(positions) => {
                 cursors.persisted(&positions);
@@ -78,7 +78,7 @@ fn only_what_all_have_settled_durably_is_released() {
     for ticket in [a, b] {
         cursors.want(ticket, 1_000);
         assert!(matches!(effects(&mut cursors)[..], [Effect::Fetch(fetch)] if fetch.from == 0 && fetch.to == 100));
-        assert_eq!(cursors.fetched(ticket, &found(&[0..100], 100)), Some(0));
+        assert_eq!(cursors.fetched(ticket, &found(&[(0, 100)], 100)), Some(0));
     }
     cursors.settle(a, 100, 1);
     cursors.settle(b, 40, 1);
@@ -102,7 +102,7 @@ fn a_write_that_failed_releases_nothing_and_is_tried_again() {
     let a = opened(&mut cursors, "a", false);
     cursors.want(a, 1);
     effects(&mut cursors);
-    cursors.fetched(a, &found(&[0..10], 10));
+    cursors.fetched(a, &found(&[(0, 10)], 10));
     cursors.settle(a, 10, 1);
     cursors.tick(0);
     let again = [Effect::Persist(vec![("a".into(), 10)])];
@@ -153,7 +153,7 @@ fn a_cursor_that_is_away_is_moved_past_what_retention_deletes() {
     cursors.want(a, 1);
     assert!(matches!(effects(&mut cursors)[..], [Effect::Fetch(fetch)] if fetch.from == 60));
     assert_eq!(
-        cursors.fetched(a, &found(&[60..100], 100)),
+        cursors.fetched(a, &found(&[(60, 100)], 100)),
         Some(60),
         "it is told once it reads"
     );
@@ -166,7 +166,7 @@ fn what_a_reader_has_in_hand_is_lost_to_it_only_when_it_goes_without_settling() 
         let a = opened(&mut cursors, "a", false);
         cursors.want(a, 1);
         effects(&mut cursors);
-        assert_eq!(cursors.fetched(a, &found(&[0..30], 30)), Some(0));
+        assert_eq!(cursors.fetched(a, &found(&[(0, 30)], 30)), Some(0));
         cursors.dropped(Some(0..60));
         assert_eq!(reached(&cursors, "a"), (0, 40, 30), "30 to 60 cannot be read any more");
         if settles {
@@ -186,7 +186,7 @@ fn a_gap_that_a_fetch_under_way_finds_counts_once() {
     effects(&mut cursors);
     // Dropped before the thread came to the fetch.
     cursors.dropped(Some(0..60));
-    assert_eq!(cursors.fetched(a, &found(&[60..80], 80)), Some(60));
+    assert_eq!(cursors.fetched(a, &found(&[(60, 80)], 80)), Some(60));
     cursors.settle(a, 80, 1);
     cursors.close(a, 1);
     assert_eq!(reached(&cursors, "a"), (80, 20, 60));
@@ -200,7 +200,10 @@ fn frames_that_cannot_be_read_count_for_the_cursor_and_are_told_with_the_next() 
     effects(&mut cursors);
     assert_eq!(cursors.fetched(a, &found(&[], 50)), None, "nothing to tell it with");
     assert!(matches!(effects(&mut cursors)[..], [Effect::Fetch(fetch)] if fetch.from == 50));
-    assert_eq!(cursors.fetched(a, &found(&[50..60, 70..80], 100)), Some(50 + 10 + 20));
+    assert_eq!(
+        cursors.fetched(a, &found(&[(50, 60), (70, 80)], 100)),
+        Some(50 + 10 + 20)
+    );
     assert_eq!(reached(&cursors, "a").2, 80);
 }
 
@@ -290,7 +293,7 @@ fn many_cursors_become_durable_in_turn() {
     cursors.dropped(Some(0..50));
     let mut persisted = Vec::new();
     for floor in 51..54 {
-        let Some(Effect::Persist(positions)) = cursors.next() else {
+        let Some(Effect::Persist(positions)) = cursors.next_effect() else {
             panic!()
         };
         assert!(positions.len() <= PERSISTED_AT_ONCE);
