@@ -68,8 +68,9 @@ impl Report {
         self.in_flight_bytes.set(state.in_flight_bytes);
         self.repeated.set(state.repeated);
         self.count_losses(state.dropped);
-        self.spilling
-            .set(u64::from(state.mode == Mode::Spilling && state.backlog && !self.retaining));
+        self.spilling.set(u64::from(
+            state.mode == Mode::Spilling && state.backlog && !self.retaining,
+        ));
         let now = self.trouble.state(state);
         if self.state != now {
             self.state = now.to_owned();
