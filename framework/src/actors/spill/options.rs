@@ -34,7 +34,6 @@ pub(super) fn options(config: &SpillConfig) -> SpillOptions {
             age: config.retain_age.map(Period::duration),
             max_cursors: u64::from(config.max_cursors),
         }),
-        ..SpillOptions::new(&config.directory)
     }
 }
 
