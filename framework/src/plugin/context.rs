@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::FramingSpec;
+use crate::error::{Error, Result};
 use crate::flight::{Below, Blame, Journal};
+use crate::framing::DynFraming;
 use crate::telemetry::{Counter, Gauge, Meters};
 
 /// Given to a plugin when it is built: its name, its folder, its meters.
@@ -18,6 +21,7 @@ pub struct Context {
     folder: PathBuf,
     below: Below,
     journal: Journal,
+    framing: Option<FramingSpec>,
 }
 
 impl Context {
@@ -30,6 +34,7 @@ impl Context {
             folder: folder.into(),
             below: Below::default(),
             journal: Journal::default(),
+            framing: None,
         }
     }
 
@@ -38,6 +43,25 @@ impl Context {
     pub fn with_flight(mut self, below: Below, journal: Journal) -> Self {
         (self.below, self.journal) = (below, journal);
         self
+    }
+
+    /// The same, with the framing that a sink writes.
+    #[must_use]
+    pub fn with_framing(mut self, framing: FramingSpec) -> Self {
+        self.framing = Some(framing);
+        self
+    }
+
+    /// The framing of a sink, at the start of a stream: for those that encode what they read from a store, with
+    /// [`Delivery::encoded`](super::Delivery::encoded). Others are given encoded deliveries.
+    ///
+    /// # Errors
+    /// When the actor is no sink that runs, or the framing refuses its options.
+    pub fn framing(&self) -> Result<Box<dyn DynFraming>> {
+        let framing = self.framing.as_ref();
+        framing
+            .ok_or_else(|| Error::fatal("only a sink that runs has a framing to write"))?
+            .build()
     }
 
     /// Who downstream takes nothing now; none while nobody waits for demand.

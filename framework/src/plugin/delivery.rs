@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::batch::{Batch, Frame};
+use crate::error::Error;
+use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::receipt::{Fate, Receipt};
 use crate::seeded::{self, Bug};
 
@@ -36,6 +38,24 @@ impl Delivery {
             frame: 0,
             by_frame: false,
         }
+    }
+
+    /// The batch in this framing, and the frames that do not fit it, with the reasons: they take no bytes on the wire. A payload that is in the framing
+    /// already is not copied.
+    pub fn encoded(framing: &dyn DynFraming, batch: Batch) -> (Self, Vec<(usize, Error)>) {
+        if is_wire_form(framing, &batch) {
+            let (wire, ends) = (batch.payload.clone(), batch.ends.clone());
+            return (Self::new(batch, wire, ends), Vec::new());
+        }
+        let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
+        let (mut refused, mut from) = (Vec::new(), 0);
+        while let Err((index, error)) = encode_batch(framing, &batch, from..batch.len(), &mut wire, &mut ends) {
+            // So that the frames behind it keep their places.
+            ends.push(wire.len() as u32);
+            refused.push((index, error));
+            from = index + 1;
+        }
+        (Self::new(batch, wire.into(), Arc::new(ends)), refused)
     }
 
     /// The wire bytes not written yet: the frames in the sink's framing.

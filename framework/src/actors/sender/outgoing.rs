@@ -1,10 +1,5 @@
 //! A batch in the sender's hands.
 
-use std::sync::Arc;
-
-use crate::batch::Batch;
-use crate::error::Error;
-use crate::framing::{DynFraming, encode_batch, is_wire_form};
 use crate::mailbox::Held;
 use crate::plugin::{Delivery, frame_bytes};
 use crate::receipt::Fate;
@@ -98,21 +93,4 @@ impl Outgoing {
     pub(super) fn unsettled_frames(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.frames)
     }
-}
-
-/// The batch in the sink's framing. A payload that is in it already is written as it is; a frame that does not fit the framing is left out.
-pub(super) fn encode(framing: &dyn DynFraming, batch: Batch) -> (Delivery, Vec<(usize, Error)>) {
-    if is_wire_form(framing, &batch) {
-        let (wire, ends) = (batch.payload.clone(), batch.ends.clone());
-        return (Delivery::new(batch, wire, ends), Vec::new());
-    }
-    let (mut wire, mut ends) = (Vec::new(), Vec::with_capacity(batch.len()));
-    let (mut refused, mut from) = (Vec::new(), 0);
-    while let Err((index, error)) = encode_batch(framing, &batch, from..batch.len(), &mut wire, &mut ends) {
-        // It takes no bytes on the wire, so that the frames behind it keep their places.
-        ends.push(wire.len() as u32);
-        refused.push((index, error));
-        from = index + 1;
-    }
-    (Delivery::new(batch, wire.into(), Arc::new(ends)), refused)
 }

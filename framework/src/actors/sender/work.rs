@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::outgoing::{Outgoing, encode};
+use super::outgoing::Outgoing;
 use super::unacknowledged::Unacknowledged;
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
@@ -19,7 +19,7 @@ use crate::flight::Repeats;
 use crate::framing::DynFraming;
 use crate::mailbox::{Held, Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
-use crate::plugin::{Acknowledgement, DynSink, frame_bytes};
+use crate::plugin::{Acknowledgement, Delivery, DynSink, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;
@@ -40,7 +40,8 @@ pub(super) async fn work(
     drain: Rc<Drain>,
     trouble: Rc<RefCell<Trouble>>,
 ) -> Outcome {
-    let built = build(&parts.sink, &parts.context).and_then(|sink| Ok((sink, parts.framing.build()?)));
+    let context = parts.context.clone().with_framing(parts.framing.clone());
+    let built = build(&parts.sink, &context).and_then(|sink| Ok((sink, parts.framing.build()?)));
     let (sink, framing) = match built {
         Ok(built) => built,
         Err(error) => return Outcome::Failed(error.to_string()),
@@ -221,7 +222,7 @@ impl Work {
         let mut span = self.parts.tracer.send(&mut batch);
         meters.frames_in.add(batch.len() as u64);
         meters.bytes_in.add(frame_bytes(&batch));
-        let (delivery, refused) = encode(&*self.framing, batch);
+        let (delivery, refused) = Delivery::encoded(&*self.framing, batch);
         let count = refused.len() as u64;
         for (index, error) in refused {
             span.rejected(&self.parts.tracer, delivery.batch(), index, &error.to_string());
