@@ -29,13 +29,17 @@ fn every_sink_conforms() {
                     .peer(move |_| serves(&listener), arrived)
                     .check();
             }
-            "tcp_server" => sink::<tcp_server::TcpServer>()
-                .options("listen = \"127.0.0.1:0\"")
-                .peer(
-                    |running: &RunningSink| reads(TcpStream::connect(running.address()).expect("it listens")),
-                    arrived,
-                )
-                .check(),
+            "tcp_server" => {
+                for clients in ["one", "all"] {
+                    sink::<tcp_server::TcpServer>()
+                        .options(&format!("listen = \"127.0.0.1:0\"\nclients = \"{clients}\""))
+                        .peer(
+                            |running: &RunningSink| reads(TcpStream::connect(running.address()).expect("it listens")),
+                            arrived,
+                        )
+                        .check();
+                }
+            }
             name => panic!("nobody holds the sink `{name}` to its contract: add it here"),
         }
     }

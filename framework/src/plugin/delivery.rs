@@ -58,6 +58,19 @@ impl Delivery {
         (Self::new(batch, wire.into(), Arc::new(ends)), refused)
     }
 
+    /// The same bytes, for another destination to take from where this one stands. Its receipt is none.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            batch: self.batch.share(Receipt::none()),
+            wire: self.wire.clone(),
+            ends: self.ends.clone(),
+            written: self.written,
+            frame: self.frame,
+            by_frame: false,
+        }
+    }
+
     /// The wire bytes not written yet: the frames in the sink's framing.
     pub fn wire(&self) -> &[u8] {
         &self.wire[self.written..]
@@ -81,6 +94,11 @@ impl Delivery {
         ends.take_while(move |end| *end <= most)
             .filter(move |end| std::mem::replace(&mut before, *end) < *end)
             .map(move |end| end - written)
+    }
+
+    /// Where each frame ends in the wire bytes, counted from the first frame; one that does not fit the framing ends where it begins.
+    pub fn ends(&self) -> &Arc<Vec<u32>> {
+        &self.ends
     }
 
     /// Notes that the first `bytes` of [`Delivery::wire`] were written.

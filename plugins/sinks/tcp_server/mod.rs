@@ -1,78 +1,54 @@
-//! The sink `tcp_server`: listens for its one client, and waits for it again whenever it has left.
+//! The sink `tcp_server`: listens, and waits for its clients again whenever they have left.
+//!
+//! | `clients` | file | who gets what |
+//! |---|---|---|
+//! | `"one"` | `one.rs` | one client, everything, also what came while nobody was there |
+//! | `"all"` | `all.rs`, `pace.rs` | everybody who is connected, at the speed of the slowest |
+//! | `"named"` | `named.rs`, `welcome.rs`, `visit.rs` | everybody who introduces himself, everything, at his own speed, from where he stopped |
+//!
+//! Who a client is, is found out by `introduction.rs` and `guests.rs`; that nobody is served twice at once, by `seats.rs`; what of it he has, by `sent.rs`.
 
+mod all;
+mod config;
+mod door;
+mod guests;
+mod introduction;
+mod named;
+mod one;
+mod pace;
+mod roll;
+mod seats;
+mod sent;
 #[cfg(test)]
 mod tests;
+mod visit;
+mod welcome;
 
-use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
-use aqueduct_framework::units::{ByteSize, Period};
-use futures_util::FutureExt;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse};
 use tokio::sync::Notify;
 
-use super::connection::{Acknowledge, Connection, OnPeerFin};
-use super::reply::{Reply, ReplyConfig};
-use crate::net::{Buffers, Flight, Keepalive, Listen, pause_after};
-
-/// Listens for its one client; while none is there, frames wait upstream.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Config {
-    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
-    listen: String,
-    /// What it means when the client finishes sending.
-    #[serde(default)]
-    on_peer_fin: OnPeerFin,
-    /// When a frame counts as delivered.
-    #[serde(default)]
-    acknowledge: Acknowledge,
-    /// What the client's application answers; needed for `acknowledge = "reply"`.
-    reply: Option<ReplyConfig>,
-    /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
-    /// `acknowledge = "kernel"`. Copies of them are kept in memory.
-    #[serde(default = "no_bytes")]
-    resend_bytes: ByteSize,
-    /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer,
-    /// a third of this apart, the connection counts as lost. `"0s"`: never.
-    #[serde(default = "Keepalive::default_period")]
-    keepalive: Period,
-    /// At the end: how long to wait until the client's kernel has everything.
-    #[serde(default = "linger")]
-    linger: Period,
-    /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
-    receive_buffer_bytes: Option<ByteSize>,
-    /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
-    send_buffer_bytes: Option<ByteSize>,
-}
-
-const fn no_bytes() -> ByteSize {
-    ByteSize::kib(0)
-}
-
-const fn linger() -> Period {
-    Period::seconds(2)
-}
+use crate::net::{Buffers, Listen};
+use all::All;
+use config::{Clients, Config};
+use door::{Door, Terms};
+use named::Named;
+use one::One;
 
 /// The plugin.
 pub(super) struct TcpServer {
-    listen: Listen,
-    on_peer_fin: OnPeerFin,
     acknowledgement: Acknowledgement,
-    reply: Option<Rc<Reply>>,
-    keepalive: Keepalive,
-    linger: Period,
-    flight: Rc<Flight>,
-    listener: Option<TcpListener>,
-    client: Option<Connection>,
-    /// Came while its predecessor was found gone.
-    next: Option<(TcpStream, SocketAddr)>,
-    context: Context,
+    /// Rung at every answer.
+    heard: Option<Rc<Notify>>,
+    serves: Serves,
+}
+
+enum Serves {
+    One(Box<One>),
+    All(All),
+    Named(Named),
 }
 
 impl Sink for TcpServer {
@@ -82,87 +58,62 @@ impl Sink for TcpServer {
     const LISTENS: &'static [&'static str] = &["listen"];
 
     fn new(config: Config, context: &Context) -> Result<Self> {
-        context.counter("connections_refused");
+        config.check()?;
+        let acknowledgement = config.acknowledge().with(config.resend_bytes)?;
+        let listen = Listen {
+            address: config.listen.clone(),
+            buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
+        };
+        let terms = Terms::new(&config, context)?;
+        let heard = terms.reply.as_ref().map(|reply| reply.heard());
+        let door = Door::new(listen, context);
+        let serves = match config.clients {
+            Clients::One => Serves::One(Box::new(One::new(door, terms))),
+            Clients::All => Serves::All(All::new(door, terms, config.max_clients(), config.lag_limit())),
+            Clients::Named => Serves::Named(Named::new(config, acknowledgement, door, terms)?),
+        };
         Ok(Self {
-            listen: Listen {
-                address: config.listen,
-                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
-            },
-            on_peer_fin: config.on_peer_fin,
-            acknowledgement: config.acknowledge.with(config.resend_bytes)?,
-            reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
-            keepalive: Keepalive::new(config.keepalive),
-            linger: config.linger,
-            flight: Rc::new(Flight::new(context)),
-            listener: None,
-            client: None,
-            next: None,
-            context: context.clone(),
+            acknowledgement,
+            heard,
+            serves,
         })
     }
 
+    fn store_use(&self) -> StoreUse {
+        match self.serves {
+            Serves::One(_) | Serves::All(_) => StoreUse::Any,
+            Serves::Named(_) => StoreUse::Cursors,
+        }
+    }
+
+    async fn serve(&mut self, store: &StoreReader) -> Result<()> {
+        match &mut self.serves {
+            Serves::Named(named) => named.serve(store).await,
+            Serves::One(_) | Serves::All(_) => Err(Error::fatal("only `clients = \"named\"` reads the store itself")),
+        }
+    }
+
     async fn open(&mut self) -> Result<()> {
-        self.client = None;
-        let listener = match self.listener.take() {
-            Some(listener) => listener,
-            None => self.listen.bind(&self.context).await?,
-        };
-        let listener = self.listener.insert(listener);
-        let (stream, peer) = match self.next.take() {
-            Some(next) => next,
-            None => accept(listener, &self.context).await?,
-        };
-        let unusable = |error: io::Error| Error::unavailable(format!("{peer} has left at once")).because(error);
-        stream.set_nodelay(true).map_err(unusable)?;
-        self.context.say("state", format!("serving {peer}"));
-        self.context.say("peer", peer.to_string());
-        tracing::info!(actor = %self.context.actor, "{peer} is the client now");
-        let connection = Connection::new(
-            stream,
-            (&peer.to_string(), peer.to_string()),
-            self.on_peer_fin,
-            self.keepalive,
-            &self.flight,
-            &self.context,
-        );
-        self.client = Some(connection.expecting(self.reply.as_ref()));
-        Ok(())
+        match &mut self.serves {
+            Serves::One(one) => one.open().await,
+            Serves::All(all) => all.open().await,
+            Serves::Named(_) => Err(serves_itself()),
+        }
     }
 
     async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
-        let (client, listener) = parts(&mut self.client, &self.listener)?;
-        client.check()?;
-        if let Some(newcomer) = listener.accept().now_or_never() {
-            self.turn_away(newcomer).await?;
-        }
-        loop {
-            let (client, listener) = parts(&mut self.client, &self.listener)?;
-            if client.push(delivery)? {
-                return Ok(());
-            }
-            let newcomer = tokio::select! {
-                biased;
-                writable = client.writable() => { writable?; continue }
-                newcomer = listener.accept() => newcomer,
-            };
-            self.turn_away(newcomer).await?;
+        match &mut self.serves {
+            Serves::One(one) => one.write(delivery).await,
+            Serves::All(all) => all.write(delivery).await,
+            Serves::Named(_) => Err(serves_itself()),
         }
     }
 
     async fn watch(&mut self) -> Error {
-        loop {
-            let (client, listener) = match parts(&mut self.client, &self.listener) {
-                Ok(parts) => parts,
-                Err(error) => return error,
-            };
-            let newcomer = tokio::select! {
-                biased;
-                gone = client.watch() => return gone,
-                newcomer = listener.accept() => newcomer,
-            };
-            if let Err(gone) = self.turn_away(newcomer).await {
-                return gone;
-            }
+        match &mut self.serves {
+            Serves::One(one) => one.watch().await,
+            Serves::All(all) => all.watch().await,
+            Serves::Named(_) => serves_itself(),
         }
     }
 
@@ -170,22 +121,28 @@ impl Sink for TcpServer {
         self.acknowledgement
     }
 
-    fn acknowledged_bytes(&self) -> u64 {
-        self.client.as_ref().map_or(0, Connection::acknowledged_bytes)
-    }
-
     fn acknowledged_signal(&self) -> Option<Rc<Notify>> {
-        self.reply.as_ref().map(|reply| reply.heard())
+        self.heard.clone()
     }
 
     fn refused_bytes(&self) -> u64 {
-        self.client.as_ref().map_or(0, Connection::refused_bytes)
+        match &self.serves {
+            Serves::One(one) => one.refused_bytes(),
+            Serves::All(_) | Serves::Named(_) => 0,
+        }
+    }
+
+    fn acknowledged_bytes(&self) -> u64 {
+        match &self.serves {
+            Serves::One(one) => one.acknowledged_bytes(),
+            Serves::All(_) | Serves::Named(_) => 0,
+        }
     }
 
     async fn last_acknowledged(&mut self) -> LastAcknowledged {
-        match &mut self.client {
-            Some(client) => client.last_acknowledged(self.linger.0).await,
-            None => LastAcknowledged {
+        match &mut self.serves {
+            Serves::One(one) => one.last_acknowledged().await,
+            Serves::All(_) | Serves::Named(_) => LastAcknowledged {
                 bytes: 0,
                 orderly: true,
             },
@@ -193,65 +150,16 @@ impl Sink for TcpServer {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.listener = None;
-        match &mut self.client {
-            Some(client) => client.close(self.linger.0).await,
-            None => Ok(()),
+        match &mut self.serves {
+            Serves::One(one) => one.close().await,
+            Serves::All(all) => all.close().await,
+            Serves::Named(_) => Ok(()),
         }
     }
 }
 
-impl TcpServer {
-    /// Closes a second client at once, unless the first turns out to have gone: then it is the next.
-    ///
-    /// # Errors
-    /// `unavailable` when the first has gone.
-    async fn turn_away(&mut self, newcomer: io::Result<(TcpStream, SocketAddr)>) -> Result<()> {
-        let (stream, peer) = match newcomer {
-            Ok(newcomer) => newcomer,
-            Err(error) => {
-                tokio::time::sleep(pause_after(&error)).await;
-                return Ok(());
-            }
-        };
-        if let Some(Err(gone)) = self.client.as_mut().map(Connection::check) {
-            self.next = Some((stream, peer));
-            return Err(gone);
-        }
-        let refused = self.context.counter("connections_refused");
-        refused.add(1);
-        if refused.get().is_power_of_two() {
-            tracing::warn!(actor = %self.context.actor, total = refused.get(),
-                "{peer} is refused: there is a client already, and frames go to one at a time");
-        }
-        Ok(())
-    }
-}
-
-fn parts<'a>(
-    client: &'a mut Option<Connection>,
-    listener: &'a Option<TcpListener>,
-) -> Result<(&'a mut Connection, &'a TcpListener)> {
-    client
-        .as_mut()
-        .zip(listener.as_ref())
-        .ok_or_else(|| Error::unavailable("no client yet"))
-}
-
-async fn accept(listener: &TcpListener, context: &Context) -> Result<(TcpStream, SocketAddr)> {
-    let address = listener
-        .local_addr()
-        .map_or_else(|_| "its address".to_owned(), |address| address.to_string());
-    context.say("state", format!("waiting for a client on {address}"));
-    tracing::info!(actor = %context.actor, "waiting for a client on {address}");
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return Ok(accepted),
-            Err(error) => {
-                context.counter("accept_errors").add(1);
-                tracing::warn!(actor = %context.actor, "cannot accept a connection: {error}");
-                tokio::time::sleep(pause_after(&error)).await;
-            }
-        }
-    }
+fn serves_itself() -> Error {
+    Error::fatal(
+        "`clients = \"named\"` is served from the spill store in front, and takes no batches; put one directly in front of it",
+    )
 }

@@ -1,3 +1,6 @@
+mod all;
+mod options;
+
 use crate::testing::{Running, lines, listener, mistakes, read_all, read_text, reset, send};
 
 fn relay() -> Running {

@@ -1,0 +1,159 @@
+//! The options of the sink `tcp_server`, and which of them fit together.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::units::{ByteSize, Period};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::{Acknowledge, OnPeerFin};
+use super::super::reply::ReplyConfig;
+use super::guests::Secret;
+use crate::net::Keepalive;
+
+const MAX_CLIENTS: usize = 64;
+const LAG_LIMIT: Duration = Duration::from_secs(10);
+const INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Listens for its clients; while none is there, frames wait upstream.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Config {
+    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
+    pub(super) listen: String,
+    /// Who is served.
+    #[serde(default)]
+    pub(super) clients: Clients,
+    /// `"all"`, `"named"`: clients at the same time; more are refused. With `"named"` as many again may be about to introduce themselves. Unset: 64.
+    pub(super) max_clients: Option<NonZeroUsize>,
+    /// `"all"`: a client that takes nothing for this long while others wait for it is closed, counted in `clients_too_slow`. Unset: 10 s.
+    pub(super) lag_limit: Option<Period>,
+    /// `"named"`: the name of each client, and the secret token that it sends as its first line.
+    pub(super) tokens: Option<BTreeMap<String, Secret>>,
+    /// `"named"`, instead of `tokens`: the first line is the name itself, and nobody has to prove anything. For networks where everybody is trusted.
+    #[serde(default)]
+    pub(super) any_name: bool,
+    /// `"named"`: where a client begins that never was here before. Unset: `"oldest"`.
+    pub(super) new_clients: Option<NewClients>,
+    /// `"named"`: how long a client may take to introduce itself. Unset: 10 s.
+    pub(super) introduction_timeout: Option<Period>,
+    /// What it means when the client finishes sending.
+    #[serde(default)]
+    pub(super) on_peer_fin: OnPeerFin,
+    /// When a frame counts as delivered. Unset: `"written"`; `"kernel"` with `clients = "named"`.
+    pub(super) acknowledge: Option<Acknowledge>,
+    /// What the client's application answers; needed for `acknowledge = "reply"`.
+    pub(super) reply: Option<ReplyConfig>,
+    /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
+    /// `acknowledge = "kernel"`. Copies of them are kept in memory, except with `clients = "named"`, where the store has them.
+    #[serde(default = "no_bytes")]
+    pub(super) resend_bytes: ByteSize,
+    /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer,
+    /// a third of this apart, the connection counts as lost. `"0s"`: never.
+    #[serde(default = "Keepalive::default_period")]
+    pub(super) keepalive: Period,
+    /// At the end: how long to wait until the client's kernel has everything.
+    #[serde(default = "linger")]
+    pub(super) linger: Period,
+    /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
+    pub(super) receive_buffer_bytes: Option<ByteSize>,
+    /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    pub(super) send_buffer_bytes: Option<ByteSize>,
+}
+
+/// Who is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Clients {
+    /// One at a time; others are refused while it is there.
+    #[default]
+    One,
+    /// All that are connected, each of them with every frame that comes while it is, at the speed of the slowest.
+    All,
+    /// All that introduce themselves, each with every frame, from where it stopped, at its own speed. Needs a spill store that retains frames directly in front.
+    Named,
+}
+
+/// Where a client begins that never was here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NewClients {
+    /// With the oldest frame that the store has.
+    #[default]
+    Oldest,
+    /// With the next frame that comes.
+    Newest,
+}
+
+impl Config {
+    /// Looks for options that contradict each other.
+    ///
+    /// # Errors
+    /// The first that does, and what it needs.
+    pub(super) fn check(&self) -> Result<()> {
+        let (all, named) = (self.clients == Clients::All, self.clients == Clients::Named);
+        for (key, given, fits, needed) in [
+            (
+                "max_clients",
+                self.max_clients.is_some(),
+                all || named,
+                "\"all\" or \"named\"",
+            ),
+            ("lag_limit", self.lag_limit.is_some(), all, "\"all\""),
+            ("tokens", self.tokens.is_some(), named, "\"named\""),
+            ("any_name", self.any_name, named, "\"named\""),
+            ("new_clients", self.new_clients.is_some(), named, "\"named\""),
+            (
+                "introduction_timeout",
+                self.introduction_timeout.is_some(),
+                named,
+                "\"named\"",
+            ),
+        ] {
+            if given && !fits {
+                return Err(Error::fatal(format!("`{key}` needs `clients = {needed}`")));
+            }
+        }
+        if all && self.acknowledge() != Acknowledge::Written {
+            return Err(Error::fatal(
+                "`clients = \"all\"` cannot have `acknowledge` other than \"written\": what one client has not acknowledged would be sent again to all; \
+                 clients that must miss nothing need `clients = \"named\"`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Clients at the same time.
+    pub(super) fn max_clients(&self) -> usize {
+        self.max_clients.map_or(MAX_CLIENTS, NonZeroUsize::get)
+    }
+
+    /// How long a client may hold up the others.
+    pub(super) fn lag_limit(&self) -> Duration {
+        self.lag_limit.map_or(LAG_LIMIT, Period::duration)
+    }
+
+    /// How long an introduction may take.
+    pub(super) fn introduction_timeout(&self) -> Duration {
+        self.introduction_timeout.map_or(INTRODUCTION_TIMEOUT, Period::duration)
+    }
+
+    /// When a frame counts as delivered.
+    pub(super) fn acknowledge(&self) -> Acknowledge {
+        self.acknowledge.unwrap_or(match self.clients {
+            Clients::One | Clients::All => Acknowledge::Written,
+            Clients::Named => Acknowledge::Kernel,
+        })
+    }
+}
+
+const fn no_bytes() -> ByteSize {
+    ByteSize::kib(0)
+}
+
+const fn linger() -> Period {
+    Period::seconds(2)
+}

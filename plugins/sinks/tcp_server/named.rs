@@ -1,0 +1,125 @@
+//! `clients = "named"`: everybody who introduces himself gets everything, in order, at his own speed, from where he stopped.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use aqueduct_framework::error::Result;
+use aqueduct_framework::plugin::{Acknowledgement, Context, Start, StoreReader};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::config::{Config, NewClients};
+use super::door::{Door, Newcomer, Terms};
+use super::guests::Guests;
+use super::roll::Roll;
+use super::seats::Seats;
+use super::welcome::welcome;
+
+/// How often `status` learns how far behind each client is.
+const UPDATE_EVERY: Duration = Duration::from_secs(1);
+
+/// The clients.
+pub(super) struct Named {
+    door: Door,
+    terms: Rc<Terms>,
+    guests: Rc<Guests>,
+    max_clients: usize,
+    introduction_timeout: Duration,
+    start: Start,
+    acknowledgement: Acknowledgement,
+}
+
+/// What every visit needs.
+pub(super) struct House {
+    pub(super) store: StoreReader,
+    pub(super) terms: Rc<Terms>,
+    pub(super) guests: Rc<Guests>,
+    pub(super) seats: Rc<Seats>,
+    pub(super) roll: Roll,
+    pub(super) introduction_timeout: Duration,
+    pub(super) start: Start,
+    pub(super) acknowledgement: Acknowledgement,
+    pub(super) context: Context,
+}
+
+impl Named {
+    /// # Errors
+    /// When nobody could introduce himself.
+    pub(super) fn new(config: Config, acknowledgement: Acknowledgement, door: Door, terms: Rc<Terms>) -> Result<Self> {
+        Ok(Self {
+            max_clients: config.max_clients(),
+            introduction_timeout: config.introduction_timeout(),
+            start: match config.new_clients.unwrap_or_default() {
+                NewClients::Oldest => Start::Oldest,
+                NewClients::Newest => Start::Newest,
+            },
+            guests: Rc::new(Guests::new(config.tokens.unwrap_or_default(), config.any_name)?),
+            acknowledgement,
+            door,
+            terms,
+        })
+    }
+
+    /// Serves until the pipeline ends.
+    ///
+    /// # Errors
+    /// `fatal` when the address cannot be listened on, or the store has ended.
+    pub(super) async fn serve(&mut self, store: &StoreReader) -> Result<()> {
+        let house = self.house(store).await?;
+        let mut visits = JoinSet::new();
+        let mut stopping = std::pin::pin!(store.stopping());
+        let mut update = interval(UPDATE_EVERY);
+        update.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopping => break,
+                Some(ended) = visits.join_next() => ended_well(ended)?,
+                _ = update.tick() => house.roll.update(&store.cursors().await?),
+                newcomer = self.door.newcomer() => self.admit(newcomer, &house, &mut visits),
+            }
+        }
+        self.door.close();
+        while let Some(ended) = visits.join_next().await {
+            ended_well(ended)?;
+        }
+        Ok(())
+    }
+
+    async fn house(&mut self, store: &StoreReader) -> Result<Rc<House>> {
+        let address = self.door.open().await?;
+        let context = self.door.context.clone();
+        Ok(Rc::new(House {
+            store: store.clone(),
+            terms: self.terms.clone(),
+            guests: self.guests.clone(),
+            seats: Seats::new(self.max_clients),
+            roll: Roll::new(&context, address),
+            introduction_timeout: self.introduction_timeout,
+            start: self.start,
+            acknowledgement: self.acknowledgement,
+            context,
+        }))
+    }
+
+    /// Lets somebody in to introduce himself: as many may be about that as may be served, so that those who know no token keep nobody out for long.
+    fn admit(&self, newcomer: Newcomer, house: &Rc<House>, visits: &mut JoinSet<Result<()>>) {
+        if visits.len() >= self.max_clients.saturating_mul(2) {
+            let why = format!(
+                "twice max_clients = {} connections are open; raise it if they are all wanted",
+                self.max_clients
+            );
+            return self.door.refuse(newcomer.1, &why);
+        }
+        visits.spawn_local(welcome(house.clone(), newcomer));
+    }
+}
+
+/// A panic in a visit is one of the sink.
+fn ended_well(ended: Result<Result<()>, JoinError>) -> Result<()> {
+    match ended {
+        Ok(ended) => ended,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Ok(()),
+    }
+}

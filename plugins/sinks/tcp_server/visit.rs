@@ -1,0 +1,221 @@
+//! One connection of a named client, while it is served.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use aqueduct_framework::error::{Error, Reaction, Result};
+use aqueduct_framework::framing::DynFraming;
+use aqueduct_framework::plugin::{Acknowledgement, Delivery, Read, ReadCursor};
+use tokio::time::{sleep, timeout};
+
+use super::super::connection::Connection;
+use super::named::House;
+use super::sent::Sent;
+
+/// Payload bytes read from the store at once for each client, and kept in memory until it has taken them.
+const READ_BYTES: u64 = 256 * 1024;
+
+/// The first pause between two looks at what was acknowledged; it doubles up to the longest while nothing is.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The pause after the store could not be read.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a visit ends.
+pub(super) enum Leave {
+    /// The client is not there any more.
+    Gone(Error),
+    /// It came anew, on another connection.
+    CameAnew,
+    /// The pipeline ends.
+    Stopping,
+    /// Nobody can be served any more.
+    Failed(Error),
+}
+
+/// A client that is here.
+pub(super) struct Visit<'h> {
+    connection: Connection,
+    cursor: ReadCursor,
+    framing: Box<dyn DynFraming>,
+    sent: Sent,
+    /// Bytes that the connection took.
+    written: u64,
+    house: &'h House,
+}
+
+impl<'h> Visit<'h> {
+    /// # Errors
+    /// When the framing refuses its options.
+    pub(super) fn new(house: &'h House, connection: Connection, cursor: ReadCursor) -> Result<Self> {
+        Ok(Self {
+            framing: house.context.framing()?,
+            connection,
+            cursor,
+            sent: Sent::default(),
+            written: 0,
+            house,
+        })
+    }
+
+    /// Frames that it has not taken.
+    pub(super) fn waiting_frames(&self) -> u64 {
+        self.cursor.waiting_frames()
+    }
+
+    /// Gives the client whatever there is, and waits for more.
+    pub(super) async fn serve(&mut self, mut away: Pin<&mut impl Future<Output = Leave>>) -> Leave {
+        loop {
+            let served = match self.next(away.as_mut()).await {
+                Ok(read) => self.give(read, away.as_mut()).await,
+                Err(leave) => Err(leave),
+            };
+            if let Err(leave) = served {
+                return leave;
+            }
+        }
+    }
+
+    /// The next frames for it.
+    async fn next(&mut self, mut away: Pin<&mut impl Future<Output = Leave>>) -> Result<Read, Leave> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let moved = self.settle();
+            pause = if moved {
+                FIRST_PAUSE
+            } else {
+                (pause * 2).min(LONGEST_PAUSE)
+            };
+            let read = tokio::select! {
+                biased;
+                leave = &mut away => return Err(leave),
+                gone = self.connection.watch() => return Err(Leave::Gone(gone)),
+                read = self.cursor.next(READ_BYTES) => read,
+                () = sleep(pause), if self.sent.is_waiting() => continue,
+            };
+            match read {
+                Ok(read) => return Ok(read),
+                Err(error) if error.reaction() == Reaction::Retry => {
+                    tracing::warn!(actor = %self.house.context.actor, "{} has to wait: {error}", self.cursor.name());
+                    tokio::select! {
+                        biased;
+                        leave = &mut away => return Err(leave),
+                        gone = self.connection.watch() => return Err(Leave::Gone(gone)),
+                        () = sleep(UNREADABLE_PAUSE) => {}
+                    }
+                }
+                Err(error) if error.reaction() == Reaction::Reject => return Err(Leave::CameAnew),
+                Err(error) => return Err(Leave::Failed(error)),
+            }
+        }
+    }
+
+    /// Writes what was read, whole unless the client is gone.
+    async fn give(&mut self, read: Read, mut away: Pin<&mut impl Future<Output = Leave>>) -> Result<(), Leave> {
+        self.house.roll.passed(self.cursor.name(), read.passed_frames);
+        let first = read.end - read.batch.len() as u64;
+        let (mut delivery, refused) = Delivery::encoded(&*self.framing, read.batch);
+        for (_, error) in &refused {
+            self.reject(error);
+        }
+        self.sent.push(first, delivery.ends());
+        self.connection.check().map_err(Leave::Gone)?;
+        while !self.push(&mut delivery).map_err(Leave::Gone)? {
+            tokio::select! {
+                biased;
+                leave = &mut away => {
+                    if matches!(leave, Leave::Stopping) {
+                        self.finish(&mut delivery).await.map_err(Leave::Gone)?;
+                    }
+                    return Err(leave);
+                }
+                writable = self.connection.writable() => writable.map_err(Leave::Gone)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the socket takes now. True when that was all.
+    fn push(&mut self, delivery: &mut Delivery) -> Result<bool> {
+        let before = delivery.wire().len();
+        let pushed = self.connection.push(delivery);
+        self.written += (before - delivery.wire().len()) as u64;
+        self.settle();
+        pushed
+    }
+
+    /// The pipeline ends in the middle of a batch: the rest of it, as far as the client takes it in time.
+    async fn finish(&mut self, delivery: &mut Delivery) -> Result<()> {
+        let finished = timeout(self.house.terms.linger, async {
+            while !self.push(delivery)? {
+                self.connection.writable().await?;
+            }
+            Ok(())
+        });
+        // What it did not take comes again.
+        finished.await.unwrap_or(Ok(()))
+    }
+
+    /// Settles what is with the client by now. True when that is more than before.
+    fn settle(&mut self) -> bool {
+        let bytes = match self.house.acknowledgement {
+            Acknowledgement::Written => self.written,
+            Acknowledgement::Later { resend_bytes } => {
+                self.connection.acknowledged_bytes().saturating_sub(resend_bytes)
+            }
+        };
+        self.settle_bytes(bytes)
+    }
+
+    fn settle_bytes(&mut self, bytes: u64) -> bool {
+        let settled = self.sent.settled(bytes);
+        settled.inspect(|position| self.cursor.settle(*position)).is_some()
+    }
+
+    /// Takes leave: settles what is known to be with the client in the end.
+    ///
+    /// # Errors
+    /// `fatal` when nobody can be served any more.
+    pub(super) async fn leave(&mut self, leave: Leave) -> Result<()> {
+        match leave {
+            Leave::CameAnew => {
+                self.settle();
+                tracing::info!(actor = %self.house.context.actor, "{} came anew: its older connection is closed", self.cursor.name());
+                Ok(())
+            }
+            Leave::Gone(gone) => {
+                self.settle_last().await;
+                self.house.terms.farewell(&gone);
+                Ok(())
+            }
+            Leave::Stopping => {
+                self.settle_last().await;
+                if let Err(error) = self.connection.close(self.house.terms.linger).await {
+                    tracing::warn!(actor = %self.house.context.actor, "the end was not clean: {error}");
+                }
+                Ok(())
+            }
+            Leave::Failed(error) => Err(error),
+        }
+    }
+
+    async fn settle_last(&mut self) {
+        let Acknowledgement::Later { resend_bytes } = self.house.acknowledgement else {
+            self.settle();
+            return;
+        };
+        let last = self.connection.last_acknowledged(self.house.terms.linger).await;
+        let again = if last.orderly { 0 } else { resend_bytes };
+        self.settle_bytes(last.bytes.saturating_sub(again));
+    }
+
+    /// A frame that does not fit the framing can be given to nobody.
+    fn reject(&self, error: &Error) {
+        let rejected = &self.house.context.meters.rejected;
+        rejected.add(1);
+        if rejected.get().is_power_of_two() {
+            tracing::warn!(actor = %self.house.context.actor, total = rejected.get(), "a frame cannot be given to {}: {error}", self.cursor.name());
+        }
+    }
+}
