@@ -182,6 +182,10 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
     let mut text = format!("pipeline {}\n", status.pipeline);
     for each in &status.actors {
         text += &format!("  {}\n", actor(each));
+        let clients = each.meters.texts.iter().filter(|(name, _)| name.starts_with("client "));
+        for (name, said) in clients {
+            text += &format!("    {name}: {said}\n");
+        }
     }
     for each in &status.actors {
         for sentence in cursors(each) {

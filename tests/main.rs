@@ -5,6 +5,7 @@
 
 mod acknowledge;
 mod bounds;
+mod clients;
 mod commands;
 mod crash;
 mod dead_letters;

@@ -112,6 +112,15 @@ impl Destination {
         Self::new(socket.into(), messages).taking_little()
     }
 
+    /// Says this before it takes anything.
+    pub(crate) fn saying(mut self, text: &str) -> Self {
+        self.stream
+            .get_mut()
+            .write_all(text.as_bytes())
+            .expect("the sink reads");
+        self
+    }
+
     fn taking_little(mut self) -> Self {
         self.stream = BufReader::with_capacity(self.messages.most, self.stream.into_inner());
         self

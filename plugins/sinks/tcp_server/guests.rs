@@ -90,6 +90,14 @@ impl Guests {
         Ok(Self::Tokens(tokens))
     }
 
+    /// Their names, where they are known beforehand.
+    pub(super) fn names(&self) -> Option<impl Iterator<Item = &str> + Clone> {
+        match self {
+            Self::Tokens(tokens) => Some(tokens.iter().map(|(name, _)| name.as_str())),
+            Self::AnyName => None,
+        }
+    }
+
     /// The name of the one who said this.
     ///
     /// # Errors

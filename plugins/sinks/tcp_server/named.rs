@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use aqueduct_framework::error::Result;
+use aqueduct_framework::error::{Error, Reaction, Result};
 use aqueduct_framework::plugin::{Acknowledgement, Context, Start, StoreReader};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -66,6 +66,7 @@ impl Named {
     /// `fatal` when the address cannot be listened on, or the store has ended.
     pub(super) async fn serve(&mut self, store: &StoreReader) -> Result<()> {
         let house = self.house(store).await?;
+        self.expect_everybody(store).await?;
         let mut visits = JoinSet::new();
         let mut stopping = std::pin::pin!(store.stopping());
         let mut update = interval(UPDATE_EVERY);
@@ -82,6 +83,28 @@ impl Named {
         self.door.close();
         while let Some(ended) = visits.join_next().await {
             ended_well(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Those with a token have a cursor from the first start on, so that the store keeps for them what comes before they do. Cursors of others are told of.
+    async fn expect_everybody(&self, store: &StoreReader) -> Result<()> {
+        let Some(names) = self.guests.names() else {
+            return Ok(());
+        };
+        for cursor in store.cursors().await? {
+            if !names.clone().any(|name| name == cursor.name) {
+                tracing::warn!(actor = %self.door.context.actor, "{} has a cursor in the store and no token here: frames are kept for it, as retention says, until it is forgotten (`aqueduct spill`)", cursor.name);
+            }
+        }
+        if self.start == Start::Oldest {
+            for name in names {
+                let made = store.cursor(name, self.start).await;
+                made.map_err(|error| match error.reaction() {
+                    Reaction::Reject => Error::fatal(format!("no cursor for {name}")).because(error),
+                    _ => error,
+                })?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Which named clients there are, who of them is here, and how far behind each is: what `status` shows.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -13,6 +13,8 @@ pub(super) struct Roll {
     context: Context,
     address: String,
     clients: RefCell<BTreeMap<String, Presence>>,
+    /// How many there are, as the store said last.
+    known: Cell<usize>,
     here: Gauge,
     away: Gauge,
     /// Of the one that is furthest behind.
@@ -37,8 +39,9 @@ impl Roll {
             context: context.clone(),
             address,
             clients: RefCell::default(),
+            known: Cell::default(),
         };
-        roll.count(0);
+        roll.count();
         roll
     }
 
@@ -78,7 +81,8 @@ impl Roll {
         }
         let behind = cursors.iter().map(|cursor| cursor.waiting_frames).max();
         self.behind.set(behind.unwrap_or(0));
-        self.count(cursors.len());
+        self.known.set(cursors.len());
+        self.count();
     }
 
     fn note(&self, name: &str, from: Option<SocketAddr>) {
@@ -86,14 +90,13 @@ impl Roll {
         self.clients
             .borrow_mut()
             .insert(name.to_owned(), Presence { from, since });
-        self.count(0);
+        self.count();
     }
 
-    /// `known` is how many there are, as far as the store says.
-    fn count(&self, known: usize) {
+    fn count(&self) {
         let clients = self.clients.borrow();
         let here = clients.values().filter(|presence| presence.from.is_some()).count();
-        let away = known.max(clients.len()) - here;
+        let away = self.known.get().max(clients.len()) - here;
         self.here.set(here as u64);
         self.away.set(away as u64);
         let state = match here {

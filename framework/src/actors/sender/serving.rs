@@ -16,7 +16,8 @@ pub(super) async fn serve(
     drain: Rc<Drain>,
     trouble: Rc<RefCell<Trouble>>,
 ) -> Outcome {
-    let sink = match build(&parts.sink, &parts.context) {
+    let context = parts.context.clone().with_framing(parts.framing.clone());
+    let sink = match build(&parts.sink, &context) {
         Ok(sink) => sink,
         Err(error) => return Outcome::Failed(error.to_string()),
     };

@@ -1,0 +1,81 @@
+//! Those who cannot say who they are, and pipelines that cannot serve anybody.
+
+use crate::harness::{Destination, Folder, Program};
+
+use super::{MESSAGES, TOKENS, client, feed, pipeline};
+
+fn run(folder: &Folder, sink: &str) -> Program {
+    folder.run_pipeline(&pipeline(r#"retain_bytes = "1 GiB""#, sink))
+}
+
+/// Connects, says this, and is sent away without a byte.
+fn refused(program: &Program, said: &str) {
+    Destination::connect(program.address_of("network"), MESSAGES)
+        .saying(said)
+        .assert_ends();
+}
+
+#[test]
+fn who_says_a_wrong_token_gets_nothing_and_what_it_said_is_not_logged() {
+    let folder = Folder::new();
+    let program = run(&folder, TOKENS);
+    feed(&program, 1, 100);
+    refused(&program, "token-of-billin\n");
+    program
+        .log
+        .first(&["is refused", "its first line is none of the tokens"]);
+    refused(&program, &"x".repeat(10_000));
+    program.log.first(&["is refused", "longer than any token"]);
+    refused(&program, "billing\n");
+    let status = program.status_of("p");
+    assert_eq!(status.number("network", "connections_refused"), 3);
+    assert_eq!(status.number("network", "connects"), 0);
+    let mut seen = crate::harness::Sequence::default();
+    client(&program, "billing").take_through(100, &mut seen);
+    seen.assert_is(1, 100);
+    let log = program.log.so_far().join("\n");
+    assert!(!log.contains("token-of"), "{log}");
+    program.stop();
+}
+
+#[test]
+fn who_says_nothing_is_closed_in_time() {
+    let folder = Folder::new();
+    let program = run(&folder, &format!("{TOKENS}, introduction_timeout = \"50ms\""));
+    refused(&program, "token-of-billing");
+    program.log.first(&["is refused", "within introduction_timeout = 50ms"]);
+    program.stop();
+}
+
+#[test]
+fn more_names_than_max_clients_are_refused_and_a_known_one_may_come_anew() {
+    let folder = Folder::new();
+    let program = run(&folder, &format!("{TOKENS}, max_clients = 1"));
+    let _older = client(&program, "billing");
+    program.log.first(&["billing is here"]);
+    refused(&program, "token-of-audit\n");
+    let _newer = client(&program, "billing");
+    program.log.nth(2, &["billing is here"]);
+    program.stop();
+}
+
+/// What `check` says of this pipeline.
+fn mistake(config: &str) -> String {
+    let folder = Folder::new();
+    folder.write("p.toml", config);
+    let output = folder.aqueduct(&["check", "p.toml"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    errors
+}
+
+#[test]
+fn named_clients_without_a_store_in_front_are_a_mistake_with_its_line() {
+    let config = pipeline(r#"retain_bytes = "1 GiB""#, TOKENS);
+    let errors = mistake(&config.replace("source -> drain -> network", "source -> network"));
+    let line = "p.toml:6: sinks.network: `source` in front of it is no durable store";
+    assert!(errors.contains(line), "{errors}");
+    let errors = mistake(&pipeline("", TOKENS));
+    let line = "p.toml:5: spills.drain: does not say how much it retains for the clients of `network`";
+    assert!(errors.contains(line), "{errors}");
+}
