@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence, wait_until};
 
-const MESSAGES: Messages = Messages::OF_ALL_SIZES;
+pub(crate) const MESSAGES: Messages = Messages::OF_ALL_SIZES;
 
 /// Asked for as a receive buffer, so that the destination's kernel takes little.
 const BUFFER: usize = 16 * 1024;
@@ -31,7 +31,7 @@ fn dialling(address: SocketAddr) -> String {
 }
 
 /// The first message of which not all is among the first `bytes` of the stream.
-fn first_beyond(bytes: u64) -> u64 {
+pub(crate) fn first_beyond(bytes: u64) -> u64 {
     let mut end = 0;
     let beyond = |number: &u64| {
         end += MESSAGES.size(*number) as u64;
@@ -42,7 +42,7 @@ fn first_beyond(bytes: u64) -> u64 {
 
 /// Waits until nothing more arrives at a destination that takes nothing, and returns how much has arrived and was not taken. Longer than the
 /// kernel waits before it fills the rest of a small window (200 ms).
-fn stalled(destination: &Destination) -> u64 {
+pub(crate) fn stalled(destination: &Destination) -> u64 {
     let (mut last, mut same) = (0, 0);
     wait_until("the destination is full", || {
         let now = destination.untaken_bytes();

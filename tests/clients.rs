@@ -1,5 +1,6 @@
 //! Several clients of one sink: `clients = "named"`, where each gets everything from where it stopped, and `clients = "all"`.
 
+mod acknowledged;
 mod all;
 mod strangers;
 
