@@ -162,17 +162,36 @@ fn spilling(edge: &str, store: &ActorStatus) -> String {
     )
 }
 
-/// Where the readers of a store are, each in a sentence.
-fn cursors(store: &ActorStatus) -> Vec<String> {
-    const SHOWN: usize = 20;
-    let texts = store.meters.texts.iter();
-    let all = texts.filter_map(|(key, text)| Some((key.strip_prefix("cursor ")?, text)));
-    let mut sentences: Vec<_> = all
-        .map(|(name, text)| format!("{}: cursor {name} is {text}", store.name))
-        .collect();
+/// Lines about the clients of one sink, or about the cursors of one store, before the rest is only counted.
+const SHOWN: usize = 20;
+
+/// What an actor says of each of several: texts whose names begin with `of`.
+fn each<'a>(actor: &'a ActorStatus, of: &'a str) -> impl Iterator<Item = (&'a str, &'a String)> {
+    let texts = actor.meters.texts.iter();
+    texts.filter_map(move |(key, text)| Some((key.strip_prefix(of)?.strip_prefix(' ')?, text)))
+}
+
+/// The clients of a sink, each in a sentence.
+fn clients(sink: &ActorStatus) -> Vec<String> {
+    let sentences = each(sink, "client").map(|(name, text)| format!("{}: client {name} is {text}", sink.name));
+    shown(sentences.collect(), &sink.name, "clients")
+}
+
+/// Where the readers of a store are, each in a sentence, unless the sink says more of it.
+fn cursors(store: &ActorStatus, status: &PipelineStatus) -> Vec<String> {
+    let told = |name: &str| {
+        let mut all = status.actors.iter().flat_map(|actor| each(actor, "client"));
+        all.any(|(client, _)| client == name)
+    };
+    let untold = each(store, "cursor").filter(|(name, _)| !told(name));
+    let sentences = untold.map(|(name, text)| format!("{}: cursor {name} is {text}", store.name));
+    shown(sentences.collect(), &store.name, "cursors")
+}
+
+fn shown(mut sentences: Vec<String>, actor: &str, what: &str) -> Vec<String> {
     if sentences.len() > SHOWN {
         let more = sentences.split_off(SHOWN).len();
-        sentences.push(format!("{}: and {more} cursors more, see `status --json`", store.name));
+        sentences.push(format!("{actor}: and {more} {what} more, see `status --json`"));
     }
     sentences
 }
@@ -182,13 +201,9 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
     let mut text = format!("pipeline {}\n", status.pipeline);
     for each in &status.actors {
         text += &format!("  {}\n", actor(each));
-        let clients = each.meters.texts.iter().filter(|(name, _)| name.starts_with("client "));
-        for (name, said) in clients {
-            text += &format!("    {name}: {said}\n");
-        }
     }
     for each in &status.actors {
-        for sentence in cursors(each) {
+        for sentence in cursors(each, status).into_iter().chain(clients(each)) {
             text += &format!("  {sentence}\n");
         }
     }

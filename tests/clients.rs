@@ -229,8 +229,8 @@ fn status_tells_who_is_here_and_who_is_away() {
                 .find(|line| line.trim_start().starts_with(start))
                 .map(str::to_owned)
         };
-        let away = line("client billing: away since").is_some_and(|line| line.contains(", 0 frames behind"));
-        let here = line("client audit: here from").is_some();
+        let away = line("network: client billing is away since").is_some_and(|line| line.contains(", 0 frames behind"));
+        let here = line("network: client audit is here from").is_some();
         away && here && text.contains("serving 1 client, 1 away")
     });
     program.stop();

@@ -79,3 +79,14 @@ fn named_clients_without_a_store_in_front_are_a_mistake_with_its_line() {
     let line = "p.toml:5: spills.drain: does not say how much it retains for the clients of `network`";
     assert!(errors.contains(line), "{errors}");
 }
+
+#[test]
+fn what_is_wrong_with_a_sink_is_not_told_of_its_store_too() {
+    let errors = mistake(&pipeline(
+        r#"retain_bytes = "1 GiB""#,
+        r#"tokens = { "a b" = "secret-of-ab" }"#,
+    ));
+    let line = r#"p.toml:6: sinks.network: `tokens`: "a b" is no name of a client"#;
+    assert!(errors.contains(line) && errors.contains("1 mistake;"), "{errors}");
+    assert!(!errors.contains("secret-of"), "{errors}");
+}

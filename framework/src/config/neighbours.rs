@@ -52,7 +52,11 @@ fn store(store: &Actor, actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog,
         .iter()
         .find(|actor| below.contains(&actor.name.as_str()) && reads(actor, catalog));
     let key = |name: &str| join(&store.key, name);
+    // What a sink asks for is not known while its own table is wrong.
+    let mut sinks = actors.iter().filter(|actor| below.contains(&actor.name.as_str()));
+    let unsure = sinks.any(|actor| !report.clean(&actor.key));
     match (reader, config.retain_bytes) {
+        (None, _) if unsure => {}
         (Some(reader), None) => {
             report
                 .add(

@@ -120,7 +120,7 @@ impl Roll {
                 Some(from) => format!("here from {from} since {}", since(presence)),
                 None => format!("away since {}", since(presence)),
             },
-            None => "not here since the start".to_owned(),
+            None => "away, not seen since the start".to_owned(),
         };
         self.context
             .say(&format!("client {name}"), format!("{presence}, {behind}"));
