@@ -57,18 +57,18 @@ fn the_last_acknowledged_bytes_come_again_where_they_are_asked_for() {
     program.stop();
 }
 
-/// Says its token, takes this many messages and answers so many of them.
-fn answering(program: &Program, messages: u64, answers: usize) -> Vec<u8> {
+/// Says its token, takes this many bytes of messages and answers the first so many.
+fn answering(program: &Program, bytes: u64, answers: usize) -> TcpStream {
     let mut stream = TcpStream::connect(program.address_of("network")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"token-of-billing\n").unwrap();
-    let mut taken = vec![0; usize::try_from(messages).unwrap()];
+    let mut taken = vec![0; usize::try_from(bytes).unwrap()];
     stream.read_exact(&mut taken).unwrap();
     stream.write_all("OK\n".repeat(answers).as_bytes()).unwrap();
     program.wait_for("the answers are heard", |status| {
         status.number("network", "frames_out") >= answers as u64
     });
-    taken
+    stream
 }
 
 #[test]
@@ -79,16 +79,12 @@ fn where_replies_count_only_what_was_answered_does_not_come_again() {
         r#", acknowledge = "reply", reply = { pattern = "^OK$" }"#,
         last,
     );
-    answering(&program, MESSAGES.bytes(1..51), 30);
-    assert_eq!(first_again_after(&program), 31);
-    program.stop();
-}
-
-/// The first message of the next connection.
-fn first_again_after(program: &Program) -> u64 {
+    let first = answering(&program, MESSAGES.bytes(1..51), 30);
+    drop(first);
     let mut seen = Sequence::default();
-    client(program).take(1, &mut seen);
-    seen.first()
+    client(&program).take(1, &mut seen);
+    assert_eq!(seen.first(), 31);
+    program.stop();
 }
 
 #[test]

@@ -190,6 +190,7 @@ impl<'h> Visit<'h> {
                 Ok(())
             }
             Leave::Stopping => {
+                self.hear_answers().await;
                 self.settle_last().await;
                 if let Err(error) = self.connection.close(self.house.terms.linger).await {
                     tracing::warn!(actor = %self.house.context.actor, "the end was not clean: {error}");
@@ -198,6 +199,23 @@ impl<'h> Visit<'h> {
             }
             Leave::Failed(error) => Err(error),
         }
+    }
+
+    /// The pipeline ends: answers to what was written may still come.
+    async fn hear_answers(&mut self) {
+        if self.house.terms.reply.is_none() {
+            return;
+        }
+        let heard = timeout(self.house.terms.linger, async {
+            while self.sent.is_waiting() {
+                tokio::select! {
+                    _ = self.connection.watch() => return,
+                    () = sleep(FIRST_PAUSE) => self.settle(),
+                };
+            }
+        });
+        // What was not answered comes again.
+        let _ = heard.await;
     }
 
     async fn settle_last(&mut self) {
