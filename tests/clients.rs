@@ -251,3 +251,24 @@ fn explain_names_the_client_that_has_gone() {
     assert!(text.contains("billing reset the connection (ECONNRESET)"), "{text}");
     program.stop();
 }
+
+#[test]
+fn a_client_that_takes_nothing_holds_up_the_end_no_longer_than_linger_and_misses_nothing() {
+    let (folder, last) = (Folder::new(), 20_000);
+    let mut seen = Sequence::default();
+    let program = folder.run_pipeline(&pipeline(
+        r#"retain_bytes = "1 GiB""#,
+        &format!("{TOKENS}, linger = \"50ms\""),
+    ));
+    feed(&program, 1, last);
+    let mut stuck = client(&program, "billing");
+    stuck.take(100, &mut seen);
+    program.stop();
+    stuck.take_all(&mut seen);
+    assert!(seen.last() < last);
+    let program = run(&folder);
+    client(&program, "billing").take_through(last, &mut seen);
+    seen.repeats();
+    assert_eq!((seen.first(), seen.last()), (1, last));
+    program.stop();
+}
