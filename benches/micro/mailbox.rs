@@ -126,6 +126,7 @@ fn batch() -> Batch {
         trace: None,
         received_ns: 0,
         wait: Default::default(),
+        position: None,
         pinned: BATCH_BYTES,
         receipt: Receipt::none(),
     }

@@ -23,7 +23,7 @@
 //! | 5 | [`mailbox::Outlet`] | sends it along every edge of the output, under [`demand::DemandLedger`] |
 //! | 6 | [`mailbox::Inbox`] | holds it for the actor downstream; a [`demand::Window`] decides when more may come |
 //! | 7 | [`actors::spill`] | carries out what [`spill::fifo::Fifo`] decides: keep in memory, write, read back, hand down |
-//! | 8 | [`spill::thread`], [`spill::Storage`], [`spill::disk`] | the thread that owns the files: group commit, segments, cursor; the file operations as a seam for tests |
+//! | 8 | [`spill::thread`], [`spill::Storage`], [`spill::disk`] | the thread that owns the files: group commit, segments, cursor, how far streams from other stores are ([`spill::streams`]); the file operations as a seam for tests |
 //! | | [`spill::cursors`], [`plugin::StoreReader`] | where the clients of a sink have cursors of their own, nothing is handed down: each reads from the segments what is durable, in its own time; `serve.rs` of the store and `serving.rs` of the sender carry that out |
 //! | 9 | [`actors::processor`] | runs a processor plugin inline or on workers; `runner.rs` contains errors and panics, `tick.rs` and `held.rs` keep what it holds back, `reorder.rs` restores order |
 //! | 10 | [`plugin::Output`] | what the plugin emitted, frame by frame, becomes batches again, without copying when all is kept |

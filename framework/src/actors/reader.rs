@@ -15,6 +15,7 @@ use crate::find::Find;
 use crate::mailbox::{CONTROL_SLOTS, Edge, Granted, Outlet};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSource, Feed, FeedParts, FramingSpec};
 use crate::receipt::{Fate, Ledger};
+use crate::spill::Streams;
 use crate::telemetry::Tracer;
 
 /// A source that panics this often in a row is given up.
@@ -30,6 +31,8 @@ pub struct ReaderParts {
     pub framing: FramingSpec,
     /// Bytes of unfinished frames over all its connections.
     pub partial_limit: usize,
+    /// How far the store behind it has streams of other Aqueducts.
+    pub streams: Streams,
     /// Where its batches go.
     pub edges: Vec<Edge>,
     /// Chooses which batches are traced.
@@ -56,6 +59,7 @@ impl Reader {
             framing: parts.framing,
             outlet: outlet.clone(),
             partial_limit: parts.partial_limit,
+            streams: parts.streams,
             ledger: counting_ledger(&parts.context),
             meters: parts.context.meters.clone(),
             tracer: parts.tracer,

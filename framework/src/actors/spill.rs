@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::{Ended, Order, Outcome};
+use crate::batch::Position;
 use crate::config::SpillConfig;
 use crate::error::{Error, Result};
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Held, Inbox, Outlet, slots};
 use crate::plugin::store_reader::StoreUnread;
 use crate::plugin::{Context as PluginContext, frame_bytes};
 use crate::receipt::{Ledger, Settled};
+use crate::spill::Streams;
 use crate::spill::fifo::{Effect, Fifo};
 use crate::spill::thread::{Failure, SpillThread, StorageCommand, StorageEvent};
 use crate::telemetry::{Tracer, now_ns};
@@ -42,6 +44,8 @@ pub struct SpillParts {
     pub upstream: Vec<EdgeId>,
     /// Another store stands somewhere upstream: what that delivers again comes out of order.
     pub behind_store: bool,
+    /// A source upstream asks how far streams are: where its batches stood in their own stores is committed with them.
+    pub takes_streams: bool,
     /// Where its batches go.
     pub edges: Vec<Edge>,
     /// What its readers ask, when they have cursors of their own.
@@ -91,6 +95,7 @@ pub struct Spill {
     since: Instant,
     ending: Ending,
     behind_store: bool,
+    takes_streams: bool,
 }
 
 /// How far the store is on its way out.
@@ -152,6 +157,11 @@ impl Spill {
 }
 
 impl OpenStore {
+    /// How far it has the streams that end in it.
+    pub fn streams(&self) -> &Streams {
+        self.thread.streams()
+    }
+
     /// The actor, made on the thread it runs on.
     pub fn into_actor(self) -> Spill {
         let parts = self.parts;
@@ -178,6 +188,7 @@ impl OpenStore {
             since: Instant::now(),
             ending: Ending::No,
             behind_store: parts.behind_store,
+            takes_streams: parts.takes_streams,
         }
     }
 }
@@ -190,6 +201,8 @@ impl Spill {
                 self.context.meters.frames_in.add(batch.len() as u64);
                 self.context.meters.bytes_in.add(frame_bytes(&batch));
                 self.tracer.arrived(&mut batch, now);
+                // Of another store of this pipeline it means nothing here.
+                batch.position = batch.position.filter(|_| self.takes_streams);
                 self.fifo.append(batch, self.elapsed_ns());
             }
             self.holding.push(held);
@@ -295,6 +308,7 @@ impl Spill {
 
     fn hand(&mut self, mut batch: crate::batch::Batch, token: u64, epoch: u64) {
         batch.receipt = self.ledger.issue(token, epoch);
+        batch.position = self.thread.stream().map(|stream| Position { stream, first: token });
         self.context.meters.frames_out.add(batch.len() as u64);
         self.context.meters.bytes_out.add(frame_bytes(&batch));
         self.tracer.waited(&mut batch);

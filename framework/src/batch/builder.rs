@@ -130,6 +130,7 @@ impl BatchBuilder {
             trace,
             received_ns,
             wait: Wait::default(),
+            position: None,
             pinned,
             receipt,
         }

@@ -8,6 +8,7 @@ mod attributes;
 mod builder;
 mod numbers;
 mod pool;
+mod position;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use attributes::{Attributes, FrameAttribute};
 pub use builder::BatchBuilder;
 pub use numbers::{Numbers, NumbersCursor, Run};
 pub use pool::{Pool, PooledBuffer};
+pub use position::{Position, StreamId};
 
 use crate::receipt::Receipt;
 use crate::telemetry::{MESSAGE_TRACEPARENT, OpenSpan, TraceContext, Traceparent, Wait};
@@ -56,6 +58,8 @@ pub struct Batch {
     pub received_ns: u64,
     /// Its stay in the store it came to last.
     pub wait: Wait,
+    /// Where it stands in the store that handed it down last. None when that was no durable store, or when its frames were put together anew since.
+    pub position: Option<Position>,
     /// Memory the batch keeps alive, in bytes: the capacity of its buffers, not the length of its frames.
     pub pinned: usize,
     /// The batch's promise to report its fate.
@@ -102,6 +106,15 @@ impl Batch {
         self.trace.map(TraceContext::id)
     }
 
+    /// The frames of this range, with their numbers, attributes and position; the bytes are shared. Its receipt is none.
+    ///
+    /// # Panics
+    /// When the range is empty or reaches behind the last frame.
+    #[must_use]
+    pub fn part(&self, frames: std::ops::Range<usize>) -> Batch {
+        crate::spill::record::slice(self, frames.start, frames.end)
+    }
+
     /// The same frames under another receipt: for fan-out, and for stores that keep a copy. The bytes are shared.
     pub fn share(&self, receipt: Receipt) -> Batch {
         Batch {
@@ -113,6 +126,7 @@ impl Batch {
             trace: self.trace,
             received_ns: self.received_ns,
             wait: self.wait,
+            position: self.position,
             pinned: self.pinned,
             receipt,
         }

@@ -17,7 +17,8 @@ use super::process::ProcessConfig;
 use super::report::Report;
 use super::routes::{Plan, Sheet};
 use super::schema;
-use super::{LoadOptions, Loaded, advice, flow, graph, tree};
+use super::{ActorConfig, LoadOptions, Loaded, advice, flow, graph, tree};
+use crate::plugin::StoreUse;
 
 /// The tables of [`ProcessConfig`].
 pub(super) const PROCESS_TABLES: [&str; 4] = ["telemetry", "log", "admin", "shutdown"];
@@ -179,6 +180,12 @@ impl<'a> Part<'a> {
         for index in 0..self.actors.len() {
             let sink = &self.actors[index];
             if sink.role != Role::Sink || sink.config.as_ref().is_none_or(|config| config.framing.is_some()) {
+                continue;
+            }
+            let counts =
+                |config: &ActorConfig| self.catalog.store_use(&config.plugin, &config.settings) == StoreUse::Positions;
+            if sink.config.as_ref().is_some_and(counts) {
+                // It passes batches on as they are.
                 continue;
             }
             let sources = graph::sources(&self.actors, edges, &sink.name);

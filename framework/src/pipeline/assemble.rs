@@ -19,6 +19,7 @@ use crate::flight::{Below, BelowEdge};
 use crate::mailbox::{Arrival, Edge, EdgeMeters};
 use crate::plugin::store_reader::{Link, StoreUnread};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry, StoreReader};
+use crate::spill::Streams;
 use crate::supervisor::{Started, Supervisor};
 use crate::telemetry::{Meters, Tracer, WatchedEdge};
 use crate::units::Period;
@@ -50,6 +51,7 @@ pub(super) fn assemble(
             .map(|edge| (edge.clone(), EdgeMeters::default()))
             .collect(),
         arrivals: BTreeMap::new(),
+        streams: BTreeMap::new(),
         meters: BTreeMap::new(),
         arbiters: vec![Arbiter::new()],
         finds: Vec::new(),
@@ -77,6 +79,8 @@ struct Assembly<'a> {
     supervisor: &'a Addr<Supervisor>,
     edges: Vec<(EdgeConfig, EdgeMeters)>,
     arrivals: BTreeMap<String, Recipient<Arrival>>,
+    /// By store: how far it has the streams of other Aqueducts.
+    streams: BTreeMap<String, Streams>,
     meters: BTreeMap<String, Meters>,
     /// The first is the data Arbiter.
     arbiters: Vec<Arbiter>,
@@ -139,6 +143,7 @@ impl Assembly<'_> {
             framing: self.framing(actor)?,
             partial_limit: bytes(host.partial_bytes.bytes()),
             edges: self.outgoing(stage, ""),
+            streams: self.streams_below(actor),
             tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
             context,
@@ -156,6 +161,7 @@ impl Assembly<'_> {
         let parts = SpillParts {
             config: host.clone(),
             behind_store: behind_store(self.config, &actor.name),
+            takes_streams: self.takes_streams(actor),
             upstream: stage.upstream.clone(),
             edges: self.outgoing(stage, ""),
             readers: self.unread.remove(&actor.name),
@@ -164,6 +170,7 @@ impl Assembly<'_> {
             context,
         };
         let store = Spill::open(parts)?;
+        self.streams.insert(actor.name.clone(), store.streams().clone());
         let arbiter = self.arbiter(Placement::Data);
         let addr = Spill::start_in_arbiter(&arbiter, move |_| store.into_actor());
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
@@ -248,6 +255,23 @@ impl Assembly<'_> {
         let (link, unread) = Link::new(&context.meters);
         self.unread.insert(store.name.clone(), unread);
         Some(StoreReader::new(link))
+    }
+
+    /// How far the store behind a source has the streams that come through it.
+    fn streams_below(&self, source: &ActorConfig) -> Streams {
+        let mut below = self.config.edges.iter().filter(|edge| edge.from == source.name);
+        let streams = below.find_map(|edge| self.streams.get(&edge.to));
+        streams.cloned().unwrap_or_default()
+    }
+
+    /// Whether a source that asks for it stands directly in front of a store.
+    fn takes_streams(&self, store: &ActorConfig) -> bool {
+        let above = self.config.edges.iter().filter(|edge| edge.to == store.name);
+        let mut above = above.filter_map(|edge| self.config.actor(&edge.from));
+        above.any(|source| {
+            let plan = self.registry.source_blueprint(&source.plugin, &source.settings);
+            source.role == Role::Source && plan.is_some_and(|plan| plan.about.info.feeds_store)
+        })
     }
 
     fn outgoing(&self, stage: &Stage, output: &str) -> Vec<Edge> {

@@ -71,9 +71,15 @@ impl Delivery {
         }
     }
 
+    /// A delivery for a sink that takes batches as they are ([`StoreUse::Positions`](super::StoreUse::Positions)): it has no wire form, and every frame counts as one byte.
+    pub fn counted(batch: Batch) -> Self {
+        let ends = (1..=batch.len() as u32).collect();
+        Self::new(batch, Bytes::new(), Arc::new(ends))
+    }
+
     /// The wire bytes not written yet: the frames in the sink's framing.
     pub fn wire(&self) -> &[u8] {
-        &self.wire[self.written..]
+        self.wire.get(self.written..).unwrap_or_default()
     }
 
     /// The unwritten wire bytes of the first frames that fit into `bytes` together, but of one frame at least: for sinks that must not
@@ -103,7 +109,8 @@ impl Delivery {
 
     /// Notes that the first `bytes` of [`Delivery::wire`] were written.
     pub fn advance(&mut self, bytes: usize) {
-        self.written = (self.written + bytes).min(self.wire.len());
+        let end = self.ends.last().map_or(0, |end| *end as usize);
+        self.written = (self.written + bytes).min(self.wire.len().max(end));
         let (written, ends) = (self.written, &self.ends);
         // A write covers many frames; the search starts where the last one ended.
         self.frame += ends[self.frame..].partition_point(|end| *end as usize <= written);

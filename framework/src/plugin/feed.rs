@@ -17,6 +17,7 @@ use crate::find::{Answer, Found, Query, Wanted};
 use crate::framing::{Cutter, Limits};
 use crate::mailbox::Outlet;
 use crate::receipt::{Fate, Ledger, Receipt};
+use crate::spill::Streams;
 use crate::telemetry::{Meters, Tracer, Wait, now_ns};
 
 /// Bytes of one read at most, and of one pooled buffer: a multiple of the 64,000 that the TCP sinks write at once, because a
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) partial_bytes: Cell<usize>,
     pub(super) partial_limit: usize,
     pub(super) meters: Meters,
+    streams: Streams,
     ledger: Arc<Ledger>,
     tracer: Tracer,
     stopping: Cell<bool>,
@@ -65,6 +67,8 @@ pub struct FeedParts {
     pub partial_limit: usize,
     /// What the actor counts.
     pub meters: Meters,
+    /// How far the store behind the source has streams of other Aqueducts.
+    pub streams: Streams,
     /// Where receipts come back to.
     pub ledger: Arc<Ledger>,
     /// Decides which batches are traced.
@@ -88,6 +92,7 @@ impl Feed {
                 partial_bytes: Cell::new(0),
                 partial_limit: parts.partial_limit,
                 meters: parts.meters,
+                streams: parts.streams,
                 ledger: parts.ledger,
                 tracer: parts.tracer,
                 stopping: Cell::new(false),
@@ -136,6 +141,12 @@ impl Feed {
     /// How long a frame may be, by the source's framing: for frames that are not cut by it.
     pub fn limits(&self) -> Limits {
         self.shared.framing.limits
+    }
+
+    /// How far the store directly behind the source has the streams that end in it, durable: for a source with [`Source::FEEDS_STORE`](super::Source::FEEDS_STORE),
+    /// whose batches carry a [`Position`](crate::batch::Position). The store commits that position with the frames.
+    pub fn streams(&self) -> &Streams {
+        &self.shared.streams
     }
 
     /// True once the source should come to an end.

@@ -145,6 +145,7 @@ impl Intake {
                 trace: None,
                 received_ns,
                 wait: Wait::default(),
+                position: None,
                 pinned,
                 receipt: Receipt::none(),
             });

@@ -20,7 +20,9 @@ pub enum StoreUse {
     /// Nothing: there may be one or not.
     #[default]
     Any,
-    /// A store with `persist = "always"` stands directly in front, so that every batch has a durable position.
+    /// A store with `persist = "always"` stands directly in front, so that every batch has a durable position
+    /// ([`Batch::position`](crate::batch::Batch::position)). The sink takes batches as they are: no framing is applied, and what it counts in
+    /// [`Sink::acknowledged_bytes`](super::Sink::acknowledged_bytes) are frames, told with [`Delivery::advance_frames`](super::Delivery::advance_frames).
     Positions,
     /// The same, with `retain_bytes`, and feeds nothing else: the sink reads it itself, see [`Sink::serve`](super::Sink::serve).
     Cursors,

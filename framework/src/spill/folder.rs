@@ -15,13 +15,16 @@ use crate::seeded::{self, Bug};
 /// | 1 | begin with their version only |
 /// | 2 | begin with a mark by which they are found in a damaged segment, and say where the one before ended |
 /// | 3 | as in 2; beside them stand named cursors, which a program that does not know them would pass |
+/// | 4 | beside them stands how far streams from other Aqueducts are, which a program that does not know it would forget |
 ///
 /// A store has the lowest format that says what is in it.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 /// What a new store begins with, and an older one becomes at the next start.
 pub const FIRST_FORMAT: u32 = 2;
 /// The format of a store that is read by named cursors.
 pub(super) const CURSORS_FORMAT: u32 = 3;
+/// The format of a store in which streams end.
+pub(super) const STREAMS_FORMAT: u32 = 4;
 const FORMAT_WORD: &str = "aqueduct-spill";
 /// The process id in the `lock` file, padded so that it is replaced in place: that takes no space on a full disk.
 const HOLDER_BYTES: usize = 20;

@@ -13,6 +13,8 @@
 //! |---|---|
 //! | `format` | the format's version and a checksum, as text; a newer one is refused untouched |
 //! | `lock` | locked while in use, holds the user's process id |
+//! | `stream` | what its positions are called, with `persist = "always"`: 128 random bits |
+//! | `streams` | how far the streams of other Aqueducts are that end here; only where no segment may tell it, see [`streams`] |
 //! | `main.cursor` | the position up to which all is settled; may lag, never leads |
 //! | `cursors/NAME.cursor` | the same for each client with a cursor of its own; then `main.cursor` is what none of them needs any more |
 //! | `%020d.redb` | a segment, named by the position of its first frame |
@@ -43,6 +45,7 @@ mod salvage;
 pub mod search;
 mod segment;
 mod storage;
+pub mod streams;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -53,3 +56,4 @@ pub use error::SpillError;
 pub use folder::{FIRST_FORMAT, FORMAT};
 pub use options::{Persist, Retention, SpillOptions, WhenFull};
 pub use storage::{Found, Glass, Recovered, Storage, Usage};
+pub use streams::{Mark, Streams};

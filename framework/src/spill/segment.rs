@@ -3,6 +3,7 @@
 //! Every commit is durable and saves redb's allocator state ("quick repair", two syncs): so a file that a killed process left can be opened
 //! at once, whatever its size.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +18,15 @@ use super::disk::{Direct, Disk, Open, Overlay};
 use super::error::contain;
 use super::folder::Folder;
 use super::record::decode;
+use super::streams::Mark;
+use crate::batch::StreamId;
 use crate::seeded::{self, Bug};
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// What is committed together with the records.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// How far the streams are that end here: sequence, when it came, checksum. A segment of a store without any has no such table.
+const STREAMS: TableDefinition<'_, u128, (u64, u64, u32)> = TableDefinition::new("streams");
 const META_TAIL: &str = "tail";
 /// The checksum of the tail: redb returns what it finds.
 const META_TAIL_CRC: &str = "tail_crc32c";
@@ -35,6 +40,15 @@ fn write_cache_bytes(commit_bytes: u64) -> usize {
 const WRITE_CACHE_SPARE_BYTES: u64 = 2 << 20;
 /// Records are read once, in order, and the system caches the file: redb needs no cache for that. `Reader::drop` relies on it.
 const READ_CACHE_BYTES: usize = 0;
+
+/// What of the streams goes with a commit.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// How far they are.
+    pub(super) marks: BTreeMap<StreamId, Mark>,
+    /// Those that are forgotten.
+    pub(super) gone: Vec<StreamId>,
+}
 
 /// The segment that is open for writing.
 pub(super) struct Writer {
@@ -126,11 +140,11 @@ impl Writer {
         })
     }
 
-    /// Makes everything inserted durable; `tail` is the position behind it.
+    /// Makes everything inserted durable, and with it what has changed of the streams; `tail` is the position behind it.
     ///
     /// # Errors
     /// It is then unknown what is on disk: the writer must not be used again.
-    pub(super) fn commit(&mut self, folder: &Folder, tail: u64) -> Result<(), SpillError> {
+    pub(super) fn commit(&mut self, folder: &Folder, tail: u64, changes: &Changes) -> Result<(), SpillError> {
         let Some(transaction) = self.open.take() else {
             return Ok(());
         };
@@ -139,6 +153,15 @@ impl Writer {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert(META_TAIL, tail)?;
                 meta.insert(META_TAIL_CRC, crc(tail))?;
+            }
+            if !changes.marks.is_empty() || !changes.gone.is_empty() {
+                let mut streams = transaction.open_table(STREAMS)?;
+                for stream in &changes.gone {
+                    streams.remove(stream.0)?;
+                }
+                for (stream, mark) in &changes.marks {
+                    streams.insert(stream.0, (mark.sequence, mark.seen_s, mark.crc(*stream)))?;
+                }
             }
             Ok(transaction.commit()?)
         })?;
@@ -236,6 +259,28 @@ impl Reader {
             let tail = tail.map(|tail| tail.value());
             // Format 1 has no checksum of it.
             Ok(tail.filter(|tail| check.is_none_or(|check| check.value() == crc(*tail))))
+        })
+    }
+
+    /// How far the streams are that end here, as of its last commit; none when that is damaged.
+    pub(super) fn streams(&self) -> Result<Option<Vec<(StreamId, Mark)>>, SpillError> {
+        self.look(|transaction| {
+            let table = match transaction.open_table(STREAMS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Some(Vec::new())),
+                Err(error) => return Err(error.into()),
+            };
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                let (stream, mark) = entry?;
+                let (stream, (sequence, seen_s, crc)) = (StreamId(stream.value()), mark.value());
+                let mark = Mark { sequence, seen_s };
+                if crc != mark.crc(stream) {
+                    return Ok(None);
+                }
+                found.push((stream, mark));
+            }
+            Ok(Some(found))
         })
     }
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, StreamId};
 use crate::spill::search::{Search, Searched};
-use crate::spill::{Found, Glass, Recovered, SpillError, SpillOptions, Storage, Usage, named as files};
+use crate::spill::{Found, Glass, Recovered, SpillError, SpillOptions, Storage, Streams, Usage, named as files};
 
 pub use named::{NamedCommand, NamedEvent};
 
@@ -133,6 +133,8 @@ pub struct SpillThread {
     commands: Sender<StorageCommand>,
     handle: JoinHandle<()>,
     named: Vec<files::Recovered>,
+    streams: Streams,
+    stream: Option<StreamId>,
 }
 
 impl SpillThread {
@@ -152,7 +154,8 @@ impl SpillThread {
         // The files are opened on the thread too: all of the storage engine stays there, its panics included.
         let work = move || match Storage::open(&options) {
             Ok((storage, recovered)) => {
-                let _ = opened.send(Ok((recovered, storage.named().to_vec())));
+                let known = (storage.named().to_vec(), storage.streams().clone(), storage.stream());
+                let _ = opened.send(Ok((recovered, known)));
                 let mut worker = Worker::new(storage, options.commit_delay, report);
                 worker.run(&inbox);
                 worker.close();
@@ -165,7 +168,7 @@ impl SpillThread {
         let handle = thread
             .spawn(work)
             .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
-        let (recovered, named) = wait.recv().unwrap_or_else(|_| {
+        let (recovered, (named, streams, stream)) = wait.recv().unwrap_or_else(|_| {
             Err(SpillError::Panicked {
                 what: "open",
                 path: directory,
@@ -176,6 +179,8 @@ impl SpillThread {
             commands,
             handle,
             named,
+            streams,
+            stream,
         };
         Ok((thread, recovered))
     }
@@ -183,6 +188,16 @@ impl SpillThread {
     /// The named cursors as they were found when the store was opened.
     pub fn named(&self) -> &[files::Recovered] {
         &self.named
+    }
+
+    /// How far the store has the streams that end in it; follows every commit.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// What the store's own positions are called; none of one that is not durable.
+    pub fn stream(&self) -> Option<StreamId> {
+        self.stream
     }
 
     /// Queues a command; false when the thread is gone.

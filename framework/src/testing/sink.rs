@@ -12,6 +12,7 @@ use super::watched::{Stage, Watched, address, failure, must, number, said};
 use super::{DeadLetter, lines, options};
 use crate::actors::sender::{Sender, SenderParts};
 use crate::actors::{Ended, Order, Outcome};
+use crate::batch::{Position, StreamId};
 use crate::config::RetryConfig;
 use crate::demand::Grant;
 use crate::error::{Error, Result};
@@ -267,7 +268,12 @@ impl RunningSink {
             state.batches += 1;
             state.frames += frames.len() as u64;
         });
-        let batch = lines(frames, first, self.ledger.issue(token, 1));
+        let mut batch = lines(frames, first, self.ledger.issue(token, 1));
+        // As a durable store in front of it would have it.
+        batch.position = Some(Position {
+            stream: StreamId(1),
+            first,
+        });
         self.to.do_send(Arrival::Batch(0, batch));
     }
 

@@ -19,6 +19,7 @@ use crate::framing::Framing;
 use crate::mailbox::{Arrival, Edge, EdgeMeters, Granted};
 use crate::plugin::{Context as PluginContext, Registry, Source};
 use crate::receipt::Fate;
+use crate::spill::Streams;
 use crate::telemetry::Tracer;
 
 /// Bytes of unfinished frames that a source may hold in a test, as many as it may by default in a pipeline.
@@ -108,6 +109,7 @@ impl<S: Source> SourceKit<S> {
                 source: plan,
                 framing,
                 partial_limit: PARTIAL_BYTES,
+                streams: Streams::default(),
                 edges: vec![Edge {
                     id: 0,
                     to: below.clone().recipient(),

@@ -19,7 +19,7 @@ use crate::flight::Repeats;
 use crate::framing::DynFraming;
 use crate::mailbox::{Held, Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
-use crate::plugin::{Acknowledgement, Delivery, DynSink, frame_bytes};
+use crate::plugin::{Acknowledgement, Delivery, DynSink, StoreUse, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;
@@ -65,6 +65,7 @@ pub(super) async fn work(
         unacknowledged,
         unacknowledged_bytes,
         signal: sink.acknowledged_signal(),
+        takes_batches: sink.store_use() == StoreUse::Positions,
         turn_bytes: 0,
         parts,
         sink,
@@ -101,6 +102,8 @@ struct Work {
     unacknowledged_bytes: Gauge,
     /// Rung when more may be acknowledged; none when the sink must be asked.
     signal: Option<Rc<Notify>>,
+    /// The sink takes batches as they are, not in a framing.
+    takes_batches: bool,
     /// Since other actors of the thread had a turn.
     turn_bytes: usize,
 }
@@ -222,7 +225,11 @@ impl Work {
         let mut span = self.parts.tracer.send(&mut batch);
         meters.frames_in.add(batch.len() as u64);
         meters.bytes_in.add(frame_bytes(&batch));
-        let (delivery, refused) = Delivery::encoded(&*self.framing, batch);
+        let (delivery, refused) = if self.takes_batches {
+            (Delivery::counted(batch), Vec::new())
+        } else {
+            Delivery::encoded(&*self.framing, batch)
+        };
         let count = refused.len() as u64;
         for (index, error) in refused {
             span.rejected(&self.parts.tracer, delivery.batch(), index, &error.to_string());

@@ -118,6 +118,7 @@ async fn deliver(config: &str, text: &str, lose: Option<usize>) -> (Vec<u64>, Ve
         meters: EdgeMeters::default(),
     };
     let store = Spill::open(SpillParts {
+        takes_streams: false,
         context: PluginContext::new("p", "drain", folder.path()),
         config: toml::from_str(&config).unwrap(),
         behind_store: false,

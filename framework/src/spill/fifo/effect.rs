@@ -8,7 +8,7 @@ use crate::receipt::{Fate, Receipt};
 pub enum Effect {
     /// Send the batch down under a receipt issued as `ledger.issue(token, epoch)`, and spend its cost.
     Hand {
-        /// The receipt's token.
+        /// The receipt's token: the position of the first frame.
         token: u64,
         /// The receipt's epoch.
         epoch: u64,

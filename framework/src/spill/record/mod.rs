@@ -40,6 +40,8 @@ pub(super) const MARK: [u8; 4] = [b'A', b'Q', b'R', VERSION];
 const CRC_BYTES: usize = 4;
 /// Bounds what a header can make us allocate.
 const HEADER_LIMIT: usize = 1 << 30;
+/// The same where it comes over the network.
+const FOREIGN_HEADER_LIMIT: usize = 64 << 20;
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -129,6 +131,21 @@ pub fn decode(key: u64, value: &Bytes) -> Result<Record, RecordError> {
     decode_checked(key, value)
 }
 
+/// [`decode`] of what somebody else sent: what it makes us allocate beside the value is at most 64 MiB. A record whose batches have more attributes is refused.
+///
+/// # Errors
+/// As there.
+pub fn decode_foreign(key: u64, value: &Bytes) -> Result<Record, RecordError> {
+    check(value)?;
+    let body = &value[..value.len() - CRC_BYTES];
+    let header = body.strip_prefix(&MARK);
+    let header = header.ok_or_else(|| RecordError::Version(body.get(3).copied().unwrap_or(0)))?;
+    let config = bincode::config::standard().with_limit::<FOREIGN_HEADER_LIMIT>();
+    let bounded: Result<(Header, usize), _> = bincode::decode_from_slice(header, config);
+    bounded.map_err(|_| RecordError::Malformed("header"))?;
+    decode_checked(key, value)
+}
+
 fn check(value: &[u8]) -> Result<(), RecordError> {
     let body_end = value.len().checked_sub(CRC_BYTES).filter(|end| *end > 0);
     let (checked, crc) = value.split_at(body_end.ok_or(RecordError::Truncated)?);
@@ -156,7 +173,8 @@ pub(super) fn decode_checked(key: u64, value: &Bytes) -> Result<Record, RecordEr
         let frames = u64::from(piece.frames);
         let batch = piece.into_batch(&value[at..lengths_end], value.slice(lengths_end..payload_end))?;
         batches.push((position, batch));
-        (at, position) = (payload_end, position + frames);
+        let end = position.checked_add(frames).ok_or(RecordError::Malformed("position"))?;
+        (at, position) = (payload_end, end);
     }
     let after = (value[0] != 1).then_some(header.after);
     Ok(Record { after, batches })
@@ -236,7 +254,9 @@ impl Piece {
             .filter(|ends| ends.last().copied().unwrap_or(0) as usize == payload.len())
             .ok_or(RecordError::Malformed("frame lengths"))?;
         let numbers = Numbers::from_runs(self.source.into(), self.epoch, &self.runs);
-        if numbers.len() != ends.len() {
+        let mut runs = self.runs.iter();
+        let overflows = runs.any(|run| run.first.checked_add(run.count.into()).is_none());
+        if overflows || numbers.len() != ends.len() {
             return Err(RecordError::Malformed("frame numbers"));
         }
         let mut attributes = Attributes::of_batch(self.batch_attributes);
@@ -260,6 +280,7 @@ impl Piece {
                 since_ns: self.standing.map_or(0, |standing| standing.since_ns),
                 until_ns: 0,
             },
+            position: None,
             receipt: Receipt::none(),
         })
     }

@@ -158,6 +158,7 @@ pub(crate) fn slice(batch: &Batch, from: usize, to: usize) -> Batch {
     part.payload = batch.payload.slice(start..end);
     part.ends = Arc::new(batch.ends[from..to].iter().map(|at| at - start as u32).collect());
     part.pinned = part.payload.len() + part.ends.capacity() * size_of::<u32>();
+    part.position = batch.position.map(|position| position.behind(from));
     part.numbers = batch.numbers.empty();
     batch.numbers.cursor().copy_range(from, to, &mut part.numbers);
     part.attributes = batch.attributes.batch_only();

@@ -71,6 +71,7 @@ impl Storage {
             // What it held back is written again: the next append or commit says that it failed.
             self.undone = self.appended > self.tail;
             self.packer.restart(self.tail);
+            self.noted.clear();
             self.shelve(writer);
         }
         if !why.is_damage() || (why.may_pass() && self.failed_reads < READS_AT_MOST) {
@@ -108,6 +109,8 @@ impl Storage {
         } else {
             self.closed.entry(first).or_default().damage = Some(damage);
         }
+        // It may have been the one that knew how far the streams are.
+        self.keep_streams()?;
         Ok(found)
     }
 
@@ -134,6 +137,7 @@ impl Storage {
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {
                     let confirmed = self.confirmed_tail(first);
+                    self.end_lost |= confirmed.is_none();
                     let (_, found) = self.salvage(first, &why)?;
                     if let Some(tail) = found.max(confirmed) {
                         return Ok(tail.max(first));

@@ -6,6 +6,7 @@ mod peek;
 mod read;
 mod reserve;
 mod retain;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -21,14 +22,16 @@ use self::gone::Gone;
 use self::reserve::Reserve;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
-use super::folder::Folder;
+use super::folder::{Folder, STREAMS_FORMAT};
 use super::named::{self, Named};
 use super::quarantine::{Damage, Quarantine};
 use super::record::Packer;
 use super::segment::Writer;
+use super::streams::Streams;
 use super::{SpillError, SpillOptions};
-use crate::batch::Batch;
+use crate::batch::{Batch, StreamId};
 use crate::seeded::{self, Bug};
+use crate::spill::Persist;
 
 /// A store that is full must be able to give space back by whole segments: it has at least this many.
 const SEGMENTS_AT_LEAST: u64 = 4;
@@ -88,6 +91,12 @@ pub struct Storage {
     quarantined: u64,
     damaged: u64,
     packer: Packer,
+    streams: Streams,
+    /// How far streams are with what was appended since the last commit.
+    noted: BTreeMap<StreamId, u64>,
+    stream: Option<StreamId>,
+    /// The end was lost: positions may be given twice.
+    end_lost: bool,
     /// The position behind the last durable frame.
     tail: u64,
     /// The position behind the last appended frame.
@@ -145,6 +154,10 @@ impl Storage {
             quarantined: 0,
             damaged: 0,
             packer: Packer::default(),
+            streams: Streams::default(),
+            noted: BTreeMap::new(),
+            stream: None,
+            end_lost: false,
             tail: 0,
             appended: 0,
             folder,
@@ -165,6 +178,14 @@ impl Storage {
         let mut settled = settled.max(passed).min(storage.tail);
         if seeded::has(Bug::RepeatSegmentAtStart) {
             settled = lowest.min(storage.tail);
+        }
+        storage.find_streams();
+        if !storage.streams.is_empty() {
+            storage.folder.require(STREAMS_FORMAT)?;
+        }
+        if options.persist == Persist::Always {
+            let none_left = storage.closed.is_empty() && !storage.cursor.was_whole();
+            storage.name_stream(storage.end_lost || none_left);
         }
         let recovered = Recovered {
             settled,
@@ -301,21 +322,28 @@ impl Storage {
         };
         self.packer
             .push(position, batch, &mut |key, value| writer.insert(key, value))?;
+        if let Some(place) = batch.position {
+            self.note_stream(place.behind(batch.len()))?;
+        }
         self.appended = position + batch.len() as u64;
         Ok(())
     }
 
     fn try_commit(&mut self) -> Result<(), SpillError> {
         self.check_undone()?;
+        let first = self.writer.as_ref().is_some_and(|writer| !writer.is_published());
+        let changes = self.changes(first);
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
         if !seeded::has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
             self.packer.flush(&mut |key, value| writer.insert(key, value))?;
         }
-        writer.commit(&self.folder, self.appended)?;
+        writer.commit(&self.folder, self.appended, &changes)?;
         // A file that has lost its name takes all that is written, and gives nothing back after a restart.
         self.folder.check_named(writer.path())?;
+        self.streams.committed(&changes.marks, &changes.gone);
+        self.noted.clear();
         self.tail = self.appended;
         self.writer_bytes = self.folder.allocated_bytes(writer.path());
         self.reserve.renew(&self.folder);
@@ -339,6 +367,7 @@ impl Storage {
     fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
         if done.is_err() && !seeded::has(Bug::GoOnAfterFailedWrite) {
             self.packer.restart(self.tail);
+            self.noted.clear();
             self.appended = self.tail;
             if let Some(writer) = self.writer.take() {
                 self.shelve(writer);
@@ -371,6 +400,10 @@ impl Storage {
     fn delete(&mut self, firsts: &[u64]) -> Result<(), SpillError> {
         if firsts.is_empty() {
             return Ok(());
+        }
+        let knows = self.writer.as_ref().is_some_and(Writer::is_published);
+        if !knows && self.closed.keys().all(|first| firsts.contains(first)) {
+            self.keep_streams()?;
         }
         for first in firsts {
             if self.reader.as_ref().is_some_and(|(open, _)| open == first) {

@@ -5,6 +5,8 @@ use super::*;
 use crate::spill::FORMAT;
 use crate::spill::testing::{batch_of, text};
 
+mod streams;
+
 fn options(path: &Path) -> SpillOptions {
     SpillOptions {
         segment_bytes: 300_000,
