@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use aqueduct::framework::batch::StreamId;
 use aqueduct::framework::spill::{FIRST_FORMAT, FORMAT, SpillOptions, Storage};
 use tempfile::TempDir;
 
@@ -10,6 +11,8 @@ use crate::run::Case;
 /// Sixty frames in a segment that was closed in order, twenty in one that a kill left; seven are settled.
 const FRAMES: u64 = 80;
 const SETTLED: u64 = 7;
+/// From format 4 on the frames came over a link, where they stood 1,000 positions higher.
+const STREAM: StreamId = StreamId(7);
 
 fn golden(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/nothing_lost/golden/format-{format}"))
@@ -73,6 +76,8 @@ fn stores_of_every_format_so_far_are_read_and_written_on() {
         );
         let expected: Vec<String> = (SETTLED..FRAMES).map(|number| format!("frame {number}")).collect();
         assert_eq!(frames(&mut storage, SETTLED, FRAMES), expected, "format {format}");
+        let sequence = storage.streams().get(STREAM).map(|mark| mark.sequence);
+        assert_eq!(sequence, (format >= 4).then_some(1_000 + FRAMES), "format {format}");
         storage.append(FRAMES, &crate::store::batch(&[1, 2, 3])).unwrap();
         assert_eq!(storage.commit().unwrap(), FRAMES + 3);
         storage.close().unwrap();
@@ -124,7 +129,7 @@ fn the_present_format_has_a_golden_folder() {
 }
 
 fn text(first: u64) -> aqueduct::framework::batch::Batch {
-    use aqueduct::framework::batch::{BatchBuilder, Layout, Numbers};
+    use aqueduct::framework::batch::{BatchBuilder, Layout, Numbers, Position};
     let layout = Layout {
         head: 0,
         tail: 1,
@@ -134,5 +139,10 @@ fn text(first: u64) -> aqueduct::framework::batch::Batch {
     for number in first..first + 20 {
         builder.push_span(format!("frame {number}\n").as_bytes(), number);
     }
-    builder.finish(1_234, None, aqueduct::framework::receipt::Receipt::none())
+    let mut batch = builder.finish(1_234, None, aqueduct::framework::receipt::Receipt::none());
+    batch.position = Some(Position {
+        stream: STREAM,
+        first: 1_000 + first,
+    });
+    batch
 }

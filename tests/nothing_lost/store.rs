@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aqueduct::framework::batch::{Batch, BatchBuilder, Layout, Numbers};
+use aqueduct::framework::batch::{Batch, BatchBuilder, Layout, Numbers, Position, StreamId};
 use aqueduct::framework::receipt::Receipt;
 use aqueduct::framework::spill::{SpillError, SpillOptions, Storage};
 
@@ -45,6 +45,26 @@ pub(crate) fn batch(ids: &[u64]) -> Batch {
         builder.push_span(&frame(*id), *id);
     }
     builder.finish(1, None, Receipt::none())
+}
+
+/// A stream of another store, of which every frame stands here where it stood there.
+const STREAM: StreamId = StreamId(7);
+
+/// The same, come over a link.
+fn linked(position: u64, ids: &[u64]) -> Batch {
+    let stream = STREAM;
+    Batch {
+        position: Some(Position {
+            stream,
+            first: position,
+        }),
+        ..batch(ids)
+    }
+}
+
+/// How far the store says that it has the stream.
+fn sequence(storage: &Storage) -> u64 {
+    storage.streams().get(STREAM).map_or(0, |mark| mark.sequence)
 }
 
 /// What the store was told, and what it has promised.
@@ -115,7 +135,7 @@ impl Store {
             return Ok(());
         }
         let (position, ids) = &self.unsure[self.unsure.len() - 1];
-        let done = self.storage.append(*position, &batch(ids));
+        let done = self.storage.append(*position, &linked(*position, ids));
         self.again = done.is_err();
         done
     }
@@ -136,7 +156,7 @@ impl Store {
     fn try_commit(&mut self) -> Result<u64, SpillError> {
         if self.again {
             for (position, ids) in &self.unsure {
-                self.storage.append(*position, &batch(ids))?;
+                self.storage.append(*position, &linked(*position, ids))?;
             }
         }
         self.storage.commit()
@@ -257,6 +277,14 @@ pub(crate) fn verify(image: &Image, promises: &Promises, go_on: bool) -> Result<
         return Err(format!(
             "acknowledged up to {}, there up to {}",
             promises.acknowledged, checked.tail
+        ));
+    }
+    // Less, and frames would be taken twice; more, and some would be taken for repeats.
+    if sequence(&store.storage) != checked.tail {
+        let sequence = sequence(&store.storage);
+        return Err(format!(
+            "the stream is said to be at {sequence}, it is at {}",
+            checked.tail
         ));
     }
     if promises.is_passed(checked.settled) {
