@@ -18,6 +18,7 @@ mod frames;
 mod full_disk;
 mod harness;
 mod legacy_server;
+mod link;
 mod mistakes;
 mod named_cursors;
 mod new;

@@ -55,6 +55,10 @@ bugs! {
     SkipFolderFsync,
     /// A segment that could not be written is written on.
     GoOnAfterFailedWrite,
+    /// A new segment does not say how far the streams are.
+    ForgetStreamsAtRollover,
+    /// The last segment goes without how far the streams are being kept elsewhere.
+    ForgetStreamsWithSegment,
     /// The cursor is written, its file not synced.
     SkipCursorFsync,
     /// The cursor is one frame ahead of what is settled.

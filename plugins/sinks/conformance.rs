@@ -9,7 +9,8 @@ use aqueduct_framework::testing::RunningSink;
 use aqueduct_framework::testing::conformance::sink;
 use tempfile::TempDir;
 
-use super::{blackhole, file, stdout, tcp_client, tcp_server};
+use super::{blackhole, file, link, stdout, tcp_client, tcp_server};
+use crate::link::testing::Peer;
 use crate::testing::{accept, listener, read_all_bytes};
 
 #[test]
@@ -20,6 +21,13 @@ fn every_sink_conforms() {
         match about.info.name.as_str() {
             "blackhole" => sink::<blackhole::Blackhole>().check(),
             "file" => file(),
+            "link" => {
+                let (listener, address) = listener();
+                sink::<link::Link>()
+                    .options(&format!("address = \"{address}\""))
+                    .peer(move |_| links(&listener), arrived)
+                    .check();
+            }
             // What cargo shows of a test that passes is nothing.
             "stdout" => sink::<stdout::Stdout>().frames(["conforms"]).check(),
             "tcp_client" => {
@@ -53,6 +61,18 @@ fn file() {
         .options("path = \"out.txt\"")
         .peer(|_| (), move |()| std::fs::read(&path).expect("it was written"))
         .check();
+}
+
+/// Receives what the first connection brings that brings something.
+fn links(listener: &TcpListener) -> JoinHandle<Vec<u8>> {
+    let listener = listener.try_clone().expect("a listener");
+    thread::spawn(move || {
+        let mut brought = Vec::new();
+        while brought.is_empty() {
+            brought = Peer::new(accept(&listener)).receive();
+        }
+        brought
+    })
 }
 
 /// Reads the first connection that brings something: the suite also opens sinks that it gives nothing to.

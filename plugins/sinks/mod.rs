@@ -5,6 +5,7 @@ mod blackhole;
 mod conformance;
 mod connection;
 mod file;
+mod link;
 mod reply;
 mod stdout;
 mod tcp_client;
@@ -18,6 +19,7 @@ pub fn register(registry: &mut Registry) {
     registry
         .sink::<blackhole::Blackhole>()
         .sink::<file::FileSink>()
+        .sink::<link::Link>()
         .sink::<stdout::Stdout>()
         .sink::<tcp_client::TcpClient>()
         .sink::<tcp_server::TcpServer>();

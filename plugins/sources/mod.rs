@@ -6,6 +6,7 @@ mod connection;
 mod file;
 mod generate;
 mod input;
+mod link;
 mod spill;
 mod stdin;
 mod tcp_client;
@@ -19,6 +20,7 @@ pub fn register(registry: &mut Registry) {
         .source::<file::FromFile>()
         .source::<generate::Generate>()
         .source::<spill::FromStore>()
+        .source::<link::Link>()
         .source::<stdin::Stdin>()
         .source::<tcp_client::TcpClient>()
         .source::<tcp_server::TcpServer>();

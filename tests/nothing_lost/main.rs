@@ -103,6 +103,7 @@ static PARTS: &[Part] = &[
     part("simulation", Round(2_500), simulation::play),
     part("mutations_of_configs", Round(3_000), mutations::configs),
     part("mutations_of_framing", Round(60_000), mutations::framing),
+    part("mutations_of_links", Round(30_000), mutations::links),
     part("mutations_of_records", Round(30_000), mutations::records),
 ];
 

@@ -5,14 +5,16 @@
 //! ```sh
 //! mkdir -p /tmp/found && RUSTC_BOOTSTRAP=1 cargo fuzz run framing --fuzz-dir tests/fuzz -s none /tmp/found tests/fuzz/corpus/framing
 //! ```
-//! (or `record`, `config`). What makes it crash belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
+//! (or `record`, `link`, `config`). What makes it crash belongs into `tests/fuzz/corpus`, where every run of this test plays it again.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
+use aqueduct::framework::batch::StreamId;
 use aqueduct::framework::receipt::Receipt;
 use aqueduct::framework::spill::record::Packer;
 use aqueduct::framework::testing::lines;
+use aqueduct::plugins::link::{Hello, Message, Welcome};
 
 use crate::run::Case;
 
@@ -24,17 +26,19 @@ const MOST_BYTES: usize = 4_096;
 
 static FRAMING: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("framing"));
 static RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("record"));
+static LINKS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("link"));
 static CONFIGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| corpus("config"));
 
 type Target = fn(&[u8]);
 
-pub(crate) const TARGETS: u64 = 3;
+pub(crate) const TARGETS: u64 = 4;
 
 /// Every input of a target's corpus, as it is.
 pub(crate) fn as_they_are(case: &mut Case) -> Result<(), String> {
     let (corpus, target) = match case.seed {
         0 => (&FRAMING, targets::framing as Target),
         1 => (&RECORDS, targets::record as Target),
+        2 => (&LINKS, targets::link as Target),
         _ => (&CONFIGS, targets::config as Target),
     };
     corpus.iter().for_each(|input| target(input));
@@ -50,6 +54,11 @@ pub(crate) fn framing(case: &mut Case) -> Result<(), String> {
 /// Records of any bytes are read or refused.
 pub(crate) fn records(case: &mut Case) -> Result<(), String> {
     mutate(case, &RECORDS, targets::record)
+}
+
+/// A link takes any bytes, and no frame twice.
+pub(crate) fn links(case: &mut Case) -> Result<(), String> {
+    mutate(case, &LINKS, targets::link)
 }
 
 /// Files of any text are loaded or refused.
@@ -73,6 +82,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     // Records are made, not kept: their format changes with the version.
     let mut corpus = match target {
         "record" => packed(),
+        "link" => linked(),
         _ => files(&root.join("tests/fuzz/corpus").join(target)),
     };
     if target == "config" {
@@ -103,6 +113,34 @@ fn packed() -> Vec<Vec<u8>> {
         pushed.expect("it is only kept");
     }
     records
+}
+
+/// What a sender says, with frames it has said before among them; and what a receiver says.
+fn linked() -> Vec<Vec<u8>> {
+    let hello = Message::Hello(Hello {
+        lowest: 1,
+        highest: 1,
+        stream: StreamId(7),
+        first: 42,
+    });
+    let welcome = Message::Welcome(Welcome {
+        version: 1,
+        sequence: 42,
+        longest: 4_096,
+    });
+    let refused = Message::Refused {
+        reason: 2,
+        text: "too many".to_owned(),
+    };
+    let (mut sender, mut receiver) = (vec![7], vec![3]);
+    hello.encode(&mut sender);
+    for record in packed().iter().chain(&packed()) {
+        Message::encode_data(42, &record[8..], &mut sender);
+    }
+    for message in [welcome, Message::Ack(43), refused] {
+        message.encode(&mut receiver);
+    }
+    vec![sender, receiver]
 }
 
 fn files(folder: &Path) -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@
 
 mod end;
 mod reply;
-mod watch;
+pub(super) mod watch;
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const NOTABLE_GAP: Duration = Duration::from_millis(10);
 
 /// The kernel's queues are looked at no more often than this, a slot of the recorder.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(SLOT_MS);
+pub(in crate::sources) const LOOK_EVERY: Duration = Duration::from_millis(SLOT_MS);
 
 /// A receive buffer that has been full for this long is told, in milliseconds.
 const STALLED_MS: u64 = 1_000;
@@ -22,7 +22,7 @@ const STALLED_MS: u64 = 1_000;
 const LONG_HOLD: Duration = Duration::from_secs(2);
 
 /// One connection's reading; the peaks of the meters are those of all connections of the source.
-pub(super) struct Watch {
+pub(in crate::sources) struct Watch {
     reads: Counter,
     longest_gap_us: Gauge,
     unread_bytes_peak: Gauge,
@@ -61,7 +61,7 @@ struct Turn {
 }
 
 impl Watch {
-    pub(super) fn new(context: &Context, stream: &TcpStream, replying: bool) -> Self {
+    pub(in crate::sources) fn new(context: &Context, stream: &TcpStream, replying: bool) -> Self {
         let now = Instant::now();
         let mut watch = Self {
             reads: context.counter("reads"),
@@ -88,13 +88,13 @@ impl Watch {
         watch
     }
 
-    pub(super) fn turn_begins(&mut self) {
+    pub(in crate::sources) fn turn_begins(&mut self) {
         self.turn = Turn::default();
     }
 
     /// Notes a read of `bytes`; `filled` when the buffer could take no more. The first read of a turn took what had gathered since the
     /// last, so the kernel needs to be asked only when that was more than one read.
-    pub(super) fn read(&mut self, stream: &TcpStream, bytes: usize, filled: bool) {
+    pub(in crate::sources) fn read(&mut self, stream: &TcpStream, bytes: usize, filled: bool) {
         self.reads.add(1);
         self.turn.bytes += bytes as u64;
         self.turn.reads += 1;
@@ -125,11 +125,11 @@ impl Watch {
     }
 
     /// Notes bytes of replies that were sent.
-    pub(super) fn replied(&mut self, bytes: u64) {
+    pub(in crate::sources) fn replied(&mut self, bytes: u64) {
         self.turn.replied += bytes;
     }
 
-    pub(super) fn turn_ends(&mut self, left_bytes: bool) {
+    pub(in crate::sources) fn turn_ends(&mut self, left_bytes: bool) {
         self.left_bytes = left_bytes;
         self.last_read = Instant::now();
         self.readable_since = self.last_read;
@@ -144,7 +144,7 @@ impl Watch {
     }
 
     /// Without demand nothing may be read. Returns when the queues should be looked at.
-    pub(super) fn held(&mut self) -> Instant {
+    pub(in crate::sources) fn held(&mut self) -> Instant {
         let now = Instant::now();
         (self.held_since, self.held_from) = (Some(now), now);
         let sampled = self.recorder.sampled_ms().map(Duration::from_millis);
@@ -152,7 +152,7 @@ impl Watch {
     }
 
     /// There is no demand still. Returns when to look again.
-    pub(super) fn still_held(&mut self, stream: &TcpStream, blame: Option<Blame>) -> Instant {
+    pub(in crate::sources) fn still_held(&mut self, stream: &TcpStream, blame: Option<Blame>) -> Instant {
         let now = Instant::now();
         self.note_wait(now);
         self.held_since = Some(now);
@@ -165,7 +165,7 @@ impl Watch {
     }
 
     /// What was recorded and the age of the connection in milliseconds, once per stall that lasts: the peer may be closing now.
-    pub(super) fn stall(&mut self) -> Option<(&Recorder, u64)> {
+    pub(in crate::sources) fn stall(&mut self) -> Option<(&Recorder, u64)> {
         let (since_ms, now_ms) = (self.recorder.full_since_ms()?, self.ms(Instant::now()));
         if self.told == Some(since_ms) || now_ms - since_ms < STALLED_MS {
             return None;
@@ -175,7 +175,7 @@ impl Watch {
     }
 
     /// There is demand again. What gathered meanwhile is looked at before it is read, because reading opens the window.
-    pub(super) fn released(&mut self, stream: &TcpStream) {
+    pub(in crate::sources) fn released(&mut self, stream: &TcpStream) {
         let now = Instant::now();
         let waited = self.note_wait(now);
         self.held_since = None;
@@ -188,7 +188,7 @@ impl Watch {
     }
 
     /// The connection broke while nothing could be read. What was recorded until then, and its age in milliseconds.
-    pub(super) fn broke(&mut self, stream: &TcpStream, blame: Option<Blame>) -> (&Recorder, u64) {
+    pub(in crate::sources) fn broke(&mut self, stream: &TcpStream, blame: Option<Blame>) -> (&Recorder, u64) {
         self.still_held(stream, blame);
         let age_ms = self.ms(Instant::now());
         (&self.recorder, age_ms)
@@ -198,7 +198,7 @@ impl Watch {
     ///
     /// After a `reset` the window stays where it was when that came, although all was read since: together with what the last turn found it
     /// tells how full the buffer had been, also when nobody was there to look.
-    pub(super) fn end(&mut self, stream: &TcpStream, reset: bool) -> (&Recorder, u64) {
+    pub(in crate::sources) fn end(&mut self, stream: &TcpStream, reset: bool) -> (&Recorder, u64) {
         let found = if self.turn.reads > 0 {
             self.turn.bytes
         } else if self.last_read.elapsed() < NOTABLE_GAP {

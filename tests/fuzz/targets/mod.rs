@@ -2,8 +2,10 @@
 
 mod config;
 mod framing;
+mod link;
 mod record;
 
 pub(crate) use config::config;
 pub(crate) use framing::framing;
+pub(crate) use link::link;
 pub(crate) use record::record;

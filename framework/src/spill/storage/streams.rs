@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Opened, Storage};
 use crate::batch::{Position, StreamId};
+use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
 use crate::spill::disk;
 use crate::spill::folder::STREAMS_FORMAT;
@@ -41,7 +42,11 @@ impl Storage {
     /// What of the streams goes with the next commit: all of it, into a segment that has none yet.
     pub(super) fn changes(&self, all: bool) -> Changes {
         let seen_s = now_ns() / 1_000_000_000;
-        let mut marks = if all { self.streams.all() } else { BTreeMap::new() };
+        let mut marks = if all && !seeded::has(Bug::ForgetStreamsAtRollover) {
+            self.streams.all()
+        } else {
+            BTreeMap::new()
+        };
         marks.extend(self.noted.iter().map(|(stream, sequence)| {
             let known = self.streams.get(*stream).map_or(0, |mark| mark.sequence);
             let sequence = known.max(*sequence);
@@ -58,7 +63,7 @@ impl Storage {
     /// # Errors
     /// Then no segment may go.
     pub(super) fn keep_streams(&mut self) -> Result<(), SpillError> {
-        if self.streams.is_empty() {
+        if self.streams.is_empty() || seeded::has(Bug::ForgetStreamsWithSegment) {
             return Ok(());
         }
         match self.write_streams() {

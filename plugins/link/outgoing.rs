@@ -1,0 +1,87 @@
+//! The sender's side of one connection: what the receiver has already, and how many frames it has acknowledged.
+
+use std::collections::VecDeque;
+
+use super::Fault;
+
+/// One connection, from WELCOME on.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// Frames below are durable at the receiver.
+    sequence: u64,
+    /// Frames that were written, or left out because the receiver has them, and are not all acknowledged: positions, and how many came before.
+    unacknowledged: VecDeque<Sent>,
+    /// The position behind everything that was sent.
+    end: u64,
+    /// Frames since the connection began.
+    written: u64,
+    acknowledged: u64,
+}
+
+#[derive(Debug)]
+struct Sent {
+    first: u64,
+    end: u64,
+    before: u64,
+}
+
+impl Outgoing {
+    /// A connection whose receiver has the frames below `sequence`.
+    pub fn new(sequence: u64) -> Self {
+        Self {
+            sequence,
+            ..Self::default()
+        }
+    }
+
+    /// How many of the `frames` that begin at `first` the receiver has already.
+    pub fn skip(&self, first: u64, frames: usize) -> usize {
+        let known = self.sequence.saturating_sub(first);
+        usize::try_from(known).unwrap_or(usize::MAX).min(frames)
+    }
+
+    /// The `frames` that begin at `first` are on their way, those among them that the receiver has already too.
+    pub fn sent(&mut self, first: u64, frames: usize) {
+        let end = first.saturating_add(frames as u64);
+        let before = self.written;
+        self.end = self.end.max(end);
+        self.written += end - first;
+        self.unacknowledged.push_back(Sent { first, end, before });
+        self.advance();
+    }
+
+    /// The receiver has the frames below `sequence`. True when that is more than before.
+    ///
+    /// # Errors
+    /// When these were not all sent: whoever believed that would not send them.
+    pub fn acknowledge(&mut self, sequence: u64) -> Result<bool, Fault> {
+        let more = sequence > self.sequence;
+        if more && sequence > self.end {
+            return Err(Fault::Unexpected);
+        }
+        self.sequence = self.sequence.max(sequence);
+        self.advance();
+        Ok(more)
+    }
+
+    /// How many of the frames sent on this connection the receiver has, in the order of sending.
+    pub fn acknowledged_frames(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// True while the receiver owes an answer.
+    pub fn is_waiting(&self) -> bool {
+        !self.unacknowledged.is_empty()
+    }
+
+    fn advance(&mut self) {
+        while let Some(sent) = self.unacknowledged.front() {
+            let known = self.sequence.clamp(sent.first, sent.end);
+            self.acknowledged = self.acknowledged.max(sent.before + known - sent.first);
+            if known < sent.end {
+                return;
+            }
+            self.unacknowledged.pop_front();
+        }
+    }
+}
