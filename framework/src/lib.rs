@@ -47,7 +47,7 @@
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **What is tried again is counted by its reason** ([`failure`]), waits by one policy ([`backoff`]), and is given up only where that says so.
 //! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `retain_bytes`, `retain_age`, `max_cursors`, `commit_bytes`,
-//!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `window_frames`, `max_reply_bytes`, `[shutdown] deadline`, those of [`telemetry`].
+//!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `max_message_bytes`, `max_streams`, `window_frames`, `max_reply_bytes`, `[shutdown] deadline`, those of [`telemetry`].
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A

@@ -55,8 +55,6 @@ bugs! {
     SkipFolderFsync,
     /// A segment that could not be written is written on.
     GoOnAfterFailedWrite,
-    /// A new segment does not say how far the streams are.
-    ForgetStreamsAtRollover,
     /// The last segment goes without how far the streams are being kept elsewhere.
     ForgetStreamsWithSegment,
     /// The cursor is written, its file not synced.

@@ -39,7 +39,7 @@ const fn likely(bug: Bug) -> Option<&'static str> {
         | Bug::ResendBytesForgotten
         | Bug::AcknowledgedCarriedOver
         | Bug::ResumedAsWhole => "network_acknowledged",
-        Bug::ForgetStreamsAtRollover | Bug::ForgetStreamsWithSegment => "power",
+        Bug::ForgetStreamsWithSegment => "power",
         Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment => "power",
         Bug::SkipCrc | Bug::CursorOneAhead => "flipped_bytes",
         _ => return None,

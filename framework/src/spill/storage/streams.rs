@@ -42,11 +42,7 @@ impl Storage {
     /// What of the streams goes with the next commit: all of it, into a segment that has none yet.
     pub(super) fn changes(&self, all: bool) -> Changes {
         let seen_s = now_ns() / 1_000_000_000;
-        let mut marks = if all && !seeded::has(Bug::ForgetStreamsAtRollover) {
-            self.streams.all()
-        } else {
-            BTreeMap::new()
-        };
+        let mut marks = if all { self.streams.all() } else { BTreeMap::new() };
         marks.extend(self.noted.iter().map(|(stream, sequence)| {
             let known = self.streams.get(*stream).map_or(0, |mark| mark.sequence);
             let sequence = known.max(*sequence);
