@@ -49,6 +49,7 @@ impl World {
         let (link, unread) = Link::new(&Meters::default());
         let (told, ended) = tokio::sync::oneshot::channel();
         let store = Spill::open(SpillParts {
+            takes_streams: false,
             context: PluginContext::new("p", "drain", folder),
             config: toml::from_str(&config).unwrap(),
             behind_store: false,
@@ -230,6 +231,7 @@ async fn a_store_with_cursors_is_not_drained_by_a_pipeline_without_them() {
     world.end().await;
     let config = format!("directory = {:?}", folder.path().join("store"));
     let opened = Spill::open(SpillParts {
+        takes_streams: false,
         context: PluginContext::new("p", "drain", folder.path()),
         config: toml::from_str(&config).unwrap(),
         behind_store: false,
