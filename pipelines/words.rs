@@ -74,6 +74,9 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             line += &format!(", {} {word}", count(number(actor, key) as f64));
         }
     }
+    if number(actor, "ends_lost") > 0 {
+        line += ", an unknown number lost with its damaged end";
+    }
     if actor.role == "processor" {
         for (key, value) in own_meters(actor) {
             line += &format!(", {} {key}", count(*value as f64));

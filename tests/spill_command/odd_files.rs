@@ -67,6 +67,41 @@ fn a_socket_or_a_device_that_a_store_needs_as_a_file_is_refused_in_words() {
 }
 
 #[test]
+fn an_unknown_number_of_frames_lost_with_the_newest_segment_is_told_and_ends_with_3() {
+    let folder = Folder::new();
+    let program = run(&folder);
+    fill(&program, LAST);
+    program.kill();
+    let all = segments(&folder);
+    let newest = &all[all.len() - 1];
+    fs::write(newest, "").unwrap();
+    let name = newest.file_stem().unwrap().to_str().unwrap();
+    let before = name.parse().unwrap();
+    let (mut program, mut seen) = (run(&folder), Sequence::default());
+    Destination::connect(program.address_of("network"), MESSAGES).take_through(before, &mut seen);
+    seen.assert_is(1, before);
+    program
+        .log
+        .first(&["an unknown number of frames is lost", "newest segment", "quarantine"]);
+    let status = folder.aqueduct(&["status", "p"]).stdout;
+    assert_says(
+        &String::from_utf8(status).unwrap(),
+        &["an unknown number lost with its damaged end"],
+    );
+    program.wait_for("all is settled", |status| status.number("drain", "waiting_frames") == 0);
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+    program
+        .log
+        .first(&["ended", "an unknown number of frames is lost", "lost=0"]);
+    // It is set aside and told: the next run has nothing to do with it.
+    let mut program = run(&folder);
+    program.address_of("network");
+    program.terminate();
+    assert_eq!(program.exit_code(), 0);
+}
+
+#[test]
 fn files_that_no_store_names_are_left_alone() {
     let folder = store();
     // The first would be a segment that begins at position 7 if its name had all its digits.
