@@ -74,6 +74,9 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             line += &format!(", {} {word}", count(number(actor, key) as f64));
         }
     }
+    if number(actor, "ends_lost") > 0 {
+        line += ", an unknown number lost with its damaged end";
+    }
     if actor.role == "processor" {
         for (key, value) in own_meters(actor) {
             line += &format!(", {} {key}", count(*value as f64));
@@ -140,6 +143,28 @@ pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
         sentences.push("every edge flows".to_owned());
     }
     sentences
+}
+
+/// Whom the actors above wait for, with what it says of itself; nothing when nobody waits.
+pub(crate) fn waited_for(status: &PipelineStatus) -> String {
+    let held_up = |actor: &&ActorStatus| {
+        let mut edges = status.edges.iter();
+        edges.any(|edge| edge.to == actor.name && edge.waiting_ns > 0)
+    };
+    let named: Vec<_> = (status.actors.iter().filter(held_up))
+        .map(|actor| match actor.meters.texts.get("state") {
+            Some(state) => format!(
+                "{}, which takes {}/s ({state})",
+                actor.name,
+                bytes(actor.bytes_per_second)
+            ),
+            None => format!("{}, which takes {}/s", actor.name, bytes(actor.bytes_per_second)),
+        })
+        .collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    format!("; it waits for {}", named.join(" and "))
 }
 
 fn spilling(edge: &str, store: &ActorStatus) -> String {

@@ -101,6 +101,32 @@ sinks.out = { type = "stdout" }
 }
 
 #[test]
+fn two_stores_that_share_a_folder_through_a_symbolic_link_are_told() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    std::os::unix::fs::symlink("data", folder.path("link")).unwrap();
+    // Neither exists yet, and both would be the same.
+    folder.write(
+        "p.toml",
+        r#"name = "p"
+flow = ["source -> one -> two -> out"]
+sources.source = { type = "stdin" }
+spills.one = { directory = "data/deep/store" }
+spills.two = { directory = "link/deep/store" }
+sinks.out = { type = "stdout" }
+"#,
+    );
+    for command in ["run", "check"] {
+        let output = folder.aqueduct(&[command, "p.toml"]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {errors}");
+        let said = "p.toml:5: spills.two.directory: the same path is used by spills.one.directory, through a symbolic link: both are ";
+        assert!(errors.contains(said) && errors.contains("data/deep/store"), "{errors}");
+    }
+    assert_eq!(folder.names(), ["data", "link", "p.toml"]);
+}
+
+#[test]
 fn a_flow_in_a_circle_is_told() {
     let config = r#"name = "p"
 flow = ["source -> one -> two -> out", "two -> one"]

@@ -116,6 +116,24 @@ fn the_deadline_ends_the_wait_for_a_destination_that_takes_nothing() {
 }
 
 #[test]
+fn a_drain_that_lasts_says_at_growing_intervals_for_what_it_waits() {
+    let (folder, listener) = (Folder::new(), Listener::open(None));
+    let mut program = stuck(&folder, &listener, "1h");
+    program.terminate();
+    program.log.first(&[
+        "still draining after 4 s",
+        "in flight",
+        "it waits for network",
+        "connected to",
+    ]);
+    program.terminate();
+    assert_eq!(program.exit_code(), 4);
+    let log = program.log.so_far();
+    let told = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((told("after 2 s"), told("after 3 s")), (1, 0), "{log:#?}");
+}
+
+#[test]
 fn frames_that_no_store_keeps_are_lost_at_the_deadline_and_the_exit_code_says_so() {
     let (folder, listener) = (Folder::new(), Listener::open(Some(4096)));
     let mut program = to_a_peer(

@@ -204,6 +204,23 @@ fn what_is_exported_can_go_into_another_pipeline_and_stays_in_the_store() {
 }
 
 #[test]
+fn a_time_that_is_none_is_told_with_the_option_and_one_that_works() {
+    let folder = store();
+    for command in [&["export"][..], &["replay", "p.toml"]] {
+        let (out, said, code) = spill(&folder, &[command, &["--since", "nonsense"]].concat());
+        assert_eq!((out.as_str(), code), ("", 2), "{said}");
+        assert_says(&said, &["--since", "nonsense", "2026-11-21T05:06:30Z", "UTC"]);
+    }
+    for example in ["2026-11-21T05:06:30Z", "2026-11-21 05:06:30"] {
+        assert_eq!(
+            spill(&folder, &["export", "--since", example, "--to", "0"]).2,
+            0,
+            "{example}"
+        );
+    }
+}
+
+#[test]
 fn frames_that_a_framing_cannot_carry_are_counted_and_left_out() {
     let folder = store();
     let (out, said, code) = spill(&folder, &["export", "--delimiter-hex", "20", "--to", "5"]);

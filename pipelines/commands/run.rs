@@ -175,12 +175,14 @@ async fn watch(
     draining: Rc<Cell<bool>>,
 ) {
     let mut samples: Vec<_> = views.iter().map(|_| Sample::default()).collect();
+    let mut draining_ticks: u32 = 0;
     loop {
         let mut lines = Vec::new();
+        draining_ticks += u32::from(draining.get());
         for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
             let status = sample.take(view);
-            if draining.get() {
-                tell_drain(&status);
+            if draining_ticks > 0 {
+                tell_drain(&status, draining_ticks);
             } else {
                 tell_changes(&latest.borrow(), &status);
                 tell_hangs(&latest.borrow(), &status);
@@ -221,11 +223,15 @@ fn tell_changes(before: &PipelineStatus, now: &PipelineStatus) {
     }
 }
 
-/// Progress of a drain that takes longer than a tick.
-fn tell_drain(status: &PipelineStatus) {
+/// Progress of a drain that lasts: after one second, two, four ...
+fn tell_drain(status: &PipelineStatus, ticks: u32) {
+    if !ticks.is_power_of_two() {
+        return;
+    }
+    let lasted = words::time((TICK * ticks).as_secs_f64());
     let in_flight: u64 = total(status, "in_flight_bytes");
     let kept: u64 = total(status, "waiting_frames");
-    tracing::info!(pipeline = %status.pipeline, "still draining: {} in flight, {kept} frames in stores", words::bytes(in_flight as f64));
+    tracing::info!(pipeline = %status.pipeline, "still draining after {lasted}: {} in flight, {kept} frames in stores{}", words::bytes(in_flight as f64), words::waited_for(status));
 }
 
 /// The watchdog: names a plugin that has been at one batch for too long, once per batch.
@@ -294,14 +300,19 @@ async fn finish(running: Running) -> (u8, PipelineStatus) {
     let status = Sample::default().take(&view);
     let lost = total(&status, "lost") + unsettled(&status);
     let kept: u64 = total(&status, "waiting_frames");
-    tracing::info!(pipeline = %view.name, lost, kept_in_stores = kept, "ended");
+    let ends_lost: u64 = total(&status, "ends_lost");
+    if ends_lost > 0 {
+        tracing::error!(pipeline = %view.name, lost, kept_in_stores = kept, "ended; besides, an unknown number of frames is lost with the damaged end of a store");
+    } else {
+        tracing::info!(pipeline = %view.name, lost, kept_in_stores = kept, "ended");
+    }
     for actor in &status.actors {
         tracing::info!(pipeline = %view.name, "{}", words::actor(actor).trim_end());
     }
     let code = match ended {
         Err(_) => FAILED,
         Ok(ending) if ending.failure.is_some() => FAILED,
-        Ok(_) if lost > 0 => LOST,
+        Ok(_) if lost > 0 || ends_lost > 0 => LOST,
         Ok(ending) if ending.forced => FORCED,
         Ok(_) => 0,
     };

@@ -183,6 +183,12 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// A time given on the command line; clap says where it was given. The library's own words for what is none name no form.
+fn time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "expected a time in UTC, such as 2026-11-21T05:06:30Z or \"2026-11-21 05:06:30\"".to_owned())
+}
+
 fn time_of(ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
 }

@@ -1,5 +1,7 @@
 //! Files that are not where they should be, or should not be there.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 #[test]
@@ -21,6 +23,82 @@ fn a_folder_in_the_place_of_a_segment_is_set_aside_and_the_rest_is_delivered() {
         program.wait_for("the folder is set aside", |_| !place.is_dir());
         assert!(folder.path("data/quarantine").join(place.file_name().unwrap()).is_dir());
     }
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_a_segment_hangs_nothing_and_is_set_aside() {
+    for newest in [false, true] {
+        let folder = store();
+        let all = segments(&folder);
+        let pipe = if newest { &all[all.len() - 1] } else { &all[1] };
+        fs::remove_file(pipe).unwrap();
+        mknodat(CWD, pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert_says(&spill(&folder, &["list"]).0, &["damaged: ", "it is a named pipe"]);
+        assert_says(&spill(&folder, &["info"]).0, &["damage: 1 segment cannot be read"]);
+        assert_says(&spill(&folder, &["verify"]).0, &["damaged: ", "1 damaged segment"]);
+        let program = run(&folder);
+        Feeder::connect(program.address_of("plant"), MESSAGES).send(LAST + 1..=LAST + 500);
+        let mut seen = Sequence::default();
+        Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST + 500, &mut seen);
+        assert_eq!((seen.first(), seen.gaps().len()), (1, 1));
+        program.wait_for("the pipe is set aside", |_| !pipe.exists() || pipe.is_file());
+        assert!(folder.path("data/quarantine").join(pipe.file_name().unwrap()).exists());
+    }
+}
+
+#[test]
+fn a_socket_or_a_device_that_a_store_needs_as_a_file_is_refused_in_words() {
+    let folder = store();
+    let cursor = folder.path("data/main.cursor");
+    fs::remove_file(&cursor).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(&cursor).unwrap();
+    let mut program = run(&folder);
+    program
+        .log
+        .first(&["cannot start", "main.cursor", "it is a socket, not a file"]);
+    assert_eq!(program.exit_code(), 1);
+    fs::remove_file(&cursor).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &cursor).unwrap();
+    let mut program = run(&folder);
+    program
+        .log
+        .first(&["cannot start", "main.cursor", "it is a device, not a file"]);
+    assert_eq!(program.exit_code(), 1);
+}
+
+#[test]
+fn an_unknown_number_of_frames_lost_with_the_newest_segment_is_told_and_ends_with_3() {
+    let folder = Folder::new();
+    let program = run(&folder);
+    fill(&program, LAST);
+    program.kill();
+    let all = segments(&folder);
+    let newest = &all[all.len() - 1];
+    fs::write(newest, "").unwrap();
+    let name = newest.file_stem().unwrap().to_str().unwrap();
+    let before = name.parse().unwrap();
+    let (mut program, mut seen) = (run(&folder), Sequence::default());
+    Destination::connect(program.address_of("network"), MESSAGES).take_through(before, &mut seen);
+    seen.assert_is(1, before);
+    program
+        .log
+        .first(&["an unknown number of frames is lost", "newest segment", "quarantine"]);
+    let status = folder.aqueduct(&["status", "p"]).stdout;
+    assert_says(
+        &String::from_utf8(status).unwrap(),
+        &["an unknown number lost with its damaged end"],
+    );
+    program.wait_for("all is settled", |status| status.number("drain", "waiting_frames") == 0);
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+    program
+        .log
+        .first(&["ended", "an unknown number of frames is lost", "lost=0"]);
+    // It is set aside and told: the next run has nothing to do with it.
+    let mut program = run(&folder);
+    program.address_of("network");
+    program.terminate();
+    assert_eq!(program.exit_code(), 0);
 }
 
 #[test]

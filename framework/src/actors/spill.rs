@@ -145,6 +145,7 @@ impl Spill {
         // Before any actor runs, so that the first status tells what waits already.
         let mut report = Report::new(&parts.context, &parts.config);
         report.update(&fifo.state());
+        report.damage(thread.usage());
         Ok(OpenStore {
             fifo,
             serving,

@@ -1,7 +1,7 @@
 //! What may be had only once in a process: a pipeline's name, an address to listen on, a path to write.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,7 +21,8 @@ pub(super) struct Claim {
 enum Thing {
     Name(String),
     Address(String),
-    Path(PathBuf),
+    /// As it was given, and where that is.
+    Path(PathBuf, PathBuf),
 }
 
 /// The claims of a pipeline and its actors.
@@ -39,7 +40,7 @@ pub(super) fn of(name: &str, actors: &[Actor], report: &Report) -> Vec<Claim> {
             });
         };
         if let HostConfig::Spill(spill) = &config.host {
-            claim("directory", Thing::Path(spill.directory.clone()));
+            claim("directory", Thing::path(&spill.directory));
         }
         let Some(info) = &actor.info else { continue };
         let text = |name: &str| config.settings.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -51,7 +52,7 @@ pub(super) fn of(name: &str, actors: &[Actor], report: &Report) -> Vec<Claim> {
         for name in &info.paths {
             text(name)
                 .into_iter()
-                .for_each(|path| claim(name, Thing::Path(path.into())));
+                .for_each(|path| claim(name, Thing::path(Path::new(&path))));
         }
     }
     claims
@@ -71,7 +72,14 @@ pub(super) fn conflicts(claims: &[Claim]) -> Vec<Mistake> {
             let message = match &claim.thing {
                 Thing::Name(name) => format!("`{name}` is already the name of the pipeline{elsewhere}"),
                 Thing::Address(address) => format!("{address} is already listened on by {}{elsewhere}", owner.key),
-                Thing::Path(_) => format!("the same path is used by {}{elsewhere}", owner.key),
+                Thing::Path(path, real) => {
+                    let linked = if first.thing.is_named(path) {
+                        String::new()
+                    } else {
+                        format!(", through a symbolic link: both are {}", real.display())
+                    };
+                    format!("the same path is used by {}{elsewhere}{linked}", owner.key)
+                }
             };
             mistakes.push(Mistake {
                 message,
@@ -83,14 +91,32 @@ pub(super) fn conflicts(claims: &[Claim]) -> Vec<Mistake> {
 }
 
 impl Thing {
+    fn path(path: &Path) -> Self {
+        Self::Path(path.to_owned(), real(path))
+    }
+
+    fn is_named(&self, other: &Path) -> bool {
+        matches!(self, Self::Path(path, _) if path == other)
+    }
+
     fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Address(one), Self::Address(other)) => match (one.parse(), other.parse()) {
                 (Ok(one), Ok(other)) => same_port(one, other),
                 _ => one == other,
             },
+            (Self::Path(_, one), Self::Path(_, other)) => one == other,
             _ => self == other,
         }
+    }
+}
+
+/// The path without symbolic links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(above), Some(name)) => real(above).join(name),
+        (Err(_), ..) => path.to_owned(),
     }
 }
 

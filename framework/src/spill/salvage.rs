@@ -1,6 +1,7 @@
 //! What can still be had of a segment whose own structure is damaged: its records are looked for by their marks, and known by their checksums.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 
@@ -33,8 +34,11 @@ impl Salvage {
     pub(super) fn of(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
         let open = || -> std::io::Result<_> {
             let file = disk.open(path, Open::Read)?;
-            let bytes = file.len()?;
-            Ok((file, bytes))
+            match file.len() {
+                // What is no file, such as a pipe, holds no records.
+                Err(error) if error.kind() == ErrorKind::InvalidInput => Ok((file, 0)),
+                bytes => Ok((file, bytes?)),
+            }
         };
         let (file, bytes) = open().map_err(|error| SpillError::io("open", path, error))?;
         let mut salvage = Self {

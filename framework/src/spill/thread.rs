@@ -135,6 +135,7 @@ pub struct SpillThread {
     named: Vec<files::Recovered>,
     streams: Streams,
     stream: Option<StreamId>,
+    usage: Usage,
 }
 
 impl SpillThread {
@@ -155,7 +156,7 @@ impl SpillThread {
         let work = move || match Storage::open(&options) {
             Ok((storage, recovered)) => {
                 let known = (storage.named().to_vec(), storage.streams().clone(), storage.stream());
-                let _ = opened.send(Ok((recovered, known)));
+                let _ = opened.send(Ok((recovered, known, storage.usage())));
                 let mut worker = Worker::new(storage, options.commit_delay, report);
                 worker.run(&inbox);
                 worker.close();
@@ -168,7 +169,7 @@ impl SpillThread {
         let handle = thread
             .spawn(work)
             .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
-        let (recovered, (named, streams, stream)) = wait.recv().unwrap_or_else(|_| {
+        let (recovered, (named, streams, stream), usage) = wait.recv().unwrap_or_else(|_| {
             Err(SpillError::Panicked {
                 what: "open",
                 path: directory,
@@ -181,6 +182,7 @@ impl SpillThread {
             named,
             streams,
             stream,
+            usage,
         };
         Ok((thread, recovered))
     }
@@ -198,6 +200,11 @@ impl SpillThread {
     /// What the store's own positions are called; none of one that is not durable.
     pub fn stream(&self) -> Option<StreamId> {
         self.stream
+    }
+
+    /// What the store took when it was opened, and what was found damaged by then.
+    pub fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// Queues a command; false when the thread is gone.

@@ -25,7 +25,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "POSITION")]
     to: Option<u64>,
     /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
     since: Option<SystemTime>,
     /// How frames are written
     #[arg(long, value_enum, default_value_t = Form::Delimited)]

@@ -27,7 +27,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "POSITION", alias = "until")]
     to: Option<u64>,
     /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = checked_time)]
     since: Option<String>,
     /// The actor of the pipeline that gets the frames, instead of those that its sources feed
     #[arg(long, value_name = "ACTOR")]
@@ -38,8 +38,8 @@ pub(super) struct Replay {
 }
 
 /// Checks a time, and leaves it to the source to read it again.
-fn time(text: &str) -> Result<String, humantime::TimestampError> {
-    humantime::parse_rfc3339_weak(text).map(|_| text.to_owned())
+fn checked_time(text: &str) -> Result<String, String> {
+    super::time(text).map(|_| text.to_owned())
 }
 
 impl Replay {

@@ -7,7 +7,7 @@ mod walker;
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Feed, Source};
@@ -37,6 +37,13 @@ pub(super) struct FromStore {
     context: Context,
 }
 
+fn time(text: &str) -> Result<SystemTime> {
+    humantime::parse_rfc3339_weak(text).map_err(|error| {
+        let what = format!("`since` is no time such as 2026-11-21T05:06:30Z, but {text:?}");
+        Error::fatal(what).because(error)
+    })
+}
+
 impl Source for FromStore {
     type Config = Config;
     const NAME: &'static str = "spill";
@@ -44,9 +51,7 @@ impl Source for FromStore {
     const PATHS: &'static [&'static str] = &["directory"];
 
     fn new(config: Config, context: &Context) -> Result<Self> {
-        let since = config.since.as_deref().map(humantime::parse_rfc3339_weak).transpose();
-        let since =
-            since.map_err(|error| Error::fatal("`since` is no time such as 2026-11-21T05:06:30Z").because(error))?;
+        let since = config.since.as_deref().map(time).transpose()?;
         let since = since
             .and_then(|since| since.duration_since(UNIX_EPOCH).ok())
             .unwrap_or_default();

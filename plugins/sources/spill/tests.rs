@@ -126,7 +126,10 @@ fn a_folder_that_is_no_store_fails_the_pipeline_and_a_time_that_is_none_is_a_mis
         sinks.out = { type = "blackhole" }
         "#,
     );
-    assert!(said.contains("`since` is no time"), "{said}");
+    assert!(
+        said.contains("`since` is no time") && said.contains("\"yesterday\""),
+        "{said}"
+    );
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(super) struct Report {
     pub(super) trouble: Trouble,
     directory: String,
     damaged: Gauge,
+    ends_lost: Gauge,
     quarantine_deleted: Gauge,
     /// Everything is written, for readers that come when they come: that is no sign of pressure.
     retaining: bool,
@@ -52,6 +53,7 @@ impl Report {
             trouble: Trouble::new(context, config),
             directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
+            ends_lost: context.gauge("ends_lost"),
             quarantine_deleted: context.gauge("quarantine_deleted"),
             retaining: config.retain_bytes.is_some(),
             context: context.clone(),
@@ -88,6 +90,13 @@ impl Report {
                 self.directory
             );
         }
+        if usage.ends_lost > self.ends_lost.get() {
+            tracing::error!(
+                actor = %self.context.actor,
+                "an unknown number of frames is lost: the end of the newest segment cannot be read; {}/quarantine has what is known of it",
+                self.directory
+            );
+        }
         if usage.quarantine_deleted > self.quarantine_deleted.get() {
             tracing::warn!(
                 actor = %self.context.actor,
@@ -96,6 +105,7 @@ impl Report {
             );
         }
         self.damaged.set(usage.damaged);
+        self.ends_lost.set(usage.ends_lost);
         self.quarantine_deleted.set(usage.quarantine_deleted);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -14,6 +14,9 @@ pub struct System;
 
 impl Disk for System {
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+        if let Some(what) = no_file(path) {
+            return Ok(Box::new(NoFile(what)));
+        }
         let write = how != Open::Read;
         let file = OpenOptions::new()
             .read(true)
@@ -64,6 +67,18 @@ impl Disk for System {
     }
 }
 
+/// What stands there that is neither a file nor a folder: to open it may wait for ever (fifo(7)), or have effects.
+fn no_file(path: &Path) -> Option<&'static str> {
+    // What cannot be looked at is for the attempt to open it to say.
+    let kind = fs::metadata(path).ok()?.file_type();
+    match kind {
+        _ if kind.is_file() || kind.is_dir() => None,
+        _ if kind.is_fifo() => Some("it is a named pipe, not a file"),
+        _ if kind.is_socket() => Some("it is a socket, not a file"),
+        _ => Some("it is a device, not a file"),
+    }
+}
+
 /// Somebody else made the folder at the same moment.
 fn ignore_existing(error: io::Error) -> io::Result<()> {
     match error.kind() {
@@ -102,5 +117,45 @@ impl DiskFile for SystemFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         aqueduct_sys::file::lock_exclusive(&self.0)
+    }
+}
+
+/// What was not opened; whatever is asked of it fails and says why.
+#[derive(Debug)]
+struct NoFile(&'static str);
+
+impl NoFile {
+    fn refuse<T>(&self) -> io::Result<T> {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, self.0))
+    }
+}
+
+impl DiskFile for NoFile {
+    fn len(&self) -> io::Result<u64> {
+        self.refuse()
+    }
+
+    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn reserve(&self, _: u64) -> io::Result<()> {
+        self.refuse()
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.refuse()
     }
 }

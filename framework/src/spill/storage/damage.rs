@@ -137,8 +137,8 @@ impl Storage {
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {
                     let confirmed = self.confirmed_tail(first);
-                    self.end_lost |= confirmed.is_none();
                     let (_, found) = self.salvage(first, &why)?;
+                    self.ends_lost += u64::from(confirmed.is_none());
                     if let Some(tail) = found.max(confirmed) {
                         return Ok(tail.max(first));
                     }

@@ -60,6 +60,8 @@ pub struct Usage {
     pub quarantined: u64,
     /// Damaged segments found since the store was opened.
     pub damaged: u64,
+    /// Those of them whose end is lost too: how many frames stood there nobody knows.
+    pub ends_lost: u64,
     /// Files deleted from the quarantine since then, because it was full.
     pub quarantine_deleted: u64,
 }
@@ -90,13 +92,13 @@ pub struct Storage {
     failed_reads: u32,
     quarantined: u64,
     damaged: u64,
+    /// Segments whose end was lost: positions may be given twice.
+    ends_lost: u64,
     packer: Packer,
     streams: Streams,
     /// How far streams are with what was appended since the last commit.
     noted: BTreeMap<StreamId, u64>,
     stream: Option<StreamId>,
-    /// The end was lost: positions may be given twice.
-    end_lost: bool,
     /// The position behind the last durable frame.
     tail: u64,
     /// The position behind the last appended frame.
@@ -153,11 +155,11 @@ impl Storage {
             failed_reads: 0,
             quarantined: 0,
             damaged: 0,
+            ends_lost: 0,
             packer: Packer::default(),
             streams: Streams::default(),
             noted: BTreeMap::new(),
             stream: None,
-            end_lost: false,
             tail: 0,
             appended: 0,
             folder,
@@ -185,7 +187,7 @@ impl Storage {
         }
         if options.persist == Persist::Always {
             let none_left = storage.closed.is_empty() && !storage.cursor.was_whole();
-            storage.name_stream(storage.end_lost || none_left);
+            storage.name_stream(storage.ends_lost > 0 || none_left);
         }
         let recovered = Recovered {
             settled,
@@ -284,6 +286,7 @@ impl Storage {
             segments: (self.closed.len() + usize::from(self.writer.is_some())) as u64,
             quarantined: self.quarantined,
             damaged: self.damaged,
+            ends_lost: self.ends_lost,
             quarantine_deleted: self.quarantine.deleted(),
         }
     }
