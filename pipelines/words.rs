@@ -77,6 +77,9 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
     if number(actor, "ends_lost") > 0 {
         line += ", an unknown number lost with its damaged end";
     }
+    if number(actor, "quarantine_unusable") > 0 {
+        line += ", its quarantine cannot be used: damaged segments stay beside it as NAME.redb.damaged";
+    }
     if actor.role == "processor" {
         for (key, value) in own_meters(actor) {
             line += &format!(", {} {key}", count(*value as f64));

@@ -29,6 +29,7 @@ pub(super) struct Report {
     damaged: Gauge,
     ends_lost: Gauge,
     quarantine_deleted: Gauge,
+    quarantine_unusable: Gauge,
     /// Everything is written, for readers that come when they come: that is no sign of pressure.
     retaining: bool,
 }
@@ -55,6 +56,7 @@ impl Report {
             damaged: context.gauge("damaged_segments"),
             ends_lost: context.gauge("ends_lost"),
             quarantine_deleted: context.gauge("quarantine_deleted"),
+            quarantine_unusable: context.gauge("quarantine_unusable"),
             retaining: config.retain_bytes.is_some(),
             context: context.clone(),
         }
@@ -104,6 +106,14 @@ impl Report {
                 "the quarantine was full: its oldest segments were deleted (quarantine_bytes)"
             );
         }
+        if u64::from(usage.quarantine_unusable) > self.quarantine_unusable.get() {
+            tracing::error!(
+                actor = %self.context.actor,
+                "nothing can be put into {0}/quarantine: damaged segments stay in {0} as NAME.redb.damaged; make it a folder that this process may write",
+                self.directory
+            );
+        }
+        self.quarantine_unusable.set(u64::from(usage.quarantine_unusable));
         self.damaged.set(usage.damaged);
         self.ends_lost.set(usage.ends_lost);
         self.quarantine_deleted.set(usage.quarantine_deleted);

@@ -64,6 +64,8 @@ pub struct Usage {
     pub ends_lost: u64,
     /// Files deleted from the quarantine since then, because it was full.
     pub quarantine_deleted: u64,
+    /// Something could not be set aside: damaged segments stay beside the others, with `.damaged` behind their names.
+    pub quarantine_unusable: bool,
 }
 
 /// A store's files.
@@ -288,6 +290,7 @@ impl Storage {
             damaged: self.damaged,
             ends_lost: self.ends_lost,
             quarantine_deleted: self.quarantine.deleted(),
+            quarantine_unusable: self.quarantine.is_unusable(),
         }
     }
 
