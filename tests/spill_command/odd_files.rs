@@ -197,6 +197,25 @@ fn a_store_whose_directory_was_deleted_acknowledges_nothing_more_and_says_so() {
     assert!(!folder.path("data").exists(), "nobody holds a lock on it any more");
 }
 
+#[test]
+fn frames_whose_store_was_deleted_are_not_called_kept_but_lost() {
+    let folder = Folder::new();
+    let mut program = run(&folder);
+    fill(&program, LAST);
+    fs::remove_dir_all(folder.path("data")).unwrap();
+    program.wait_for("it is seen", |status| status.number("drain", "deleted_frames") > 0);
+    let status = folder.aqueduct(&["status", "p"]).stdout;
+    let status = String::from_utf8(status).unwrap();
+    assert_says(&status, &["its files were deleted"]);
+    assert!(!status.contains("frames are safe"), "{status}");
+    program.log.first(&["were deleted while it is in use", "data"]);
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+    program
+        .log
+        .first(&["ended", &format!("lost={LAST}"), "kept_in_stores=0"]);
+}
+
 fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
