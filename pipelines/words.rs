@@ -74,8 +74,15 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             line += &format!(", {} {word}", count(number(actor, key) as f64));
         }
     }
+    if number(actor, "deleted_frames") > 0 {
+        let frames = count(number(actor, "deleted_frames") as f64);
+        line += &format!(", its files were deleted: {frames} that wait are lost with them unless memory has them too");
+    }
     if number(actor, "ends_lost") > 0 {
         line += ", an unknown number lost with its damaged end";
+    }
+    if number(actor, "quarantine_unusable") > 0 {
+        line += ", its quarantine cannot be used: damaged segments stay beside it as NAME.redb.damaged";
     }
     if actor.role == "processor" {
         for (key, value) in own_meters(actor) {
@@ -122,11 +129,17 @@ pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
             match edge.pressure {
                 Pressure::Blocked => {
                     let since = time(edge.waiting_ns as f64 / 1e9);
-                    let safe = status
+                    let store = status
                         .actors
                         .iter()
-                        .any(|actor| actor.name == edge.from && actor.role == "spill store");
-                    let word = if safe { "; frames are safe and wait in it" } else { "" };
+                        .find(|actor| actor.name == edge.from && actor.role == "spill store");
+                    let word = match store {
+                        Some(store) if number(store, "deleted_frames") > 0 => {
+                            "; frames wait in it, and its files were deleted"
+                        }
+                        Some(_) => "; frames are safe and wait in it",
+                        None => "",
+                    };
                     format!(
                         "{}: blocked for {since} by {}, which takes {}/s{word}",
                         edge.edge,

@@ -67,7 +67,9 @@ impl Driver {
                 error,
             } => return Err(error.into()),
             StorageEvent::Closed { .. } => return Err("closed".into()),
-            StorageEvent::Named { .. } => return Err("named cursors, of which there are none".into()),
+            StorageEvent::Named { .. } | StorageEvent::Checked { .. } => {
+                return Err("an answer that nobody asked for".into());
+            }
         }
         Ok(())
     }

@@ -102,6 +102,36 @@ fn an_unknown_number_of_frames_lost_with_the_newest_segment_is_told_and_ends_wit
 }
 
 #[test]
+fn a_quarantine_that_is_no_folder_stops_nothing_and_is_told() {
+    let folder = store();
+    folder.write("data/quarantine", "dear");
+    let damaged = segments(&folder)[1].clone();
+    flip(&damaged, 15_000);
+    for look in [&["info"][..], &["list"]] {
+        assert_eq!(spill(&folder, look).2, 0, "{look:?}");
+    }
+    let exported = numbers(&spill(&folder, &["export"]).0);
+    let (mut program, mut seen) = (run(&folder), Sequence::default());
+    Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
+    assert_eq!(seen, exported);
+    program.wait_for("it is set aside", |_| !damaged.exists());
+    let status = folder.aqueduct(&["status", "p"]).stdout;
+    assert_says(&String::from_utf8(status).unwrap(), &["its quarantine cannot be used"]);
+    program.log.first(&[
+        "nothing can be put into",
+        "data/quarantine",
+        ".redb.damaged",
+        "make it a folder",
+    ]);
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+    let name = format!("{}.damaged", name(&damaged));
+    assert!(folder.path("data").join(&name).is_file());
+    assert_says(&spill(&folder, &["info"]).0, &["quarantine: 1 damaged segment", &name]);
+    assert_eq!(folder.read("data/quarantine"), "dear");
+}
+
+#[test]
 fn files_that_no_store_names_are_left_alone() {
     let folder = store();
     // The first would be a segment that begins at position 7 if its name had all its digits.
@@ -165,4 +195,27 @@ fn a_store_whose_directory_was_deleted_acknowledges_nothing_more_and_says_so() {
     });
     assert_eq!(status.number("plant", "settled"), 100);
     assert!(!folder.path("data").exists(), "nobody holds a lock on it any more");
+}
+
+#[test]
+fn frames_whose_store_was_deleted_are_not_called_kept_but_lost() {
+    let folder = Folder::new();
+    let mut program = run(&folder);
+    fill(&program, LAST);
+    fs::remove_dir_all(folder.path("data")).unwrap();
+    program.wait_for("it is seen", |status| status.number("drain", "deleted_frames") > 0);
+    let status = folder.aqueduct(&["status", "p"]).stdout;
+    let status = String::from_utf8(status).unwrap();
+    assert_says(&status, &["its files were deleted"]);
+    assert!(!status.contains("frames are safe"), "{status}");
+    program.log.first(&["were deleted while it is in use", "data"]);
+    program.terminate();
+    assert_eq!(program.exit_code(), LOST);
+    program
+        .log
+        .first(&["ended", &format!("lost={LAST}"), "kept_in_stores=0"]);
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
 }

@@ -34,6 +34,9 @@ use serve::Serving;
 /// How often time passes for the machine: `memory_age`, retries, the cursor.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether somebody has deleted its files.
+const CHECK: Duration = Duration::from_secs(1);
+
 /// What a store is made of.
 pub struct SpillParts {
     /// Name, folder and meters.
@@ -93,6 +96,8 @@ pub struct Spill {
     report: Report,
     /// What the machine's time is counted from: a clock that is set back must not make it wait.
     since: Instant,
+    /// The thread looks whether the files are still there.
+    checking: bool,
     ending: Ending,
     behind_store: bool,
     takes_streams: bool,
@@ -187,6 +192,7 @@ impl OpenStore {
             tracer: parts.tracer,
             supervisor: parts.supervisor,
             since: Instant::now(),
+            checking: false,
             ending: Ending::No,
             behind_store: parts.behind_store,
             takes_streams: parts.takes_streams,
@@ -342,7 +348,12 @@ impl Spill {
                     Failure::Drop => self.fifo.drop_failed(),
                 }
             }
-            StorageEvent::Closed { error } => {
+            StorageEvent::Checked { deleted_frames } => {
+                self.checking = false;
+                self.report.deleted(deleted_frames);
+            }
+            StorageEvent::Closed { deleted_frames, error } => {
+                self.report.closed(deleted_frames);
                 if let Some(error) = error {
                     self.report.trouble.failed_to_close(&error);
                 }
@@ -376,6 +387,12 @@ impl Actor for Spill {
                 serving.tick(now_ns());
             }
             spill.pump();
+        });
+        ctx.run_interval(CHECK, |spill, _| {
+            // A disk that does not answer is asked once.
+            if !std::mem::replace(&mut spill.checking, true) {
+                spill.thread.send(StorageCommand::Check);
+            }
         });
         self.pump();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::SpillError;
 use super::disk::{Disk, write_durably};
+use super::folder::first_of;
 
 /// The folder `quarantine` of a store; made when first used.
 #[derive(Debug)]
@@ -14,6 +15,16 @@ pub(super) struct Quarantine {
     path: PathBuf,
     most_bytes: u64,
     deleted: u64,
+    unusable: bool,
+}
+
+/// What is added to the name of a damaged segment that could not be moved into the quarantine: no store reads it.
+const LEFT: &str = "damaged";
+
+/// Whether a file of this name is such a segment.
+pub(super) fn is_left(name: &str) -> bool {
+    let segment = name.strip_suffix(LEFT).and_then(|name| name.strip_suffix('.'));
+    segment.and_then(first_of).is_some()
 }
 
 /// What is known of a damaged segment.
@@ -37,7 +48,13 @@ impl Quarantine {
             path: folder.join("quarantine"),
             most_bytes,
             deleted: 0,
+            unusable: false,
         }
+    }
+
+    /// True when something could not be set aside: the folder cannot be made or written.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.unusable
     }
 
     /// Files deleted from it, because it was full.
@@ -45,8 +62,9 @@ impl Quarantine {
         self.deleted
     }
 
-    /// Writes down what is known of a damaged segment; it stays in its place while something of it is still to be delivered.
-    pub(super) fn describe(&self, segment: &Path, damage: &Damage) -> Result<(), SpillError> {
+    /// Writes down what is known of a damaged segment; it stays in its place while something of it is still to be delivered. Where nothing
+    /// can be written it goes without the text: what stands behind it must be delivered, on a full disk too.
+    pub(super) fn describe(&mut self, segment: &Path, damage: &Damage) {
         let name = name_of(segment);
         let path = self.path.join(format!("{name}.txt"));
         let open = if damage.complete {
@@ -60,11 +78,8 @@ impl Quarantine {
         );
         let made = self.make();
         let written = made.and_then(|()| write_durably(&*self.disk, &path, entry.as_bytes()));
-        match written.map_err(|error| SpillError::io("set aside", &path, error)) {
-            // A full disk goes without the text: what follows must be read for the disk to drain.
-            Err(error) if !error.is_full() => Err(error),
-            _ => Ok(()),
-        }
+        let written = written.map_err(|error| SpillError::io("set aside", &path, error));
+        self.unusable = written.is_err_and(|error| !error.is_full() && !error.is_missing());
     }
 
     /// Makes the folder, but not the store's own if somebody has deleted that: nobody would hold a lock on it.
@@ -73,7 +88,7 @@ impl Quarantine {
         self.disk.create_folder(&self.path)
     }
 
-    /// Moves a damaged segment here, and makes room for it.
+    /// Moves a damaged segment here, and makes room for it; or gives it a name that no store reads, where it is.
     pub(super) fn keep(&mut self, segment: &Path) -> Result<(), SpillError> {
         let path = self.path.join(name_of(segment));
         let made = self.make();
@@ -92,7 +107,19 @@ impl Quarantine {
                 let removed = self.disk.remove(segment);
                 removed.map_err(|error| SpillError::io("delete", segment, error))
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.unusable = true;
+                self.leave(segment).map_err(|_| error)
+            }
+        }
+    }
+
+    fn leave(&mut self, segment: &Path) -> io::Result<()> {
+        let path = segment.with_added_extension(LEFT);
+        self.deleted += u64::from(self.disk.allocated_bytes(&path).is_ok());
+        match self.disk.rename(segment, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
         }
     }
 

@@ -94,8 +94,8 @@ impl Store {
                 self.failures += 1;
                 self.fifo.write_failed(0);
             }
-            StorageEvent::Closed { error } => panic!("closed: {error:?}"),
-            StorageEvent::Named { event, .. } => panic!("{event:?}"),
+            StorageEvent::Closed { error, .. } => panic!("closed: {error:?}"),
+            StorageEvent::Named { .. } | StorageEvent::Checked { .. } => panic!("nobody asked: {event:?}"),
         }
         self.effects();
     }

@@ -55,6 +55,8 @@ pub enum StorageCommand {
     },
     /// Something for the named cursors.
     Named(NamedCommand),
+    /// Look whether the files still have their names.
+    Check,
     /// Close the files and end the thread.
     Close,
 }
@@ -104,8 +106,15 @@ pub enum StorageEvent {
         /// Why.
         error: SpillError,
     },
+    /// The answer to `Check`.
+    Checked {
+        /// See [`Storage::deleted_frames`].
+        deleted_frames: u64,
+    },
     /// The files are closed; the last event. What was committed is safe even with an error.
     Closed {
+        /// See [`Storage::deleted_frames`]: gone for good.
+        deleted_frames: u64,
         /// Why the newest segment could not be closed in order.
         error: Option<SpillError>,
     },
@@ -338,6 +347,10 @@ impl<R: Fn(StorageEvent)> Worker<R> {
                 let usage = self.storage.usage();
                 (self.report)(StorageEvent::Named { event, usage });
             }
+            StorageCommand::Check => {
+                let deleted_frames = self.storage.deleted_frames();
+                (self.report)(StorageEvent::Checked { deleted_frames });
+            }
             StorageCommand::Close => return false,
         }
         true
@@ -408,11 +421,9 @@ impl<R: Fn(StorageEvent)> Worker<R> {
 
     fn close(mut self) {
         self.end_look();
-        let event = match self.storage.close() {
-            Ok(()) => StorageEvent::Closed { error: None },
-            Err(error) => StorageEvent::Closed { error: Some(error) },
-        };
-        (self.report)(event);
+        let deleted_frames = self.storage.deleted_frames();
+        let error = self.storage.close().err();
+        (self.report)(StorageEvent::Closed { deleted_frames, error });
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) struct Report {
     damaged: Gauge,
     ends_lost: Gauge,
     quarantine_deleted: Gauge,
+    quarantine_unusable: Gauge,
+    deleted_frames: Gauge,
+    /// What went with its files at the end.
+    gone: u64,
     /// Everything is written, for readers that come when they come: that is no sign of pressure.
     retaining: bool,
 }
@@ -55,13 +59,16 @@ impl Report {
             damaged: context.gauge("damaged_segments"),
             ends_lost: context.gauge("ends_lost"),
             quarantine_deleted: context.gauge("quarantine_deleted"),
+            deleted_frames: context.gauge("deleted_frames"),
+            gone: 0,
+            quarantine_unusable: context.gauge("quarantine_unusable"),
             retaining: config.retain_bytes.is_some(),
             context: context.clone(),
         }
     }
 
     pub(super) fn update(&mut self, state: &State) {
-        self.waiting_frames.set(state.waiting_frames);
+        self.waiting_frames.set(state.waiting_frames.saturating_sub(self.gone));
         self.peak_frames.set(state.peak_frames);
         self.memory_bytes.set(state.memory_bytes);
         self.peak_memory_bytes.set(state.peak_memory_bytes);
@@ -104,9 +111,39 @@ impl Report {
                 "the quarantine was full: its oldest segments were deleted (quarantine_bytes)"
             );
         }
+        if u64::from(usage.quarantine_unusable) > self.quarantine_unusable.get() {
+            tracing::error!(
+                actor = %self.context.actor,
+                "nothing can be put into {0}/quarantine: damaged segments stay in {0} as NAME.redb.damaged; make it a folder that this process may write",
+                self.directory
+            );
+        }
+        self.quarantine_unusable.set(u64::from(usage.quarantine_unusable));
         self.damaged.set(usage.damaged);
         self.ends_lost.set(usage.ends_lost);
         self.quarantine_deleted.set(usage.quarantine_deleted);
+    }
+
+    /// Somebody has deleted files of so many frames that wait.
+    pub(super) fn deleted(&self, frames: u64) {
+        if frames > 0 && self.deleted_frames.get() == 0 {
+            tracing::error!(
+                actor = %self.context.actor,
+                "files in {} were deleted while it is in use: {frames} frames that wait stood in them, and are lost unless they are in memory too and delivered before the end",
+                self.directory
+            );
+        }
+        self.deleted_frames.set(frames);
+    }
+
+    /// The end: what stood in deleted files and still waits does not wait for the next run.
+    pub(super) fn closed(&mut self, deleted: u64) {
+        self.gone = deleted.min(self.waiting_frames.get());
+        self.deleted_frames.set(0);
+        self.context.meters.lost.add(self.gone);
+        if self.gone > 0 {
+            tracing::error!(actor = %self.context.actor, "frames lost: {} went with the deleted files in {}", self.gone, self.directory);
+        }
     }
 
     fn count_losses(&mut self, now: Dropped) {

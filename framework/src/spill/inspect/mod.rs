@@ -21,6 +21,7 @@ use super::cursor::Cursor;
 use super::disk::{self, Disk, System};
 use super::folder::{check_format, first_of, is_unfinished};
 use super::named;
+use super::quarantine::is_left;
 use super::salvage::Salvage;
 use super::segment::Reader;
 
@@ -119,7 +120,7 @@ impl Inspection {
         // A cursor that may lag behind segments that are gone: as the store itself takes it.
         let lowest = segments.first().map_or(0, |segment| segment.first);
         Ok(Self {
-            quarantine: quarantine(&*disk, path)?,
+            quarantine: quarantine(&*disk, path, &names)?,
             leftovers: leftovers(&names, path),
             path: path.to_owned(),
             format,
@@ -224,19 +225,21 @@ fn cursor(disk: &dyn Disk, path: &Path) -> Result<(u64, bool), SpillError> {
     }
 }
 
-fn quarantine(disk: &dyn Disk, path: &Path) -> Result<Vec<Quarantined>, SpillError> {
+/// What was set aside, and what could not be and stays in the store's own folder.
+fn quarantine(disk: &dyn Disk, path: &Path, names: &[String]) -> Result<Vec<Quarantined>, SpillError> {
     let folder = path.join("quarantine");
-    let mut names = match disk.names(&folder) {
+    let mut kept = match disk.names(&folder) {
         Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A file of that name, say: the store cannot use it either.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Vec::new(),
         Err(error) => return Err(SpillError::io("list", &folder, error)),
     };
-    for name in &mut names {
+    for name in &mut kept {
         name.truncate(name.trim_end_matches(".txt").len());
     }
-    names.sort_unstable();
-    names.dedup();
-    let kept = names.into_iter().map(|name| {
+    kept.sort_unstable();
+    kept.dedup();
+    let kept = kept.into_iter().map(|name| {
         let entry = disk::read(disk, &folder.join(format!("{name}.txt"))).unwrap_or_default();
         Quarantined {
             bytes: disk.allocated_bytes(&folder.join(&name)).unwrap_or(0),
@@ -244,7 +247,12 @@ fn quarantine(disk: &dyn Disk, path: &Path) -> Result<Vec<Quarantined>, SpillErr
             name,
         }
     });
-    Ok(kept.collect())
+    let left = names.iter().filter(|name| is_left(name)).map(|name| Quarantined {
+        bytes: disk.allocated_bytes(&path.join(name)).unwrap_or(0),
+        entry: "reason: it could not be moved into the quarantine".to_owned(),
+        name: name.clone(),
+    });
+    Ok(kept.chain(left).collect())
 }
 
 fn leftovers(names: &[String], path: &Path) -> Vec<PathBuf> {

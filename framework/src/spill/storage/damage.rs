@@ -101,7 +101,7 @@ impl Storage {
             lost: 0,
             complete: self.end_of(first) > first,
         };
-        self.quarantine.describe(&path, &damage)?;
+        self.quarantine.describe(&path, &damage);
         self.damaged += 1;
         if missing {
             // What stood in it is found to be missing as if it had never been listed.
@@ -115,18 +115,17 @@ impl Storage {
     }
 
     /// Frames that should have been in a segment are not; `first` is none when there is no such segment.
-    pub(super) fn note_lost(&mut self, first: Option<u64>, frames: u64) -> Result<(), SpillError> {
+    pub(super) fn note_lost(&mut self, first: Option<u64>, frames: u64) {
         self.quarantined += frames;
-        let Some(first) = first else { return Ok(()) };
+        let Some(first) = first else { return };
         if let Some(Closed {
             damage: Some(damage), ..
         }) = self.closed.get_mut(&first)
         {
             damage.lost += frames;
             let (damage, path) = (damage.clone(), self.folder.segment(first));
-            self.quarantine.describe(&path, &damage)?;
+            self.quarantine.describe(&path, &damage);
         }
-        Ok(())
     }
 
     /// The position behind the last frame of the newest segment in which there is any.

@@ -64,6 +64,8 @@ pub struct Usage {
     pub ends_lost: u64,
     /// Files deleted from the quarantine since then, because it was full.
     pub quarantine_deleted: u64,
+    /// Something could not be set aside: damaged segments stay beside the others, with `.damaged` behind their names.
+    pub quarantine_unusable: bool,
 }
 
 /// A store's files.
@@ -288,7 +290,24 @@ impl Storage {
             damaged: self.damaged,
             ends_lost: self.ends_lost,
             quarantine_deleted: self.quarantine.deleted(),
+            quarantine_unusable: self.quarantine.is_unusable(),
         }
+    }
+
+    /// Frames, at most, that are not settled and stood in segments that somebody has deleted. What is read before the store is closed may still
+    /// come; the rest is gone then.
+    pub fn deleted_frames(&self) -> u64 {
+        let written = self.writer.as_ref().filter(|writer| writer.is_published());
+        let written = written.map(|writer| writer.first()..writer.tail());
+        let closed = self.closed.keys().map(|first| *first..self.end_of(*first));
+        let deleted = closed.chain(written).filter(|range| {
+            let path = self.folder.segment(range.start);
+            self.folder.check_named(&path).is_err()
+        });
+        let settled = self.cursor.position();
+        deleted
+            .map(|range| range.end.saturating_sub(range.start.max(settled)))
+            .sum()
     }
 
     /// Closes the files. What was appended and not committed is undone.

@@ -135,7 +135,7 @@ impl Storage {
             step.at = found.next;
             return Ok(false);
         }
-        self.note_lost(holder, to - found.next)?;
+        self.note_lost(holder, to - found.next);
         found.unreadable += to - found.next;
         found.next = to;
         Ok(true)
