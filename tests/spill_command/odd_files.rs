@@ -216,6 +216,34 @@ fn frames_whose_store_was_deleted_are_not_called_kept_but_lost() {
         .first(&["ended", &format!("lost={LAST}"), "kept_in_stores=0"]);
 }
 
+#[test]
+fn a_copy_of_a_segment_under_another_number_hides_nothing_and_is_set_aside() {
+    // Inside the first one, inside the second, and behind the newest.
+    for number in [7, 12_345, 99_999] {
+        let folder = store();
+        let foreign = folder.path(&format!("data/{number:020}.redb"));
+        let copied = if number == 7 { 1 } else { 0 };
+        fs::copy(&segments(&folder)[copied], &foreign).unwrap();
+        let mut program = run(&folder);
+        let mut seen = Sequence::default();
+        Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
+        seen.assert_is(1, LAST);
+        program.wait_for("all is settled", |status| status.number("drain", "waiting_frames") == 0);
+        assert!(!foreign.exists());
+        program.terminate();
+        assert_eq!(program.exit_code(), 0, "{number}");
+        assert_says(
+            &spill(&folder, &["info"]).0,
+            &[
+                "quarantine: 1 damaged segment",
+                name(&foreign),
+                "0 frames lost",
+                "no segment of this store",
+            ],
+        );
+    }
+}
+
 fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }

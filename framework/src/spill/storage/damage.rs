@@ -131,7 +131,12 @@ impl Storage {
     /// The position behind the last frame of the newest segment in which there is any.
     pub(super) fn find_tail(&mut self) -> Result<u64, SpillError> {
         while let Some(first) = self.closed.keys().next_back().copied() {
-            match self.tail_of(first) {
+            let tail = self.tail_of(first);
+            if let Some(key) = self.stray_key(first) {
+                self.expel(first, key)?;
+                continue;
+            }
+            match tail {
                 Ok(tail) => return Ok(tail),
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {

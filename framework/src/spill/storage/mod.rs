@@ -6,6 +6,7 @@ mod peek;
 mod read;
 mod reserve;
 mod retain;
+mod stray;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,8 @@ struct Closed {
     bytes: u64,
     /// Set once something was found wrong: then its records are looked for one by one, and it goes to quarantine when it is settled.
     damage: Option<Damage>,
+    /// It has been looked whether it is where its records say.
+    vetted: bool,
 }
 
 impl Storage {
@@ -139,7 +142,11 @@ impl Storage {
         folder.sync()?;
         let closed = firsts.into_iter().map(|first| {
             let bytes = folder.allocated_bytes(&folder.segment(first));
-            (first, Closed { bytes, damage: None })
+            let closed = Closed {
+                bytes,
+                ..Closed::default()
+            };
+            (first, closed)
         });
         let most_bytes = options.retention.map_or(options.max_bytes, |retention| retention.bytes);
         let segment_bytes = options.segment_bytes.min(most_bytes / SEGMENTS_AT_LEAST);
@@ -230,6 +237,7 @@ impl Storage {
             stored => stored?,
         }
         self.gone.forget(&self.folder, position);
+        self.vet(position)?;
         let mut settled = Vec::new();
         for first in self.closed.keys().copied() {
             let early = u64::from(seeded::has(Bug::DeleteUnsettledSegment));
@@ -255,6 +263,7 @@ impl Storage {
     /// # Errors
     /// When it cannot be noted that it is gone: it is not, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
+        self.vet(range.end)?;
         let oldest = self
             .closed
             .range(range.start..)
@@ -405,7 +414,12 @@ impl Storage {
         let _ = writer.close();
         if published {
             let bytes = self.folder.allocated_bytes(&path);
-            self.closed.insert(first, Closed { bytes, damage: None });
+            let closed = Closed {
+                bytes,
+                damage: None,
+                vetted: true,
+            };
+            self.closed.insert(first, closed);
         } else {
             // What cannot be removed now is removed at the next start.
             let _ = self.folder.remove(&path);

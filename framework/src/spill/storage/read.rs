@@ -47,6 +47,7 @@ impl Storage {
                 self.close_gap(to, &mut step, &mut found)?;
                 continue;
             }
+            self.vet(step.at)?;
             let Some((first, end)) = self.segment_for(step.at) else {
                 step.at = to;
                 continue;
