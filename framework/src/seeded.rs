@@ -63,6 +63,8 @@ bugs! {
     CursorOneAhead,
     /// Both slots of the cursor are one: a torn write leaves none.
     CursorInOneSlot,
+    /// A start believes what a commit wrote that failed.
+    UnsureTailBelieved,
     /// A cursor that the disk does not give is taken for a new one, and overwritten.
     UnreadCursorIsZero,
     /// Segments are read in the wrong order.

@@ -136,14 +136,15 @@ impl Storage {
                 self.expel(first, key)?;
                 continue;
             }
+            let sealed = self.sealed.end_of(first);
             match tail {
-                Ok(tail) => return Ok(tail),
+                Ok(tail) => return Ok(sealed.unwrap_or(tail)),
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {
-                    let confirmed = self.confirmed_tail(first);
+                    let confirmed = sealed.or(self.confirmed_tail(first));
                     let (_, found) = self.salvage(first, &why)?;
                     self.ends_lost += u64::from(confirmed.is_none());
-                    if let Some(tail) = found.max(confirmed) {
+                    if let Some(tail) = sealed.or(found.max(confirmed)) {
                         return Ok(tail.max(first));
                     }
                     self.reader = None;

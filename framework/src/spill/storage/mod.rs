@@ -6,6 +6,7 @@ mod peek;
 mod read;
 mod reserve;
 mod retain;
+mod sealed;
 mod stray;
 mod streams;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use read::Found;
 pub(super) use self::damage::Opened;
 use self::gone::Gone;
 use self::reserve::Reserve;
+use self::sealed::Sealed;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::{Folder, STREAMS_FORMAT};
@@ -91,6 +93,7 @@ pub struct Storage {
     /// What was appended since the last commit went down with its segment.
     undone: bool,
     gone: Gone,
+    sealed: Sealed,
     /// Reads that failed one after the other.
     failed_reads: u32,
     quarantined: u64,
@@ -161,6 +164,7 @@ impl Storage {
             writer_bytes: 0,
             undone: false,
             gone: Gone::open(&folder)?,
+            sealed: Sealed::open(&folder)?,
             failed_reads: 0,
             quarantined: 0,
             damaged: 0,
@@ -177,6 +181,7 @@ impl Storage {
             found,
             ages: retain::Ages::default(),
         };
+        storage.sealed.forget_all_but(&storage.folder, storage.closed.keys());
         let furthest = storage.found.iter().map(|cursor| cursor.position).max();
         let tail = storage.find_tail()?.max(storage.gone.end()).max(furthest.unwrap_or(0));
         let settled = storage.cursor.position();
@@ -324,6 +329,7 @@ impl Storage {
     /// # Errors
     /// When the newest segment cannot be closed in order; its committed frames are safe.
     pub fn close(mut self) -> Result<(), SpillError> {
+        self.try_seal();
         self.reader = None;
         match self.writer.take() {
             Some(writer) => writer.close(),
@@ -348,6 +354,7 @@ impl Storage {
                     self.reader = None;
                 }
                 self.writer_bytes = 0;
+                self.sealed.forget(&self.folder, position);
                 none.insert(Writer::create(&self.folder, position, self.commit_bytes)?)
             }
         };
@@ -375,6 +382,7 @@ impl Storage {
         self.folder.check_named(writer.path())?;
         self.streams.committed(&changes.marks, &changes.gone);
         self.noted.clear();
+        self.sealed.is_covered();
         self.tail = self.appended;
         self.writer_bytes = self.folder.allocated_bytes(writer.path());
         self.reserve.renew(&self.folder);
@@ -401,7 +409,12 @@ impl Storage {
             self.noted.clear();
             self.appended = self.tail;
             if let Some(writer) = self.writer.take() {
+                let (first, end) = (writer.first(), writer.tail());
                 self.shelve(writer);
+                // One that begins at its end has nothing confirmed in it: the next one takes its name.
+                if first < end {
+                    self.seal(first, end);
+                }
             }
         }
         done
@@ -450,6 +463,7 @@ impl Storage {
                 Some(_) => self.quarantine.keep(&path)?,
                 None => self.folder.remove(&path)?,
             }
+            self.sealed.forget(&self.folder, *first);
             self.closed.remove(first);
         }
         self.folder.sync()

@@ -109,7 +109,7 @@ impl Storage {
                 &opened
             }
         };
-        let whole = match next {
+        let whole = match next.or(self.sealed.end_of(first)) {
             Some(next) => reader.tail().ok()? == Some(next),
             None => true,
         };
