@@ -11,6 +11,7 @@
 //! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
 //! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
 //! | [`rot`] | the same with bytes flipped, and files cut or replaced |
+//! | [`cursors`] | named cursors on one store, with retention: power cuts, failures and damage at random, against a model of what each must get |
 //! | [`model`] | the whole store against a model of what it must do, with all of that at random |
 //! | [`simulation`] | a whole pipeline of the real state machines under a scheduler that a seed drives |
 //! | [`mutations`] | the functions of the fuzz targets over a corpus and seeded mutations of it |
@@ -44,6 +45,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod cursors;
 mod disk;
 mod faults;
 mod golden;
@@ -99,6 +101,9 @@ static PARTS: &[Part] = &[
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
     part("power", Round(8), power::play),
+    part("cursors_on_a_failing_disk", Round(cursors::KINDS), cursors::play_faults),
+    part("cursors_and_power", Round(8), cursors::play_power),
+    part("cursors_at_random", Round(300), cursors::play_model),
     part("model", Round(5_000), model::play),
     part("simulation", Round(2_500), simulation::play),
     part("mutations_of_configs", Round(3_000), mutations::configs),
