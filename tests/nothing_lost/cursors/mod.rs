@@ -161,7 +161,7 @@ fn run(
     after(&readers.crowd())?;
     for _ in 0..steps {
         let name = NAMES[random.below(3) as usize];
-        match random.below(24) {
+        match random.below(26) {
             0..=4 => {
                 readers.append(1 + random.below(250));
                 readers.commit();
@@ -180,6 +180,13 @@ fn run(
             21 | 22 => {
                 readers.tick();
                 readers.settle_down()?;
+            }
+            23 | 24 => {
+                NAMES.iter().for_each(|name| readers.want(name, u64::MAX));
+                readers.settle_down()?;
+                NAMES.iter().for_each(|name| readers.settle(name, &mut random));
+                readers.tick();
+                (0..random.below(3)).for_each(|_| readers.work(false));
             }
             _ => {
                 let mut crowd = readers.close()?;
