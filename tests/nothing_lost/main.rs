@@ -95,6 +95,7 @@ static PARTS: &[Part] = &[
     part("kill", Round(10), kill::play),
     part("network", Round(network::CASES), network::play),
     part("network_acknowledged", Round(24), network::acknowledged::play),
+    part("network_answered", Round(24), network::answered::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
     part("starts_that_fail", Round(20), faults::play_starts),
