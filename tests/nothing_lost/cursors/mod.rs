@@ -3,6 +3,7 @@
 //! Between the machine and the files stands a thread that is played: it carries out what was asked for in order, at any time later, and its answers
 //! are heard later still. Cursors come, read, settle and leave at different speeds, one may be forgotten, and the store deletes segments for its size or age.
 
+mod promised;
 mod readers;
 
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use aqueduct::framework::spill::Storage;
 
-use self::readers::{Crowd, NAMES, Readers, options};
+use self::promised::Crowd;
+use self::readers::{NAMES, Readers, options};
 use crate::disk::{Fault, Image, Kind, SimDisk};
 use crate::random::Random;
 use crate::run::Case;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use aqueduct::framework::spill::cursors::{Cursors, Effect};
-use aqueduct::framework::spill::{Found, Retention, SpillError, SpillOptions, Storage};
+use aqueduct::framework::spill::{Found, Persist, Retention, SpillError, SpillOptions, Storage};
 
+use super::promised::{Crowd, Kept, check_found};
 use crate::disk::SimDisk;
 use crate::random::Random;
-use crate::store::{self, Promises, Store};
+use crate::store::{self, Store};
 
 pub(super) const NAMES: [&str; 3] = ["away", "quick", "slow"];
 
@@ -20,46 +21,9 @@ const RETENTION: Retention = Retention {
 
 pub(super) fn options() -> SpillOptions {
     SpillOptions {
+        persist: Persist::Always,
         retention: Some(RETENTION),
         ..store::options()
-    }
-}
-
-/// What a cursor was promised, over all starts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Kept {
-    /// It is said to be durable.
-    pub(super) made: bool,
-    /// It is said to be forgotten.
-    pub(super) forgotten: bool,
-    /// The furthest that was ever settled for it.
-    pub(super) settled: u64,
-    /// What of that is said to be durable.
-    pub(super) durable: u64,
-}
-
-/// What a store with readers was told, and has promised.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Crowd {
-    pub(super) promises: Promises,
-    pub(super) kept: BTreeMap<Arc<str>, Kept>,
-    /// Retention was told to delete no more than what lies below.
-    pub(super) dropped: u64,
-}
-
-impl Crowd {
-    /// What is promised in the middle of a step that ended with `now`: done is what was done before, asked for what has been asked for since.
-    pub(super) fn amid(&self, now: &Self) -> Self {
-        let mut amid = now.clone();
-        amid.promises.acknowledged = self.promises.acknowledged;
-        for (name, kept) in &mut amid.kept {
-            let before = self.kept.get(name).cloned().unwrap_or_default();
-            kept.made &= before.made;
-            kept.forgotten &= before.forgotten;
-            kept.settled = kept.settled.max(before.settled);
-            kept.durable = kept.durable.min(before.durable);
-        }
-        amid
     }
 }
 
@@ -484,45 +448,4 @@ impl Reader {
         self.passed.extend(range.clone());
         Ok(range.end.saturating_sub(range.start))
     }
-}
-
-fn check_found(
-    found: &[aqueduct::framework::spill::named::Recovered],
-    kept: &mut BTreeMap<Arc<str>, Kept>,
-    floor: u64,
-    dropped: u64,
-    damaged: Option<&str>,
-) -> Result<(), String> {
-    for (name, kept) in &*kept {
-        let there = found.iter().any(|found| found.name == *name);
-        if kept.made && !there {
-            return Err(format!("the cursor {name} was durable, and is not there"));
-        }
-        if kept.forgotten && there {
-            return Err(format!("the cursor {name} was forgotten, and is there"));
-        }
-    }
-    for found in found {
-        let (name, position) = (&found.name, found.position);
-        let kept = kept
-            .get_mut(name)
-            .ok_or_else(|| format!("nobody made a cursor {name}"))?;
-        if position > kept.settled.max(dropped) {
-            return Err(format!("the cursor {name} leads: {position} of {}", kept.settled));
-        }
-        if damaged == Some(&**name) {
-            kept.durable = 0;
-        } else if position < kept.durable {
-            return Err(format!("the cursor {name} fell back: {position} of {}", kept.durable));
-        } else if floor > position.max(dropped) {
-            return Err(format!(
-                "the store is settled up to {floor}, the cursor {name} up to {position}"
-            ));
-        }
-        (kept.made, kept.forgotten) = (true, false);
-        kept.settled = kept.settled.max(position).max(floor);
-    }
-    // One that was being made, and is not there.
-    kept.retain(|name, kept| kept.forgotten || found.iter().any(|found| found.name == *name));
-    Ok(())
 }
