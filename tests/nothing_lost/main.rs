@@ -7,6 +7,7 @@
 //! | [`golden`] | stores that earlier versions wrote |
 //! | [`interleavings`] | every order in which the messages between actors can arrive, over the real state machines |
 //! | [`kill`] | the real program under load, killed at random moments, against a high-water mark outside of it |
+//! | [`kill_named`] | the same with named clients, one slow and one away |
 //! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs |
 //! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
 //! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
@@ -54,6 +55,7 @@ mod golden;
 mod harness;
 mod interleavings;
 mod kill;
+mod kill_named;
 mod model;
 mod mutations;
 mod network;
@@ -93,6 +95,7 @@ static PARTS: &[Part] = &[
     part("golden", All(golden::CASES), golden::play),
     part("fuzz_corpus", All(mutations::TARGETS), mutations::as_they_are),
     part("kill", Round(10), kill::play),
+    part("kill_with_named_clients", Round(6), kill_named::play),
     part("network", Round(network::CASES), network::play),
     part("network_acknowledged", Round(24), network::acknowledged::play),
     part("network_answered", Round(24), network::answered::play),

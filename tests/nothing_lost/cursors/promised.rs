@@ -82,7 +82,5 @@ pub(super) fn check_found(
         (kept.made, kept.forgotten) = (true, false);
         kept.settled = kept.settled.max(position).max(floor);
     }
-    // One that was being made, and is not there.
-    kept.retain(|name, kept| kept.forgotten || found.iter().any(|found| found.name == *name));
     Ok(())
 }

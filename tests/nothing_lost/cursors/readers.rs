@@ -144,10 +144,10 @@ impl Readers {
             .opened(ticket)
             .ok_or("a cursor that is opened is not open")?;
         if !self.readers.contains_key(&name) {
-            // It may be there after a crash as soon as it is asked for.
+            // One that was to be forgotten, and is not said to be, may be there after a crash.
+            let before = self.kept.remove(&name).filter(|kept| !kept.forgotten);
             let kept = Kept {
-                settled: position,
-                durable: position,
+                settled: before.map_or(0, |kept| kept.settled).max(position),
                 ..Kept::default()
             };
             self.kept.insert(name.clone(), kept);
@@ -227,7 +227,7 @@ impl Readers {
             Effect::Make { name, position } => {
                 let done = self.store.storage.make_named(&name, position).is_ok();
                 if let Some(kept) = self.kept.get_mut(&name).filter(|_| done) {
-                    (kept.made, kept.forgotten) = (true, false);
+                    (kept.made, kept.forgotten, kept.durable) = (true, false, position);
                 }
                 Answer::Made(name, done)
             }
