@@ -21,7 +21,7 @@ use crate::run::Case;
 const ATTEMPTS: usize = 6;
 
 /// Steps of a run.
-const STEPS: u64 = 60;
+const STEPS: u64 = 40;
 
 /// Kinds of failures: so many cases have the same run.
 pub(crate) const KINDS: u64 = Kind::ALL.len() as u64;
@@ -225,7 +225,8 @@ fn forget(disk: &SimDisk, crowd: &mut Crowd, name: &str) {
     let Ok((mut storage, _)) = Storage::open_on(Arc::new(disk.clone()), &options()) else {
         return;
     };
-    kept.made = false;
+    (kept.made, kept.durable) = (false, 0);
     kept.forgotten = matches!(storage.forget_named(name), Ok(true));
+    kept.doubted = !kept.forgotten;
     let _ = storage.close();
 }

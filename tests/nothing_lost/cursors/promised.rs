@@ -14,6 +14,8 @@ pub(super) struct Kept {
     pub(super) made: bool,
     /// It is said to be forgotten.
     pub(super) forgotten: bool,
+    /// It was to be forgotten, and that failed: nothing is kept for it any more, and a power cut may bring it back.
+    pub(super) doubted: bool,
     /// The furthest that was ever settled for it.
     pub(super) settled: u64,
     /// What of that is said to be durable.
@@ -39,6 +41,7 @@ impl Crowd {
             kept.made &= before.made;
             kept.forgotten &= before.forgotten;
             kept.settled = kept.settled.max(before.settled);
+            kept.doubted |= before.doubted;
             kept.durable = kept.durable.min(before.durable);
         }
         amid
@@ -50,7 +53,7 @@ pub(super) fn check_found(
     found: &[Recovered],
     kept: &mut BTreeMap<Arc<str>, Kept>,
     floor: u64,
-    dropped: u64,
+    dropped: &mut u64,
     damaged: Option<&str>,
 ) -> Result<(), String> {
     for (name, kept) in &*kept {
@@ -67,14 +70,18 @@ pub(super) fn check_found(
         let kept = kept
             .get_mut(name)
             .ok_or_else(|| format!("nobody made a cursor {name}"))?;
-        if position > kept.settled.max(dropped) {
+        if kept.doubted {
+            *dropped = floor.max(*dropped);
+            kept.doubted = false;
+        }
+        if position > kept.settled.max(*dropped) {
             return Err(format!("the cursor {name} leads: {position} of {}", kept.settled));
         }
         if damaged == Some(&**name) {
             kept.durable = 0;
         } else if position < kept.durable {
             return Err(format!("the cursor {name} fell back: {position} of {}", kept.durable));
-        } else if floor > position.max(dropped) {
+        } else if floor > position.max(*dropped) {
             return Err(format!(
                 "the store is settled up to {floor}, the cursor {name} up to {position}"
             ));

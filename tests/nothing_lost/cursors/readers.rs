@@ -73,7 +73,7 @@ impl Readers {
         let Crowd {
             promises,
             mut kept,
-            dropped,
+            mut dropped,
         } = crowd;
         let (acknowledged, appended) = (promises.acknowledged, promises.appended);
         let store = match Store::open(disk.clone(), &options(), promises) {
@@ -87,7 +87,7 @@ impl Readers {
             ));
         }
         let found = store.storage.named().to_vec();
-        check_found(&found, &mut kept, floor, dropped, damaged)?;
+        check_found(&found, &mut kept, floor, &mut dropped, damaged)?;
         let readers = found.iter().map(|found| {
             let mut reader = Reader::default();
             if found.whole {
@@ -147,7 +147,8 @@ impl Readers {
             // One that was to be forgotten, and is not said to be, may be there after a crash.
             let before = self.kept.remove(&name).filter(|kept| !kept.forgotten);
             let kept = Kept {
-                settled: before.map_or(0, |kept| kept.settled).max(position),
+                settled: before.as_ref().map_or(0, |kept| kept.settled).max(position),
+                doubted: before.is_some_and(|kept| kept.doubted),
                 ..Kept::default()
             };
             self.kept.insert(name.clone(), kept);
@@ -227,7 +228,8 @@ impl Readers {
             Effect::Make { name, position } => {
                 let done = self.store.storage.make_named(&name, position).is_ok();
                 if let Some(kept) = self.kept.get_mut(&name).filter(|_| done) {
-                    (kept.made, kept.forgotten, kept.durable) = (true, false, position);
+                    (kept.made, kept.forgotten, kept.doubted) = (true, false, false);
+                    kept.durable = position;
                 }
                 Answer::Made(name, done)
             }
