@@ -86,14 +86,17 @@ impl Named {
             .map_err(|error| SpillError::io("create", &self.folder, error))?;
         let path = file(&self.folder, name);
         let unfinished = path.with_added_extension(&UNFINISHED[1..]);
-        Cursor::create(disk, &unfinished, position)?;
+        let cursor = Cursor::create(disk, &unfinished, &path, position)?;
         disk.rename(&unfinished, &path)
             .map_err(|error| SpillError::io("name", &path, error))?;
-        if !seeded::has(Bug::SkipCursorsFolderSync) {
-            disk.sync_folder(&self.folder)
-                .map_err(|error| SpillError::io("sync the folder", &self.folder, error))?;
+        if !seeded::has(Bug::SkipCursorsFolderSync)
+            && let Err(error) = disk.sync_folder(&self.folder)
+        {
+            // Nothing is kept for it: at the next start it would have lost everything that went since.
+            let _ = disk.remove(&path);
+            return Err(SpillError::io("sync the folder", &self.folder, error));
         }
-        self.cursors.insert(name.clone(), Cursor::open(disk, &path)?);
+        self.cursors.insert(name.clone(), cursor);
         Ok(())
     }
 
