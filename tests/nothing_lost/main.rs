@@ -8,7 +8,7 @@
 //! | [`interleavings`] | every order in which the messages between actors can arrive, over the real state machines |
 //! | [`kill`] | the real program under load, killed at random moments, against a high-water mark outside of it |
 //! | [`kill_named`] | the same with named clients, one slow and one away |
-//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs |
+//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs, also with answers |
 //! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
 //! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
 //! | [`rot`] | the same with bytes flipped, and files cut or replaced |
@@ -106,8 +106,8 @@ static PARTS: &[Part] = &[
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
     part("power", Round(8), power::play),
     part("cursors_on_a_failing_disk", Round(cursors::KINDS), cursors::play_faults),
-    part("cursors_and_power", Round(8), cursors::play_power),
-    part("cursors_at_random", Round(300), cursors::play_model),
+    part("cursors_and_power", Round(6), cursors::play_power),
+    part("cursors_at_random", Round(120), cursors::play_model),
     part("model", Round(5_000), model::play),
     part("simulation", Round(2_500), simulation::play),
     part("mutations_of_configs", Round(3_000), mutations::configs),

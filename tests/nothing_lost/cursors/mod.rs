@@ -21,7 +21,7 @@ use crate::run::Case;
 const ATTEMPTS: usize = 6;
 
 /// Steps of a run.
-const STEPS: u64 = 40;
+const STEPS: u64 = 30;
 
 /// Kinds of failures: so many cases have the same run.
 pub(crate) const KINDS: u64 = Kind::ALL.len() as u64;
@@ -176,7 +176,7 @@ fn run(
             16 => readers.settle(NAMES[1], &mut random),
             17..=19 => {
                 readers.tick();
-                (0..random.below(8)).for_each(|_| readers.work(random.one_in(3)));
+                (0..random.below(8)).try_for_each(|_| readers.work(random.one_in(3)))?;
             }
             20 => (0..4).try_for_each(|_| readers.hear())?,
             21 | 22 => {
@@ -188,7 +188,7 @@ fn run(
                 readers.settle_down()?;
                 NAMES.iter().for_each(|name| readers.settle(name, &mut random));
                 readers.tick();
-                (0..random.below(3)).for_each(|_| readers.work(false));
+                (0..random.below(3)).try_for_each(|_| readers.work(false))?;
             }
             _ => {
                 let mut crowd = readers.close()?;

@@ -14,7 +14,7 @@ pub(super) struct Kept {
     pub(super) made: bool,
     /// It is said to be forgotten.
     pub(super) forgotten: bool,
-    /// It was to be forgotten, and that failed: nothing is kept for it any more, and a power cut may bring it back.
+    /// It was to be made or forgotten, and that failed: nothing is kept for it any more, and a power cut may bring it back.
     pub(super) doubted: bool,
     /// The furthest that was ever settled for it.
     pub(super) settled: u64,
@@ -48,13 +48,13 @@ impl Crowd {
     }
 }
 
-/// Checks what a start finds against what was promised. `damaged` is a cursor whose file was damaged.
+/// Checks what a start finds against what was promised. Of a file that was damaged, or not read, a cursor may lag.
 pub(super) fn check_found(
     found: &[Recovered],
     kept: &mut BTreeMap<Arc<str>, Kept>,
     floor: u64,
     dropped: &mut u64,
-    damaged: Option<&str>,
+    may_lag: impl Fn(&Recovered) -> bool,
 ) -> Result<(), String> {
     for (name, kept) in &*kept {
         let there = found.iter().any(|found| found.name == *name);
@@ -77,8 +77,9 @@ pub(super) fn check_found(
         if position > kept.settled.max(*dropped) {
             return Err(format!("the cursor {name} leads: {position} of {}", kept.settled));
         }
-        if damaged == Some(&**name) {
-            kept.durable = 0;
+        if may_lag(found) {
+            kept.durable = position;
+            *dropped = floor.max(*dropped);
         } else if position < kept.durable {
             return Err(format!("the cursor {name} fell back: {position} of {}", kept.durable));
         } else if floor > position.max(*dropped) {

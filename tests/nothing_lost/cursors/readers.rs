@@ -87,7 +87,9 @@ impl Readers {
             ));
         }
         let found = store.storage.named().to_vec();
-        check_found(&found, &mut kept, floor, &mut dropped, damaged)?;
+        check_found(&found, &mut kept, floor, &mut dropped, |found| {
+            damaged == Some(&*found.name) || !found.whole && disk.faults_met() > 0
+        })?;
         let readers = found.iter().map(|found| {
             let mut reader = Reader::default();
             if found.whole {
@@ -216,20 +218,27 @@ impl Readers {
     }
 
     /// The thread carries out what comes next. Expires everything that it may, when `old`.
-    pub(super) fn work(&mut self, old: bool) {
+    pub(super) fn work(&mut self, old: bool) -> Result<(), String> {
         let Some(effect) = self.commands.pop_front() else {
-            return;
+            return Ok(());
         };
         let answer = match effect {
             Effect::Release(position) => {
                 self.told += u64::from(self.store.storage.settle(position).is_err());
-                return;
+                return Ok(());
             }
             Effect::Make { name, position } => {
                 let done = self.store.storage.make_named(&name, position).is_ok();
-                if let Some(kept) = self.kept.get_mut(&name).filter(|_| done) {
-                    (kept.made, kept.forgotten, kept.doubted) = (true, false, false);
-                    kept.durable = position;
+                if let Some(kept) = self.kept.get_mut(&name) {
+                    (kept.made, kept.doubted) = (done, !done);
+                    kept.durable = if done { position } else { 0 };
+                }
+                let there = self
+                    .disk
+                    .paths()
+                    .contains(&format!("/store/cursors/{name}.cursor").into());
+                if !done && there && self.disk.faults_met() == 1 {
+                    return Err(format!("{name} could not be made, and will be there at the next start"));
                 }
                 Answer::Made(name, done)
             }
@@ -245,6 +254,7 @@ impl Readers {
             }
         };
         self.answers.push_back(answer);
+        Ok(())
     }
 
     fn persist(&mut self, mut positions: Vec<(Arc<str>, u64)>) -> Answer {
@@ -363,7 +373,7 @@ impl Readers {
             if self.commands.is_empty() && self.answers.is_empty() {
                 return self.check_all();
             }
-            self.work(false);
+            self.work(false)?;
             self.hear()?;
         }
         Err("there is no end to what the cursors want".to_owned())
