@@ -88,6 +88,30 @@ bugs! {
     /// When the segment being written turns out damaged, nobody is told that what it held back must be written again.
     ForgetUndone,
 
+    // Named cursors.
+    /// A cursor is made durable where its client reads, not where it has settled.
+    CursorMadeDurableWhereItReads,
+    /// What the quickest cursor has settled is deleted, not what the slowest has.
+    QuickestCursorReleases,
+    /// What a cursor has settled is deleted before that is durable.
+    ReleasedBeforeDurable,
+    /// A new cursor's file gets its name, the folder is not synced.
+    SkipCursorsFolderSync,
+    /// A forgotten cursor's file goes, the folder is not synced.
+    SkipForgottenFolderSync,
+    /// What retention took from a cursor that is away is not counted.
+    RetentionNotCounted,
+    /// What retention took while a cursor read is not counted.
+    GapNotCounted,
+    /// What a cursor was moved past is counted again when it is closed.
+    PassedCountedTwice,
+    /// A start does not count what retention took from a cursor before.
+    PassedForgottenAtStart,
+    /// A cursor that was closed goes on behind what it had read.
+    ReopenBehindRead,
+    /// A cursor whose file is damaged stands at the end.
+    DamagedCursorAtEnd,
+
     // Processors and framing.
     /// Order is restored up to one place.
     ReorderOffByOne,
@@ -115,6 +139,20 @@ bugs! {
     ResumedAsWhole,
     /// The wait between two attempts grows without end.
     BackoffWithoutCap,
+
+    // Answers, and what is given up.
+    /// An answer settles the next group too.
+    AnswerSettlesTwo,
+    /// An answer that does not match the pattern counts.
+    WrongAnswerCounts,
+    /// An answer that was not due is not noticed.
+    AnswerNotDueIgnored,
+    /// One frame more than the window may be unanswered.
+    WindowOneMore,
+    /// What is written counts as answered.
+    WrittenIsAnswered,
+    /// A frame that is given up leaves no dead letter.
+    GivenUpWithoutLetter,
 
     // Shutdown.
     /// Stores are told to close while sources still read.

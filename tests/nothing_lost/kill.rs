@@ -208,7 +208,7 @@ impl Story {
 }
 
 /// Asks for the mark until the time is over; the last answer.
-fn watch(program: &Program, life: Duration) -> Status {
+pub(crate) fn watch(program: &Program, life: Duration) -> Status {
     let began = Instant::now();
     loop {
         let status = program.status_of("p");

@@ -7,10 +7,12 @@
 //! | [`golden`] | stores that earlier versions wrote |
 //! | [`interleavings`] | every order in which the messages between actors can arrive, over the real state machines |
 //! | [`kill`] | the real program under load, killed at random moments, against a high-water mark outside of it |
-//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs |
+//! | [`kill_named`] | the same with named clients, one slow and one away |
+//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs, also with answers |
 //! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
 //! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
 //! | [`rot`] | the same with bytes flipped, and files cut or replaced |
+//! | [`cursors`] | named cursors on one store, with retention: power cuts, failures and damage at random, against a model of what each must get |
 //! | [`model`] | the whole store against a model of what it must do, with all of that at random |
 //! | [`simulation`] | a whole pipeline of the real state machines under a scheduler that a seed drives |
 //! | [`mutations`] | the functions of the fuzz targets over a corpus and seeded mutations of it |
@@ -44,6 +46,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod cursors;
 mod disk;
 mod faults;
 mod golden;
@@ -52,6 +55,7 @@ mod golden;
 mod harness;
 mod interleavings;
 mod kill;
+mod kill_named;
 mod model;
 mod mutations;
 mod network;
@@ -91,14 +95,19 @@ static PARTS: &[Part] = &[
     part("golden", All(golden::CASES), golden::play),
     part("fuzz_corpus", All(mutations::TARGETS), mutations::as_they_are),
     part("kill", Round(10), kill::play),
+    part("kill_with_named_clients", Round(6), kill_named::play),
     part("network", Round(network::CASES), network::play),
     part("network_acknowledged", Round(24), network::acknowledged::play),
+    part("network_answered", Round(24), network::answered::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
     part("starts_that_fail", Round(20), faults::play_starts),
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
     part("power", Round(8), power::play),
+    part("cursors_on_a_failing_disk", Round(cursors::KINDS), cursors::play_faults),
+    part("cursors_and_power", Round(6), cursors::play_power),
+    part("cursors_at_random", Round(120), cursors::play_model),
     part("model", Round(5_000), model::play),
     part("simulation", Round(2_500), simulation::play),
     part("mutations_of_configs", Round(3_000), mutations::configs),

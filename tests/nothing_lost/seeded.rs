@@ -11,7 +11,7 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 13] = [
+const ASKED: [(&str, u64); 15] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
@@ -19,6 +19,8 @@ const ASKED: [(&str, u64); 13] = [
     ("files_cut_or_replaced", 1),
     ("model", 200),
     ("simulation", 300),
+    ("cursors_at_random", 60),
+    ("network_answered", 12),
     ("flipped_bytes", 1),
     ("power", 1),
     ("interleavings_of_receipts", 1),
@@ -42,6 +44,23 @@ const fn likely(bug: Bug) -> Option<&'static str> {
         Bug::ForgetStreamsWithSegment => "power",
         Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment => "power",
         Bug::SkipCrc | Bug::CursorOneAhead => "flipped_bytes",
+        Bug::CursorMadeDurableWhereItReads
+        | Bug::QuickestCursorReleases
+        | Bug::ReleasedBeforeDurable
+        | Bug::SkipCursorsFolderSync
+        | Bug::SkipForgottenFolderSync
+        | Bug::RetentionNotCounted
+        | Bug::GapNotCounted
+        | Bug::PassedCountedTwice
+        | Bug::PassedForgottenAtStart
+        | Bug::ReopenBehindRead
+        | Bug::DamagedCursorAtEnd => "cursors_at_random",
+        Bug::AnswerSettlesTwo
+        | Bug::WrongAnswerCounts
+        | Bug::AnswerNotDueIgnored
+        | Bug::WindowOneMore
+        | Bug::WrittenIsAnswered
+        | Bug::GivenUpWithoutLetter => "network_answered",
         _ => return None,
     })
 }

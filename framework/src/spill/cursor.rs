@@ -62,20 +62,21 @@ impl Cursor {
         open().map_err(|error| SpillError::io("open", path, error))
     }
 
-    /// Writes a new file, or over what is there, with both slots at `position`.
-    pub(super) fn create(disk: &dyn Disk, path: &Path, position: u64) -> Result<(), SpillError> {
-        let create = || -> io::Result<()> {
+    /// Writes a new file, or over what is there, with both slots at `position`. It is to be renamed to `path` when it is written.
+    pub(super) fn create(disk: &dyn Disk, unfinished: &Path, path: &Path, position: u64) -> Result<Self, SpillError> {
+        let create = || -> io::Result<Self> {
             let mut cursor = Self {
                 path: path.to_owned(),
-                file: disk.open(path, Open::Empty)?,
+                file: disk.open(unfinished, Open::Empty)?,
                 sequence: 0,
                 position: 0,
                 whole: true,
             };
             cursor.write(position)?;
-            cursor.write(position)
+            cursor.write(position)?;
+            Ok(cursor)
         };
-        create().map_err(|error| SpillError::io("create", path, error))
+        create().map_err(|error| SpillError::io("create", unfinished, error))
     }
 
     /// The durable position.

@@ -19,6 +19,7 @@ use unanswered::Unanswered;
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::plugin::{Context, Delivery};
+use aqueduct_framework::seeded::{self, Bug};
 use aqueduct_framework::telemetry::{Counter, Gauge};
 
 use super::connection::{Acknowledge, OnPeerFin};
@@ -152,7 +153,10 @@ impl Exchange {
         let now = began.elapsed();
         answers.push(bytes);
         let heard = answers.each(|answer| {
-            if let Some(pattern) = reply.terms.pattern.as_ref().filter(|pattern| !pattern.is_match(answer)) {
+            let pattern = reply.terms.pattern.as_ref();
+            if let Some(pattern) =
+                pattern.filter(|pattern| !pattern.is_match(answer) && !seeded::has(Bug::WrongAnswerCounts))
+            {
                 return Err(Wrong(format!(
                     "answered {}, which does not match `{pattern}`",
                     shown(answer)

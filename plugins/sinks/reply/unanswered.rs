@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use aqueduct_framework::seeded::{self, Bug};
+
 use super::Per;
 
 #[cfg(test)]
@@ -58,7 +60,10 @@ impl Unanswered {
             // Where a batch ends the peer can only know by the pause behind it.
             Per::Batch if self.groups.is_empty() => u64::MAX,
             Per::Batch => 0,
-            Per::Frames(_) => self.window.saturating_sub(self.frames),
+            Per::Frames(_) => {
+                let more = u64::from(seeded::has(Bug::WindowOneMore));
+                (self.window + more).saturating_sub(self.frames)
+            }
         }
     }
 
@@ -88,9 +93,17 @@ impl Unanswered {
 
     /// Takes an answer. False when none was due.
     pub(super) fn answered(&mut self, now: Duration) -> bool {
-        let Some(group) = self.groups.pop_front() else {
-            return false;
+        let Some(mut group) = self.groups.pop_front() else {
+            return seeded::has(Bug::AnswerNotDueIgnored);
         };
+        if seeded::has(Bug::AnswerSettlesTwo)
+            && let Some(next) = self.groups.pop_front()
+        {
+            group = Group {
+                frames: group.frames + next.frames,
+                end: next.end,
+            };
+        }
         self.frames -= group.frames;
         self.answered_bytes = group.end;
         self.owed_since = (!self.groups.is_empty()).then_some(now);
@@ -109,6 +122,9 @@ impl Unanswered {
 
     /// Bytes of the connection that are answered.
     pub(super) fn answered_bytes(&self) -> u64 {
+        if seeded::has(Bug::WrittenIsAnswered) {
+            return self.groups.back().map_or(self.answered_bytes, |group| group.end);
+        }
         self.answered_bytes
     }
 

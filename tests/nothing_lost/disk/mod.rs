@@ -118,6 +118,11 @@ impl SimDisk {
         self.state().allocated()
     }
 
+    /// The names of all files.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.state().names.keys().cloned().collect()
+    }
+
     /// What a kill leaves: everything that was written.
     pub(crate) fn killed(&self) -> Image {
         self.state().loss().everything()

@@ -1,6 +1,7 @@
 //! The real program between two faulty networks: what the README's guarantee table promises for each fault, checked at the destination.
 
 pub(crate) mod acknowledged;
+pub(crate) mod answered;
 mod ends;
 mod plan;
 mod proxy;

@@ -27,7 +27,7 @@ impl Break {
     }
 }
 
-/// What it does to the data; the other direction is passed on as it is.
+/// What it does to the data of one direction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     /// Every piece is held back for so long.

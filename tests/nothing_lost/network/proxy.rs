@@ -46,11 +46,18 @@ struct Shared {
     opens: Opens,
     target: SocketAddr,
     plan: Mutex<Plan>,
+    /// For what a peer answers behind a sink.
+    answers: Mutex<Plan>,
 }
 
 impl Proxy {
     /// Between whoever dials it and `target`.
     pub(super) fn start(leg: Leg, opens: Opens, target: SocketAddr, plan: Plan) -> Self {
+        Self::start_both(leg, opens, target, plan, Plan::default())
+    }
+
+    /// The same, behind a sink with another plan for what the peer answers.
+    pub(super) fn start_both(leg: Leg, opens: Opens, target: SocketAddr, plan: Plan, answers: Plan) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -70,6 +77,7 @@ impl Proxy {
                 opens,
                 target,
                 plan: Mutex::new(plan),
+                answers: Mutex::new(answers),
             }),
             _stop: stop,
         };
@@ -178,10 +186,13 @@ async fn from_peer(mut peer: TcpStream, mut program: TcpStream, shared: &Shared)
 async fn from_program(mut program: TcpStream, mut peer: TcpStream, shared: &Shared) -> io::Result<()> {
     let (mut program_reads, mut program_writes) = program.split();
     let (mut peer_reads, mut peer_writes) = peer.split();
-    let mut pump = Pump::new(&shared.plan);
+    let (mut pump, mut answers) = (Pump::new(&shared.plan), Pump::new(&shared.answers));
     let broken = tokio::select! {
         broken = pump.run(&mut program_reads, &mut peer_writes) => broken?,
-        _ = tokio::io::copy(&mut peer_reads, &mut program_writes) => return Ok(()),
+        broken = answers.run(&mut peer_reads, &mut program_writes) => match broken {
+            Ok(Some(end)) => Some(end),
+            _ => return Ok(()),
+        },
     };
     match broken {
         Some(Break::ResetAt(_)) => SockRef::from(&program).set_linger(Some(Duration::ZERO))?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cursors, Dropping, PERSISTED_AT_ONCE};
+use crate::seeded::{self, Bug};
 
 /// Something to do, in the order returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,18 @@ impl Cursors {
 
     /// What all have settled, durably, so that no start finds a cursor below what is left.
     fn release(&mut self) -> Option<Effect> {
-        let lowest = self.known.values().map(|known| known.persisted).min()?;
+        let settled = self
+            .known
+            .values()
+            .map(|known| match seeded::has(Bug::ReleasedBeforeDurable) {
+                true => known.position,
+                false => known.persisted,
+            });
+        let lowest = if seeded::has(Bug::QuickestCursorReleases) {
+            settled.max()?
+        } else {
+            settled.min()?
+        };
         if lowest <= self.floor {
             return None;
         }
@@ -108,7 +120,10 @@ impl Cursors {
         let lagging = after.chain(before).filter(|(_, known)| known.lags());
         let positions: Vec<_> = lagging
             .take(PERSISTED_AT_ONCE)
-            .map(|(name, known)| (name.clone(), known.position))
+            .map(|(name, known)| match &known.open {
+                Some(open) if seeded::has(Bug::CursorMadeDurableWhereItReads) => (name.clone(), open.read),
+                _ => (name.clone(), known.position),
+            })
             .collect();
         self.last = positions.last().map(|(name, _)| name.clone());
         self.persisting = !positions.is_empty();

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::seeded::{self, Bug};
 use crate::spill::Found;
 
 /// What is known of a cursor.
@@ -73,6 +74,11 @@ impl Known {
             return;
         }
         let before: u64 = self.counted.iter().map(|known| common(known, &range)).sum();
+        let before = if seeded::has(Bug::PassedCountedTwice) {
+            0
+        } else {
+            before
+        };
         let frames = range.end - range.start - before;
         self.passed += frames;
         self.untold += frames;
@@ -109,7 +115,9 @@ impl Known {
 
     /// Nobody reads with it any more: what it has not settled and is gone is lost to it.
     pub(super) fn let_go(&mut self, floor: u64) {
-        self.pass(self.position..floor);
+        if !seeded::has(Bug::RetentionNotCounted) {
+            self.pass(self.position..floor);
+        }
         self.position = self.position.max(floor);
         self.forget_settled();
     }
@@ -120,7 +128,9 @@ impl Known {
         let mut at = std::mem::replace(&mut open.read, found.next);
         open.fetching = false;
         for (position, batch) in &found.batches {
-            self.pass(at..*position);
+            if !seeded::has(Bug::GapNotCounted) {
+                self.pass(at..*position);
+            }
             at = position + batch.len() as u64;
         }
         self.pass(at..found.next);

@@ -23,6 +23,7 @@ use known::{Known, Open};
 
 use super::named::{Recovered, is_name};
 use super::{Found, Retention};
+use crate::seeded::{self, Bug};
 
 /// Cursors made durable at once: each is a sync of a file of its own, and commits wait for it.
 const PERSISTED_AT_ONCE: usize = 16;
@@ -68,7 +69,7 @@ impl Cursors {
     pub fn new(retention: Retention, floor: u64, tail: u64, recovered: Vec<Recovered>, now_ns: u64) -> Self {
         let known = recovered.into_iter().map(|found| {
             let mut known = Known::new(found.position, found.moved_ns);
-            if found.whole {
+            if found.whole && !seeded::has(Bug::PassedForgottenAtStart) {
                 known.pass(found.position..floor);
             }
             // One that lost a slot may lag: what it says less than the floor says nothing.
@@ -151,7 +152,10 @@ impl Cursors {
     pub fn close(&mut self, ticket: u64, now_ns: u64) {
         let floor = self.floor;
         if let Some(known) = self.of_mut(ticket) {
-            known.open = None;
+            let read = known.open.take().map_or(0, |open| open.read);
+            if seeded::has(Bug::ReopenBehindRead) {
+                known.position = read;
+            }
             known.let_go(floor);
             known.moved_ns = Some(now_ns);
         }

@@ -203,6 +203,10 @@ impl Storage {
             let none_left = storage.closed.is_empty() && !storage.cursor.was_whole();
             storage.name_stream(storage.ends_lost > 0 || none_left);
         }
+        if seeded::has(Bug::DamagedCursorAtEnd) {
+            let damaged = storage.found.iter_mut().filter(|cursor| !cursor.whole);
+            damaged.for_each(|cursor| cursor.position = storage.tail);
+        }
         let recovered = Recovered {
             settled,
             tail: storage.tail,
