@@ -103,6 +103,42 @@ pub(crate) fn play_starts(case: &mut Case) -> Result<(), String> {
     Ok(())
 }
 
+/// A write or a sync fails once, and the store is opened anew at once: what it reads then may not be what the disk has for good.
+pub(crate) fn play_reopened(case: &mut Case) -> Result<(), String> {
+    let failed = |error: SpillError| error.to_string();
+    let mut random = Random::new(case.seed);
+    let sizes: Vec<u64> = (0..6).map(|_| 1 + random.below(60)).collect();
+    for from in 1.. {
+        let disk = SimDisk::default();
+        let mut store = Store::open(disk.clone(), &options(), Promises::default()).map_err(failed)?;
+        let begun = disk.operations();
+        disk.fail(Some(Fault {
+            kind: Kind::Io,
+            from: begun + from,
+            times: 1,
+        }));
+        for size in &sizes {
+            let appended = store.append(*size, 0).and_then(|()| store.commit());
+            if appended.is_err() {
+                break;
+            }
+        }
+        let met = disk.faults_met();
+        disk.fail(None);
+        let promises = store.promises.clone();
+        let _ = store.storage.close();
+        let mut store = Store::open(disk.clone(), &options(), promises).map_err(failed)?;
+        store.append(5, 0).map_err(failed)?;
+        store.commit().map_err(failed)?;
+        verify(&disk.killed(), &store.promises, true).map_err(|failure| format!("operation {from}: {failure}"))?;
+        case.count("reopened", 1);
+        if met == 0 {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
 fn one(script: &Script, fault: Fault) -> Result<(u64, u64), String> {
     let disk = SimDisk::default();
     disk.fail(Some(fault));

@@ -102,6 +102,7 @@ static PARTS: &[Part] = &[
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
     part("starts_that_fail", Round(20), faults::play_starts),
+    part("reopened_after_a_failure", Round(8), faults::play_reopened),
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
     part("power", Round(8), power::play),

@@ -11,10 +11,11 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 15] = [
+const ASKED: [(&str, u64); 16] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
+    ("reopened_after_a_failure", 1),
     ("mutations_of_framing", 2_000),
     ("files_cut_or_replaced", 1),
     ("model", 200),
