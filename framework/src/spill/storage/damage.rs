@@ -74,13 +74,34 @@ impl Storage {
             self.noted.clear();
             self.shelve(writer);
         }
-        if !why.is_damage() || (why.may_pass() && self.failed_reads < READS_AT_MOST) {
-            self.failed_reads += 1;
+        if self.may_read_again(&why) {
             return Err(why);
         }
-        self.failed_reads = 0;
         self.salvage(first, &why)?;
         Ok(())
+    }
+
+    /// Whether a read that failed may be tried again.
+    fn may_read_again(&mut self, why: &SpillError) -> bool {
+        let again = !why.is_damage() || (why.may_pass() && self.failed_reads < READS_AT_MOST);
+        self.failed_reads = if again { self.failed_reads + 1 } else { 0 };
+        again
+    }
+
+    /// Up to where frames stand before a closed segment, as its first record says: those from there to `first` were settled before they
+    /// were written. `first` when that is damaged.
+    ///
+    /// # Errors
+    /// When it may be read another time.
+    pub(super) fn follows(&mut self, first: u64) -> Result<u64, SpillError> {
+        match self.opened(first).and_then(|opened| opened.first_from(first)) {
+            Ok(Some((key, value))) => {
+                let after = self.decode(first, key, &value).ok().and_then(|record| record.after);
+                Ok(after.map_or(first, |after| after.min(first)))
+            }
+            Err(why) if self.may_read_again(&why) => Err(why),
+            Ok(None) | Err(_) => Ok(first),
+        }
     }
 
     /// Looks for the records of a damaged segment.

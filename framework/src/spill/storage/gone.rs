@@ -56,6 +56,11 @@ impl Gone {
         (*end > position).then_some(*end)
     }
 
+    /// Where the next range begins behind this position.
+    pub(super) fn next_behind(&self, position: u64) -> Option<u64> {
+        self.0.range(position + 1..).next().map(|(first, _)| *first)
+    }
+
     /// The end of the last range; 0 without any.
     pub(super) fn end(&self) -> u64 {
         self.0.values().next_back().copied().unwrap_or(0)

@@ -270,7 +270,7 @@ impl Storage {
     /// Deletes the oldest closed segment whose frames all lie within `range`, and says which positions are gone.
     ///
     /// # Errors
-    /// When it cannot be noted that it is gone: it is not, then.
+    /// When it cannot be read now, or it cannot be noted that it is gone: it is not, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
         self.vet(range.end)?;
         let oldest = self
@@ -280,12 +280,14 @@ impl Storage {
             .map(|(first, _)| *first..self.end_of(*first))
             .filter(|gone| gone.end <= range.end && !gone.is_empty());
         if let Some(gone) = &oldest {
+            // Only the segment itself tells that nothing is missing right before it.
+            let noted = self.follows(gone.start)?..gone.end;
             // So that the next start does not miss it.
             if self.closed.keys().next() == Some(&gone.start) {
                 self.cursor.store(gone.end)?;
-                self.gone.note_passed(gone);
+                self.gone.note_passed(&noted);
             } else {
-                self.gone.note(&self.folder, gone)?;
+                self.gone.note(&self.folder, &noted)?;
             }
             // It is gone now for whoever reads; a file that cannot be deleted is when it is settled.
             let _ = self.delete(&[gone.start]);

@@ -120,25 +120,26 @@ impl Storage {
 
     /// Frames up to `to` should have been there. False when the segment that should have them is looked through first.
     fn lose(&mut self, to: u64, step: &mut Step, found: &mut Found) -> Result<bool, SpillError> {
-        while let Some(end) = self.gone.end_at(found.next) {
-            found.next = end.min(to);
+        while found.next < to {
+            if let Some(end) = self.gone.end_at(found.next) {
+                found.next = end.min(to);
+                continue;
+            }
+            let end = self.gone.next_behind(found.next).map_or(to, |first| first.min(to));
+            let holder = self.segment_for(found.next).map(|(first, _)| first);
+            let holder = holder.filter(|first| *first < end);
+            if let Some(first) = holder.filter(|first| !self.is_damaged(*first)) {
+                self.doubt(
+                    first,
+                    self.misfit(first, "lacks a record, unless a segment behind it has gone"),
+                )?;
+                step.at = found.next;
+                return Ok(false);
+            }
+            self.note_lost(holder, end - found.next);
+            found.unreadable += end - found.next;
+            found.next = end;
         }
-        if found.next >= to {
-            return Ok(true);
-        }
-        let holder = self.segment_for(found.next).map(|(first, _)| first);
-        let holder = holder.filter(|first| *first < to);
-        if let Some(first) = holder.filter(|first| !self.is_damaged(*first)) {
-            self.doubt(
-                first,
-                self.misfit(first, "lacks a record, unless a segment behind it has gone"),
-            )?;
-            step.at = found.next;
-            return Ok(false);
-        }
-        self.note_lost(holder, to - found.next);
-        found.unreadable += to - found.next;
-        found.next = to;
         Ok(true)
     }
 

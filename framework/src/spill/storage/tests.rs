@@ -236,6 +236,41 @@ fn the_oldest_segment_with_nothing_in_flight_can_be_dropped() {
 }
 
 #[test]
+fn what_was_settled_before_a_dropped_segment_was_written_is_not_missing() {
+    for (in_flight, left) in [(0..0, 5_000), (0..5_000, 10_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+        for written in [in_flight.clone(), 6_000..11_000, 11_000..16_000] {
+            append(&mut storage, written);
+        }
+        let dropped = storage.drop_oldest_segment(in_flight.end..20_000).unwrap();
+        assert_eq!(dropped, Some(6_000..11_000));
+        let (lines, unreadable) = read_all(&mut storage, 0);
+        assert_eq!((lines.len(), unreadable, storage.usage().damaged), (left, 0, 0));
+        storage.close().unwrap();
+        let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+        let (lines, unreadable) = read_all(&mut storage, recovered.settled);
+        assert_eq!((lines.len(), unreadable, storage.usage().damaged), (left, 0, 0));
+    }
+}
+
+#[test]
+fn what_is_missing_before_a_dropped_segment_counts_as_lost_and_what_was_dropped_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for round in 0..3 {
+        append(&mut storage, round * 5_000..(round + 1) * 5_000);
+    }
+    storage.close().unwrap();
+    fs::remove_file(&segments(folder.path())[0]).unwrap();
+    let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!((recovered.settled, recovered.tail), (0, 15_000));
+    assert_eq!(storage.drop_oldest_segment(0..20_000).unwrap(), Some(5_000..10_000));
+    let (lines, unreadable) = read_all(&mut storage, 0);
+    assert_eq!((lines.len(), unreadable), (5_000, 5_000));
+}
+
+#[test]
 fn both_slots_of_the_cursor_damaged_only_repeats() {
     let folder = tempfile::tempdir().unwrap();
     let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
