@@ -1,7 +1,8 @@
 //! Which positions were dropped on purpose while unsettled ones stood before them: nothing is missing there, also after the next start.
 //!
 //! Each range is an empty file `FIRST-END.gone`, made before its segment is deleted, so that what a full store gave up is not taken for
-//! damage. It goes when everything in the range is settled.
+//! damage. It begins where frames stood before that segment: what lies in between was settled before it was written, which only the
+//! segment said. It goes when everything in the range is settled.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
