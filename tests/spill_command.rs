@@ -1,6 +1,7 @@
 //! `aqueduct spill`: on stores at rest, in use, damaged, old, and on folders that are none.
 
 mod mending;
+mod notes;
 mod odd_files;
 mod replaying;
 

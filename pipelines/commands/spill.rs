@@ -178,6 +178,15 @@ fn positions(range: &Range<u64>) -> String {
     format!("positions {} to {}", range.start, range.end)
 }
 
+/// Those of them that were settled before are not known any more.
+fn dropped(range: &Range<u64>) -> String {
+    let frames = counted(range.end - range.start, "frame");
+    format!(
+        "{frames} at most dropped on purpose when the store was full, {}",
+        positions(range)
+    )
+}
+
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()

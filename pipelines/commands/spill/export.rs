@@ -115,6 +115,7 @@ impl Export {
                     exported.missing += positions.end - positions.start;
                     eprintln!("{} are missing", super::positions(&positions));
                 }
+                Sight::Dropped { positions } => eprintln!("{}", super::dropped(&positions)),
                 Sight::Missing { .. } | Sight::Gone { .. } => {}
             }
         }

@@ -48,6 +48,7 @@ impl Peek {
                 } if !found.is_written(segment) => {
                     writeln!(out, "{} are missing", positions(&missing))?;
                 }
+                Sight::Dropped { positions } => writeln!(out, "{}", super::dropped(&positions))?,
                 Sight::Missing { .. } | Sight::Gone { .. } => {}
             }
         }

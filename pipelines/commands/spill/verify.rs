@@ -18,7 +18,7 @@ struct Findings {
 }
 
 pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
-    let (mut segments, mut nowhere) = (BTreeMap::<u64, Findings>::new(), Vec::new());
+    let (mut segments, mut nowhere, mut dropped) = (BTreeMap::<u64, Findings>::new(), Vec::new(), Vec::new());
     for segment in &found.segments {
         segments.insert(segment.first, Findings::default());
     }
@@ -40,6 +40,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
                 segment: None,
                 positions,
             } => nowhere.push(positions),
+            Sight::Dropped { positions } => dropped.push(positions),
             Sight::Gone { segment } => segments.entry(segment).or_default().gone = true,
         }
     }
@@ -61,6 +62,9 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
                 "  it is the newest: how many frames stood behind the last one found is not known"
             )?;
         }
+    }
+    for range in &dropped {
+        writeln!(out, "{}", super::dropped(range))?;
     }
     let mut wrong = files(found, out)?;
     let frames: u64 = segments.values().map(|findings| findings.frames).sum();

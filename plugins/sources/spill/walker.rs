@@ -72,6 +72,10 @@ impl Walker {
                     tracing::warn!(actor = %self.context.actor, "segment {segment} is damaged, what can be read of it goes on: {why}");
                 }
                 Sight::Missing { segment, positions } if !store.is_written(segment) => self.missing(positions),
+                Sight::Dropped { positions } => {
+                    let (actor, frames) = (&self.context.actor, positions.end - positions.start);
+                    tracing::info!(%actor, "{frames} frames at most were dropped on purpose when the store was full, positions {} to {}", positions.start, positions.end);
+                }
                 Sight::Missing { .. } | Sight::Gone { .. } => {}
             }
         }

@@ -24,6 +24,7 @@ use super::named;
 use super::quarantine::is_left;
 use super::salvage::Salvage;
 use super::segment::Reader;
+use super::storage::Gone;
 
 /// What the files of a store say, at one moment.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Inspection {
     pub quarantine: Vec<Quarantined>,
     /// Files that were never finished: nothing in them was acknowledged.
     pub leftovers: Vec<PathBuf>,
+    /// What was dropped on purpose.
+    gone: Gone,
 }
 
 /// A segment's file.
@@ -129,6 +132,8 @@ impl Inspection {
             cursors: named::look(&*disk, path)?,
             holder,
             segments,
+            // Listed behind the segments: it is noted before one is deleted.
+            gone: Gone::of(&*disk, path)?,
             disk,
         })
     }
@@ -144,12 +149,13 @@ impl Inspection {
     /// # Errors
     /// When the operating system refuses.
     pub fn tail(&self) -> Result<u64, SpillError> {
+        let least = self.settled.max(self.gone.end());
         for segment in self.segments.iter().rev() {
             if let Some(tail) = self.outline(segment)?.tail {
-                return Ok(tail.max(self.settled));
+                return Ok(tail.max(least));
             }
         }
-        Ok(self.settled)
+        Ok(least)
     }
 
     /// Looks at the two ends of a segment, or for all of its records where its structure cannot be relied on.

@@ -45,6 +45,7 @@ struct Walked {
     lines: Vec<String>,
     damaged: Vec<u64>,
     missing: Vec<Range<u64>>,
+    dropped: Vec<Range<u64>>,
 }
 
 fn walk(found: &Inspection, from: u64) -> Walked {
@@ -54,6 +55,7 @@ fn walk(found: &Inspection, from: u64) -> Walked {
             Sight::Record { batches, .. } => walked.lines.extend(batches.iter().flat_map(|(_, batch)| text(batch))),
             Sight::Damaged { segment, .. } => walked.damaged.push(segment),
             Sight::Missing { positions, .. } => walked.missing.push(positions),
+            Sight::Dropped { positions } => walked.dropped.push(positions),
             Sight::Gone { segment } => panic!("{segment} is gone"),
         }
     }
@@ -176,6 +178,50 @@ fn what_was_settled_and_deleted_is_not_missed() {
     let walked = walk(&found, 0);
     assert_eq!((walked.damaged, walked.missing), (vec![], vec![]));
     assert_eq!(walked.lines, (found.start()..9_000).map(line).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_dropped_on_purpose_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storage = store(folder.path());
+    let middle = storage.drop_oldest_segment(1..9_000).unwrap().unwrap();
+    storage.close().unwrap();
+    let found = Inspection::of(folder.path()).unwrap();
+    let whole = Walked {
+        lines: (0..9_000).filter(|at| !middle.contains(at)).map(line).collect(),
+        dropped: vec![middle.clone()],
+        ..Walked::default()
+    };
+    assert_eq!(walk(&found, 0), whole);
+    let inside = found.walk(middle.start + 7).to(middle.start + 9).next();
+    let inside_is =
+        matches!(inside, Some(Ok(Sight::Dropped { positions })) if positions == (middle.start + 7..middle.start + 9));
+    assert!(inside_is);
+    // A segment that somebody deleted right behind it is missed all the same.
+    let behind = found.segments.iter().position(|segment| segment.first == middle.end);
+    let behind = behind.unwrap();
+    let deleted = middle.end..found.segments[behind + 1].first;
+    fs::remove_file(&found.segments[behind].path).unwrap();
+    let walked = walk(&Inspection::of(folder.path()).unwrap(), 0);
+    assert_eq!((walked.missing, walked.dropped), (vec![deleted], vec![middle]));
+}
+
+#[test]
+fn what_was_dropped_behind_the_last_segment_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).close().unwrap();
+    // A segment that is written is not dropped: after a start none is.
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    let mut dropped = Vec::new();
+    while let Some(range) = storage.drop_oldest_segment(1..9_000).unwrap() {
+        dropped.push(range);
+    }
+    storage.close().unwrap();
+    assert!(dropped.len() > 1);
+    let found = Inspection::of(folder.path()).unwrap();
+    assert_eq!((found.segments.len(), found.tail().unwrap()), (1, 9_000));
+    let walked = walk(&found, 0);
+    assert_eq!((walked.missing, walked.dropped), (vec![], dropped));
 }
 
 #[test]

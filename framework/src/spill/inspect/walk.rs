@@ -38,6 +38,11 @@ pub enum Sight {
         /// Their positions.
         positions: Range<u64>,
     },
+    /// Frames that the store gave up on purpose when it was full (`drop_oldest`). Some of them may have been settled before.
+    Dropped {
+        /// Their positions.
+        positions: Range<u64>,
+    },
     /// A segment was settled and deleted while it was to be looked at.
     Gone {
         /// Its first position.
@@ -70,13 +75,15 @@ impl Iterator for Walk<'_> {
             if let Some(sight) = self.seen.pop_front() {
                 return Some(Ok(sight));
             }
-            let segment = store.segments.get(self.index).filter(|_| self.next < self.to)?;
+            let Some(segment) = store.segments.get(self.index).filter(|_| self.next < self.to) else {
+                return self.dropped_behind().map(Ok);
+            };
             if store.end_of(self.index).is_some_and(|end| end <= self.next) {
                 self.leave();
             } else if let Err(why) = self.read_on(segment)
                 && let Err(error) = self.doubt(segment, why)
             {
-                self.index = store.segments.len();
+                self.to = self.next;
                 return Some(Err(error));
             }
         }
@@ -169,8 +176,23 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Frames up to `to` should be there and are not, some of them perhaps on purpose.
     fn miss(&mut self, to: u64) {
-        let positions = self.next..to;
+        let gone = &self.store.gone;
+        while self.next < to {
+            let from = self.next;
+            if let Some(end) = gone.end_at(from) {
+                self.next = end.min(to);
+                let positions = from..self.next;
+                self.seen.push_back(Sight::Dropped { positions });
+            } else {
+                self.next = gone.next_behind(from).map_or(to, |first| first.min(to));
+                self.lack(from..self.next);
+            }
+        }
+    }
+
+    fn lack(&mut self, positions: Range<u64>) {
         let holder = self
             .store
             .segments
@@ -181,7 +203,19 @@ impl<'a> Walk<'a> {
             segment: holder.map(|segment| segment.first),
             positions,
         });
-        self.next = to;
+    }
+
+    /// What was dropped behind the last segment.
+    fn dropped_behind(&mut self) -> Option<Sight> {
+        let gone = &self.store.gone;
+        let inside = gone.end_at(self.next).map(|_| self.next);
+        let first = inside.or_else(|| gone.next_behind(self.next))?;
+        let positions = first..gone.end_at(first)?.min(self.to);
+        if positions.is_empty() {
+            return None;
+        }
+        self.next = positions.end;
+        Some(Sight::Dropped { positions })
     }
 
     /// A segment must end where it says, or a record at its end is missing.

@@ -6,20 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::spill::SpillError;
-use crate::spill::disk::Open;
+use crate::spill::disk::{Disk, Open};
 use crate::spill::folder::Folder;
 
 /// The ranges, first position -> end.
-#[derive(Debug)]
-pub(super) struct Gone(BTreeMap<u64, u64>);
+#[derive(Debug, Clone)]
+pub(in crate::spill) struct Gone(BTreeMap<u64, u64>);
 
 impl Gone {
-    pub(super) fn open(folder: &Folder) -> Result<Self, SpillError> {
-        let names = folder.disk().names(folder.path());
-        let names = names.map_err(|error| SpillError::io("list", folder.path(), error))?;
+    /// Those of the store in a directory.
+    pub(in crate::spill) fn of(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
+        let names = disk.names(path).map_err(|error| SpillError::io("list", path, error))?;
         let range = |name: &String| {
             let (first, end) = name.strip_suffix(".gone")?.split_once('-')?;
             Some((first.parse().ok()?, end.parse().ok()?))
@@ -52,18 +52,18 @@ impl Gone {
     }
 
     /// Where the range ends that holds this position.
-    pub(super) fn end_at(&self, position: u64) -> Option<u64> {
+    pub(in crate::spill) fn end_at(&self, position: u64) -> Option<u64> {
         let (_, end) = self.0.range(..=position).next_back()?;
         (*end > position).then_some(*end)
     }
 
     /// Where the next range begins behind this position.
-    pub(super) fn next_behind(&self, position: u64) -> Option<u64> {
+    pub(in crate::spill) fn next_behind(&self, position: u64) -> Option<u64> {
         self.0.range(position + 1..).next().map(|(first, _)| *first)
     }
 
     /// The end of the last range; 0 without any.
-    pub(super) fn end(&self) -> u64 {
+    pub(in crate::spill) fn end(&self) -> u64 {
         self.0.values().next_back().copied().unwrap_or(0)
     }
 }

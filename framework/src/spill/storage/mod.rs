@@ -20,7 +20,7 @@ pub use peek::Glass;
 pub use read::Found;
 
 pub(super) use self::damage::Opened;
-use self::gone::Gone;
+pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
 use self::sealed::Sealed;
 use super::cursor::Cursor;
@@ -163,7 +163,7 @@ impl Storage {
             writer: None,
             writer_bytes: 0,
             undone: false,
-            gone: Gone::open(&folder)?,
+            gone: Gone::of(folder.disk(), folder.path())?,
             sealed: Sealed::open(&folder)?,
             failed_reads: 0,
             quarantined: 0,

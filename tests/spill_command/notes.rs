@@ -1,0 +1,33 @@
+//! What a store has noted about its segments: it is neither damage nor a loss.
+
+use aqueduct::framework::spill::{SpillOptions, Storage};
+
+use super::*;
+
+#[test]
+fn what_a_full_store_dropped_on_purpose_is_told_and_is_no_damage() {
+    let folder = store();
+    let (mut storage, _) = Storage::open(&SpillOptions::new(folder.path("data"))).unwrap();
+    // The first one is being delivered.
+    let dropped = storage.drop_oldest_segment(1..LAST).unwrap().unwrap();
+    storage.close().unwrap();
+    let before = content(&folder);
+    let line = format!(
+        "{} frames at most dropped on purpose when the store was full, positions {} to {}",
+        dropped.end - dropped.start,
+        dropped.start,
+        dropped.end
+    );
+    let (out, said, code) = spill(&folder, &["verify"]);
+    assert_eq!((code, said.as_str()), (0, ""), "{out}");
+    assert_says(&out, &[&line, "none is missing"]);
+    let (out, said, code) = spill(&folder, &["export"]);
+    assert_eq!(code, 0, "{said}");
+    assert_says(&said, &[&line]);
+    let exported = numbers(&out);
+    assert_eq!(exported.gaps(), [(dropped.start + 1, dropped.end)]);
+    let from = dropped.start.to_string();
+    assert_says(&spill(&folder, &["peek", "--from", &from]).0, &[&line]);
+    assert!(content(&folder) == before, "something in the store has changed");
+    assert_eq!(deliver(&folder, 0), exported);
+}
