@@ -31,3 +31,25 @@ fn what_a_full_store_dropped_on_purpose_is_told_and_is_no_damage() {
     assert!(content(&folder) == before, "something in the store has changed");
     assert_eq!(deliver(&folder, 0), exported);
 }
+
+#[test]
+fn what_a_failed_commit_left_in_a_segment_is_not_shown() {
+    let folder = store();
+    let newest = segments(&folder).pop().unwrap();
+    let first: u64 = newest
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .unwrap()
+        .parse()
+        .unwrap();
+    let end = LAST - 1;
+    folder.write(&format!("data/{first:020}-{end:020}.sealed"), "");
+    let before = content(&folder);
+    assert_says(&spill(&folder, &["info"]).0, &["positions 0 to 29999"]);
+    assert!(spill(&folder, &["list"]).0.lines().last().unwrap().contains(" 29999 "));
+    let (out, _, code) = spill(&folder, &["verify"]);
+    assert_eq!(code, 0, "{out}");
+    assert_says(&out, &["29999 frames read, every checksum is right, none is missing"]);
+    numbers(&spill(&folder, &["export"]).0).assert_is(1, end);
+    assert!(content(&folder) == before, "something in the store has changed");
+}

@@ -24,7 +24,7 @@ use super::named;
 use super::quarantine::is_left;
 use super::salvage::Salvage;
 use super::segment::Reader;
-use super::storage::Gone;
+use super::storage::{Gone, Sealed};
 
 /// What the files of a store say, at one moment.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Inspection {
     pub leftovers: Vec<PathBuf>,
     /// What was dropped on purpose.
     gone: Gone,
+    /// Where segments end to which a commit failed.
+    sealed: Sealed,
 }
 
 /// A segment's file.
@@ -134,6 +136,7 @@ impl Inspection {
             segments,
             // Listed behind the segments: it is noted before one is deleted.
             gone: Gone::of(&*disk, path)?,
+            sealed: Sealed::of(&*disk, path)?,
             disk,
         })
     }
@@ -167,12 +170,13 @@ impl Inspection {
             let reader = Reader::open_file(&*self.disk, segment.path.clone())?;
             reader.end()
         };
+        let sealed = self.sealed.end_of(segment.first);
         let damage = match segment.written {
             true => None,
             false => match by_structure() {
                 Ok(end) => {
                     return Ok(Outline {
-                        tail: Some(end),
+                        tail: sealed.or(Some(end)),
                         damage: None,
                     });
                 }
@@ -182,7 +186,7 @@ impl Inspection {
         };
         match Salvage::of(&*self.disk, &segment.path) {
             Ok(salvage) => Ok(Outline {
-                tail: salvage.tail(),
+                tail: sealed.or(salvage.tail()),
                 damage,
             }),
             Err(error) if error.is_missing() => Ok(Outline::default()),
@@ -201,9 +205,14 @@ impl Inspection {
         segment.is_some_and(|segment| segment.written)
     }
 
-    /// Where the next segment begins; none behind the newest.
+    /// Where a segment was sealed, or else where the next one begins; none of the newest.
     fn end_of(&self, index: usize) -> Option<u64> {
-        self.segments.get(index + 1).map(|segment| segment.first)
+        let next = self.segments.get(index + 1).map(|segment| segment.first);
+        let sealed = self
+            .segments
+            .get(index)
+            .and_then(|segment| self.sealed.end_of(segment.first));
+        sealed.or(next)
     }
 }
 

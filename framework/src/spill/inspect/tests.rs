@@ -224,6 +224,53 @@ fn what_was_dropped_behind_the_last_segment_is_told() {
     assert_eq!((walked.missing, walked.dropped), (vec![], dropped));
 }
 
+/// What a failed commit leaves: the segment holds 500 lines more than were confirmed.
+fn seal(segment: u64, end: u64, path: &Path) {
+    fs::write(path.join(format!("{segment:020}-{end:020}.sealed")), "").unwrap();
+}
+
+#[test]
+fn what_stands_behind_the_end_of_a_sealed_segment_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).close().unwrap();
+    let newest = Inspection::of(folder.path()).unwrap().segments.pop().unwrap();
+    seal(newest.first, 8_500, folder.path());
+    let found = Inspection::of(folder.path()).unwrap();
+    let believed = |to: u64| Walked {
+        lines: (0..to).map(line).collect(),
+        ..Walked::default()
+    };
+    assert_eq!(
+        (found.tail().unwrap(), found.outline(&newest).unwrap().tail),
+        (8_500, Some(8_500))
+    );
+    assert_eq!(walk(&found, 0), believed(8_500));
+    // A start says the same; what it writes then stands behind that end.
+    let (mut storage, recovered) = Storage::open(&options(folder.path())).unwrap();
+    assert_eq!(recovered.tail, 8_500);
+    let found = Inspection::of(folder.path()).unwrap();
+    assert_eq!((found.tail().unwrap(), walk(&found, 0)), (8_500, believed(8_500)));
+    let lines: Vec<String> = (8_500..8_700).map(line).collect();
+    storage
+        .append(8_500, &batch_of(8_500, lines.iter().map(String::as_str)))
+        .unwrap();
+    storage.commit().unwrap();
+    storage.close().unwrap();
+    let found = Inspection::of(folder.path()).unwrap();
+    assert_eq!((found.tail().unwrap(), walk(&found, 0)), (8_700, believed(8_700)));
+}
+
+#[test]
+fn a_sealed_segment_without_its_last_commit_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).close().unwrap();
+    let newest = Inspection::of(folder.path()).unwrap().segments.pop().unwrap();
+    seal(newest.first, 9_200, folder.path());
+    let walked = walk(&Inspection::of(folder.path()).unwrap(), 0);
+    assert_eq!((walked.damaged, walked.lines.len()), (vec![newest.first], 9_000));
+    assert_eq!(walked.missing, vec![9_000..9_200]);
+}
+
 #[test]
 fn what_is_no_store_is_not_taken_for_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
             self.take(segment, key, record, end)?;
         }
         if !read.more {
-            self.check_end()?;
+            self.check_end(segment)?;
             self.leave();
         }
         Ok(())
@@ -219,9 +219,17 @@ impl<'a> Walk<'a> {
     }
 
     /// A segment must end where it says, or a record at its end is missing.
-    fn check_end(&self) -> Result<(), SpillError> {
-        match &self.open {
-            Some(Opened::Tree(reader)) => reader.end().map(drop),
+    fn check_end(&mut self, segment: &Segment) -> Result<(), SpillError> {
+        match (&self.open, self.store.sealed.end_of(segment.first)) {
+            (Some(Opened::Tree(_)), Some(end)) if self.next < end => Err(SpillError::Misfit {
+                path: segment.path.clone(),
+                what: "ends before its last commit did",
+            }),
+            (Some(Opened::Salvaged(_)), Some(end)) => {
+                self.miss(end.min(self.to));
+                Ok(())
+            }
+            (Some(Opened::Tree(reader)), None) => reader.end().map(drop),
             _ => Ok(()),
         }
     }

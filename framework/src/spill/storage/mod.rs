@@ -22,7 +22,7 @@ pub use read::Found;
 pub(super) use self::damage::Opened;
 pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
-use self::sealed::Sealed;
+pub(super) use self::sealed::Sealed;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::{Folder, STREAMS_FORMAT};
@@ -164,7 +164,7 @@ impl Storage {
             writer_bytes: 0,
             undone: false,
             gone: Gone::of(folder.disk(), folder.path())?,
-            sealed: Sealed::open(&folder)?,
+            sealed: Sealed::of(folder.disk(), folder.path())?,
             failed_reads: 0,
             quarantined: 0,
             damaged: 0,

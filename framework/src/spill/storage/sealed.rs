@@ -6,26 +6,26 @@
 //! `FIRST-END.sealed`. It goes with its segment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Storage;
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::disk::Open;
+use crate::spill::disk::{Disk, Open};
 use crate::spill::folder::Folder;
 
 /// The segments, first position -> end.
-#[derive(Debug)]
-pub(super) struct Sealed {
+#[derive(Debug, Clone)]
+pub(in crate::spill) struct Sealed {
     noted: BTreeMap<u64, u64>,
     /// One that the disk did not take a note of.
     due: Option<(u64, u64)>,
 }
 
 impl Sealed {
-    pub(super) fn open(folder: &Folder) -> Result<Self, SpillError> {
-        let names = folder.disk().names(folder.path());
-        let names = names.map_err(|error| SpillError::io("list", folder.path(), error))?;
+    /// Those of the store in a directory.
+    pub(in crate::spill) fn of(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
+        let names = disk.names(path).map_err(|error| SpillError::io("list", path, error))?;
         let noted = names.iter().filter_map(|name| {
             let (first, end) = name.strip_suffix(".sealed")?.split_once('-')?;
             Some((first.parse().ok()?, end.parse().ok()?))
@@ -37,7 +37,7 @@ impl Sealed {
     }
 
     /// Where the segment that begins at `first` was sealed.
-    pub(super) fn end_of(&self, first: u64) -> Option<u64> {
+    pub(in crate::spill) fn end_of(&self, first: u64) -> Option<u64> {
         self.noted.get(&first).copied()
     }
 
