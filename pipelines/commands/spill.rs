@@ -23,7 +23,7 @@ use clap::{Args, Subcommand};
 use crate::commands::{FAILED, WRONG};
 use crate::framework::plugin::Registry;
 use crate::framework::spill::SpillError;
-use crate::framework::spill::inspect::Inspection;
+use crate::framework::spill::inspect::{Inspection, Stray};
 use crate::framework::spill::thread::THREAD_PREFIX;
 
 /// Look into a spill store's directory, or mend it by hand
@@ -184,6 +184,14 @@ fn dropped(range: &Range<u64>) -> String {
     format!(
         "{frames} at most dropped on purpose when the store was full, {}",
         positions(range)
+    )
+}
+
+fn no_segment(stray: &Stray) -> String {
+    format!(
+        "{}  no segment of this store: its records stand at position {} and behind; the next start sets it aside",
+        name_of(&stray.path),
+        stray.position
     )
 }
 

@@ -224,6 +224,21 @@ fn a_copy_of_a_segment_under_another_number_hides_nothing_and_is_set_aside() {
         let foreign = folder.path(&format!("data/{number:020}.redb"));
         let copied = if number == 7 { 1 } else { 0 };
         fs::copy(&segments(&folder)[copied], &foreign).unwrap();
+        let line = format!("{}  no segment of this store: ", name(&foreign));
+        for (look, told) in [
+            ("list", "waits"),
+            ("info", "30000 frames wait"),
+            ("verify", "none is missing"),
+        ] {
+            let (out, _, code) = spill(&folder, &[look]);
+            assert_eq!(code, 0, "{look}: {out}");
+            assert_says(&out, &[&line, told]);
+            assert!(!out.contains("damage"), "{out}");
+        }
+        let (out, said, code) = spill(&folder, &["export"]);
+        assert_eq!(code, 0, "{said}");
+        assert_says(&said, &[&line]);
+        numbers(&out).assert_is(1, LAST);
         let mut program = run(&folder);
         let mut seen = Sequence::default();
         Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);

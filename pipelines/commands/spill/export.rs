@@ -95,6 +95,9 @@ impl Export {
             }
         };
         warn_in_use(found);
+        for stray in &found.strays {
+            eprintln!("{}", super::no_segment(stray));
+        }
         let (from, to) = (self.from.unwrap_or(found.settled), self.to.unwrap_or(u64::MAX));
         let mut exported = Exported::default();
         for sight in found.walk(from).to(to) {

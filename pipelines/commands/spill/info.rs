@@ -98,6 +98,9 @@ fn damaged(found: &Inspection, out: &mut dyn Write) -> Result<(), super::Failure
             "  damage: {segments} cannot be read as a whole; `list` tells why, `verify` what can still be delivered"
         )?;
     }
+    for stray in &found.strays {
+        writeln!(out, "  {}", super::no_segment(stray))?;
+    }
     Ok(())
 }
 

@@ -2,14 +2,22 @@
 
 use std::io::Write;
 
-use super::{Done, name_of};
+use super::{Done, Failure, name_of};
 use crate::framework::spill::inspect::{Inspection, Outline, Segment};
 use crate::words;
 
 pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
+    segments(found, out)?;
+    for stray in &found.strays {
+        writeln!(out, "{}", super::no_segment(stray))?;
+    }
+    Ok(0)
+}
+
+fn segments(found: &Inspection, out: &mut dyn Write) -> Result<(), Failure> {
     if found.segments.is_empty() {
         writeln!(out, "no segments: nothing waits on disk")?;
-        return Ok(0);
+        return Ok(());
     }
     writeln!(
         out,
@@ -32,7 +40,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
             state(found, segment, &outline, to),
         )?;
     }
-    Ok(0)
+    Ok(())
 }
 
 fn state(found: &Inspection, segment: &Segment, outline: &Outline, to: Option<u64>) -> String {

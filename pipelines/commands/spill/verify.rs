@@ -63,6 +63,9 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
             )?;
         }
     }
+    for stray in &found.strays {
+        writeln!(out, "{}", super::no_segment(stray))?;
+    }
     for range in &dropped {
         writeln!(out, "{}", super::dropped(range))?;
     }

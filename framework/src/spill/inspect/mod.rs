@@ -5,6 +5,7 @@
 //! where it ends is not known. What is only in the holder's memory is not seen.
 
 mod holder;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use holder::Holder;
+pub use strays::Stray;
 pub use walk::{Sight, Walk};
 
 use super::SpillError;
@@ -44,6 +46,8 @@ pub struct Inspection {
     pub holder: Option<Holder>,
     /// Its segments, by position.
     pub segments: Vec<Segment>,
+    /// Files with the name of a segment that are none of this store, by name: a start sets them aside.
+    pub strays: Vec<Stray>,
     /// What was set aside, by name.
     pub quarantine: Vec<Quarantined>,
     /// Files that were never finished: nothing in them was acknowledged.
@@ -88,7 +92,7 @@ pub struct Quarantined {
 }
 
 impl Inspection {
-    /// Looks at the store in a directory. Takes milliseconds, whatever its size.
+    /// Looks at the store in a directory. Takes milliseconds for each segment, whatever its size.
     ///
     /// # Errors
     /// When there is no store, a newer version wrote it, or the operating system refuses.
@@ -120,7 +124,7 @@ impl Inspection {
                 written: holder.is_some() && newest == Some(first),
             }
         };
-        let segments: Vec<_> = firsts.into_iter().map(segment).collect();
+        let (segments, strays) = strays::sort_out(&*disk, firsts.into_iter().map(segment).collect());
         let (settled, cursor_whole) = cursor(&*disk, path)?;
         // A cursor that may lag behind segments that are gone: as the store itself takes it.
         let lowest = segments.first().map_or(0, |segment| segment.first);
@@ -134,6 +138,7 @@ impl Inspection {
             cursors: named::look(&*disk, path)?,
             holder,
             segments,
+            strays,
             // Listed behind the segments: it is noted before one is deleted.
             gone: Gone::of(&*disk, path)?,
             sealed: Sealed::of(&*disk, path)?,

@@ -272,6 +272,29 @@ fn a_sealed_segment_without_its_last_commit_is_damaged() {
 }
 
 #[test]
+fn a_copy_of_a_segment_under_another_number_hides_nothing_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path()).close().unwrap();
+    let whole = Inspection::of(folder.path()).unwrap();
+    assert_eq!(whole.strays, []);
+    let second = whole.segments[1].first;
+    // Inside the first one, inside the second, and behind the newest.
+    for (number, copied) in [(7, 1), (second + 7, 0), (99_999, 0)] {
+        let path = folder.path().join(format!("{number:020}.redb"));
+        fs::copy(&whole.segments[copied].path, &path).unwrap();
+        let found = Inspection::of(folder.path()).unwrap();
+        let stray = Stray {
+            path: path.clone(),
+            position: whole.segments[copied].first,
+        };
+        assert_eq!(found.strays, [stray]);
+        assert_eq!(found.segments, whole.segments);
+        assert_eq!((found.tail().unwrap(), walk(&found, 0)), (9_000, walk(&whole, 0)));
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
 fn what_is_no_store_is_not_taken_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let says = |path: &Path| Inspection::of(path).unwrap_err().to_string();

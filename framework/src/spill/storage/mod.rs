@@ -23,6 +23,7 @@ pub(super) use self::damage::Opened;
 pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
 pub(super) use self::sealed::Sealed;
+pub(super) use self::stray::elsewhere;
 use super::cursor::Cursor;
 use super::disk::{Disk, System};
 use super::folder::{Folder, STREAMS_FORMAT};

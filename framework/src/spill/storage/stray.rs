@@ -4,6 +4,7 @@ use super::damage::Opened;
 use super::{Damage, Storage};
 use crate::spill::SpillError;
 use crate::spill::record::decode;
+use crate::spill::segment::Reader;
 
 impl Storage {
     /// Sets aside what is no segment of this store among those that begin at `position` or before. Each is looked at once.
@@ -29,18 +30,14 @@ impl Storage {
         Ok(())
     }
 
-    /// Where the first record of a file stands, if that does not belong there by its name. A damaged file does not say.
+    /// See [`elsewhere`].
     pub(super) fn stray_key(&mut self, first: u64) -> Option<u64> {
-        let end = self.end_of(first);
+        // The end of the newest is not known while the store is opened.
+        let end = Some(self.end_of(first)).filter(|end| *end > first);
         let Ok(Opened::Tree(reader)) = self.opened(first) else {
             return None;
         };
-        let (key, value) = reader.first_from(0).ok()??;
-        // The checksum covers the position: no changed bit makes a record one of another place.
-        decode(key, &value).ok()?;
-        // The end of the newest is not known while the store is opened.
-        let behind = end > first && key >= end;
-        (key < first || behind).then_some(key)
+        elsewhere(reader, first, end)
     }
 
     /// Sets such a file aside.
@@ -64,4 +61,13 @@ impl Storage {
         self.closed.remove(&first);
         self.folder.sync()
     }
+}
+
+/// Where the first record of a file stands, if that does not belong there by its name: before `first`, or at `end` or behind. A damaged
+/// file does not say.
+pub(in crate::spill) fn elsewhere(reader: &Reader, first: u64, end: Option<u64>) -> Option<u64> {
+    let (key, value) = reader.first_from(0).ok()??;
+    // The checksum covers the position: no changed bit makes a record one of another place.
+    decode(key, &value).ok()?;
+    (key < first || end.is_some_and(|end| key >= end)).then_some(key)
 }
