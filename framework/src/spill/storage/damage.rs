@@ -12,6 +12,16 @@ use crate::spill::segment::{Reader, Records};
 /// The disk gets this many chances to read a segment before what it does not give counts as damaged.
 const READS_AT_MOST: u32 = 3;
 
+/// Asks again for what the disk did not give: a failure that passes must not make an older place count.
+pub(super) fn patiently<T>(mut ask: impl FnMut() -> Result<T, SpillError>) -> Result<T, SpillError> {
+    for _ in 0..READS_AT_MOST {
+        if let Ok(asked) = ask() {
+            return Ok(asked);
+        }
+    }
+    ask()
+}
+
 /// A closed segment, open for reading.
 #[derive(Debug)]
 pub(in crate::spill) enum Opened {
@@ -152,7 +162,7 @@ impl Storage {
     /// The position behind the last frame of the newest segment in which there is any.
     pub(super) fn find_tail(&mut self) -> Result<u64, SpillError> {
         while let Some(first) = self.closed.keys().next_back().copied() {
-            let tail = self.tail_of(first);
+            let tail = patiently(|| self.tail_of(first));
             if let Some(key) = self.stray_key(first) {
                 self.expel(first, key)?;
                 continue;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::damage::patiently;
 use super::{Opened, Storage};
 use crate::batch::{Position, StreamId};
 use crate::seeded::{self, Bug};
@@ -78,42 +79,55 @@ impl Storage {
     /// Finds what earlier runs knew of the streams.
     pub(super) fn find_streams(&mut self) {
         let path = self.file(MARKS);
-        match disk::read(self.folder.disk(), &path) {
-            Ok(text) => match parse(&String::from_utf8_lossy(&text)) {
+        let read = || match disk::read(self.folder.disk(), &path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| SpillError::io("read", &path, error)),
+        };
+        match patiently(read) {
+            Ok(Some(text)) => match parse(&String::from_utf8_lossy(&text)) {
                 Some(marks) => self.streams.raise(marks),
                 None => self.doubt_streams("the file `streams` is damaged"),
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => self.doubt_streams(&format!("the file `streams` cannot be read: {error}")),
+            Ok(None) => {}
+            Err(error) => self.doubt_streams(&error.to_string()),
         }
         let mut next = None;
-        for first in self.closed.keys().rev().copied() {
-            match self.marks_of(first, next) {
-                Some(marks) => return self.streams.raise(marks),
-                None => self.doubt_streams(&format!("segment {first} cannot tell them")),
+        let firsts: Vec<u64> = self.closed.keys().rev().copied().collect();
+        for first in firsts {
+            let ask = || {
+                // An open file that failed once gives nothing any more.
+                self.marks_of(first, next).inspect_err(|_| self.reader = None)
+            };
+            match patiently(ask) {
+                Ok(Some(marks)) => return self.streams.raise(marks),
+                Ok(None) => self.doubt_streams(&format!("segment {first} cannot tell them")),
+                Err(error) => self.doubt_streams(&error.to_string()),
             }
             next = Some(first);
         }
     }
 
     /// What a segment says; none when that cannot be trusted. `next` is where the segment behind it begins.
-    fn marks_of(&self, first: u64, next: Option<u64>) -> Option<Vec<(StreamId, Mark)>> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn marks_of(&self, first: u64, next: Option<u64>) -> Result<Option<Vec<(StreamId, Mark)>>, SpillError> {
         if self.is_damaged(first) {
-            return None;
+            return Ok(None);
         }
         let opened;
         let reader = match &self.reader {
             Some((open, Opened::Tree(reader))) if *open == first => reader,
             _ => {
-                opened = Reader::open(&self.folder, first).ok()?;
+                opened = Reader::open(&self.folder, first)?;
                 &opened
             }
         };
         let whole = match next.or(self.sealed.end_of(first)) {
-            Some(next) => reader.tail().ok()? == Some(next),
+            Some(end) => reader.tail()? == Some(end),
             None => true,
         };
-        reader.streams().ok()?.filter(|_| whole)
+        Ok(reader.streams()?.filter(|_| whole))
     }
 
     fn doubt_streams(&self, why: &str) {
