@@ -195,6 +195,8 @@ impl<'h> Visit<'h> {
                 if let Err(error) = self.connection.close(self.house.terms.linger).await {
                     tracing::warn!(actor = %self.house.context.actor, "the end was not clean: {error}");
                 }
+                // A slow one took more while the close waited for it.
+                self.settle();
                 Ok(())
             }
             Leave::Failed(error) => Err(error),
