@@ -49,7 +49,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Opens those there are in the store's directory. A damaged one is whole again after it moved twice.
+    /// Opens those there are in the store's directory, and makes their names durable. A damaged one is whole again after it moved twice.
     pub(super) fn open(disk: &dyn Disk, store: &Path) -> Result<(Self, Vec<Recovered>), SpillError> {
         let folder = store.join(FOLDER);
         let mut named = Self {
@@ -76,6 +76,11 @@ impl Named {
                 moved_ns,
             });
             named.cursors.insert(name, cursor);
+        }
+        // Whoever made one may have ended, or failed, before its name was durable: from here on it is used as one that is.
+        if !found.is_empty() {
+            disk.sync_folder(&folder)
+                .map_err(|error| SpillError::io("sync the folder", &folder, error))?;
         }
         Ok((named, found))
     }

@@ -99,8 +99,14 @@ pub(crate) fn play_model(case: &mut Case) -> Result<(), String> {
         case.count("steps", steps);
         image = match random.below(3) {
             0 => disk.killed(),
-            _ => disk.power_cut().images(&mut random, 1, 3).pop().unwrap_or_default(),
+            _ => power_cut(&disk, &mut random),
         };
+        if random.one_in(2) {
+            // Nobody starts it before the power goes: nothing but forgetting makes that durable.
+            let disk = SimDisk::of(&image);
+            forget(&disk, &mut crowd, NAMES[random.below(3) as usize]);
+            image = power_cut(&disk, &mut random);
+        }
         if random.one_in(3) {
             let mut damaged = image.clone();
             if let Some(name) = damage(&mut damaged, &mut random) {
@@ -111,6 +117,11 @@ pub(crate) fn play_model(case: &mut Case) -> Result<(), String> {
         verify(&image, &crowd, None, case)?;
     }
     Ok(())
+}
+
+/// What a power cut leaves: any part of what was not synced.
+fn power_cut(disk: &SimDisk, random: &mut Random) -> Image {
+    disk.power_cut().images(random, 1, 3).pop().unwrap_or_default()
 }
 
 /// Flips bytes in a cursor's file, cuts it, or puts something else in its place.

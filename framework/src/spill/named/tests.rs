@@ -1,6 +1,12 @@
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use super::{Disk, FOLDER};
+use crate::spill::disk::{DiskFile, Open, System};
 use crate::spill::inspect::Inspection;
 use crate::spill::testing::batch_of;
 use crate::spill::{Retention, SpillOptions, Storage};
@@ -167,4 +173,88 @@ fn segments_go_once_their_newest_frame_is_too_old() {
     assert_eq!((gone, storage.usage().segments), (6_000, 0));
     append(&mut storage, 6_000, 20_000);
     assert_eq!(storage.read(6_000, 6_500, 1).unwrap().unreadable, 0);
+}
+
+/// The system's disk, which gives back no name of a cursor that was not synced, and fails when it is told to.
+#[derive(Debug, Default)]
+struct Forgetful {
+    durable: Mutex<BTreeSet<String>>,
+    /// Syncs and removals to fail.
+    failures: AtomicUsize,
+}
+
+impl Forgetful {
+    fn pass(&self) -> io::Result<()> {
+        let failures = &self.failures;
+        match failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+            Ok(_) => Err(io::Error::other("the disk fails")),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn lose_power(&self, store: &Path) {
+        let folder = store.join(FOLDER);
+        for name in System.names(&folder).unwrap() {
+            if !self.durable.lock().unwrap().contains(&name) {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
+        }
+    }
+}
+
+impl Disk for Forgetful {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+        System.open(path, how)
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        System.names(folder)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        System.create_folder(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        System.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.pass()?;
+        System.remove(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        if path.ends_with(FOLDER) {
+            self.pass()?;
+            *self.durable.lock().unwrap() = System.names(path)?.into_iter().collect();
+        }
+        System.sync_folder(path)
+    }
+
+    fn allocated_bytes(&self, path: &Path) -> io::Result<u64> {
+        System.allocated_bytes(path)
+    }
+}
+
+/// Its folder could not be synced, nor could the file be removed again; the next start finds it, and somebody uses it.
+#[test]
+fn a_cursor_that_a_start_found_is_there_after_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Forgetful::default());
+    let open = || Storage::open_on(disk.clone(), &options(folder.path()));
+    let mut storage = open().unwrap().0;
+    append(&mut storage, 0, 1);
+    disk.failures.store(2, Ordering::Relaxed);
+    assert!(storage.make_named(&"a".into(), 0).is_err());
+    storage.close().unwrap();
+
+    disk.failures.store(1, Ordering::Relaxed);
+    assert!(open().is_err(), "it finds a cursor that it could not make durable");
+    let mut storage = open().unwrap().0;
+    storage.settle_named("a", 300).unwrap();
+    drop(storage);
+
+    disk.lose_power(folder.path());
+    assert_eq!(found(&open().unwrap().0), [("a".into(), 300, true)]);
 }
