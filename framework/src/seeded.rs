@@ -65,6 +65,10 @@ bugs! {
     CursorInOneSlot,
     /// A start believes what a commit wrote that failed.
     UnsureTailBelieved,
+    /// A start believes what a killed process had not synced, and does not sync it.
+    FoundNotSynced,
+    /// The one bit is believed that says which of a segment's two commits is the last.
+    LastCommitNotDoubted,
     /// A cursor that the disk does not give is taken for a new one, and overwritten.
     UnreadCursorIsZero,
     /// Segments are read in the wrong order.

@@ -11,6 +11,8 @@ use crate::store::{Checked, Promises, read_all};
 /// Of one store.
 const FLIPS: u64 = 500;
 const CUTS: u64 = 100;
+/// Where they stand in a segment.
+const REDB_FLAGS: u64 = 9;
 
 fn store(seed: u64) -> Result<(Image, Promises), String> {
     // Some runs end with everything delivered: those have nothing to rot.
@@ -44,22 +46,21 @@ pub(crate) fn play_flips(case: &mut Case) -> Result<(), String> {
     let (image, promises) = store(case.seed)?;
     let mut random = Random::new(case.seed);
     let paths: Vec<&PathBuf> = image.files.keys().filter(|path| !path.ends_with("lock")).collect();
+    let segments = segments(&image);
+    let newest = segments.last().ok_or("there is no segment")?;
     let mut flips = 0;
     while flips < FLIPS {
-        let path = paths[random.below(paths.len() as u64) as usize];
-        let pages = image.files[path].pages();
-        if pages.is_empty() {
-            continue;
-        }
-        // A header's or a leaf's first bytes are as likely as all the rest: there is what redb goes by.
-        let page = if random.one_in(4) {
-            pages[0]
-        } else {
-            pages[random.below(pages.len() as u64) as usize]
+        // redb's flags have no checksum: each of them, and then anything.
+        let (path, at, mask) = match flips {
+            0..8 => (newest, REDB_FLAGS, 1 << flips),
+            _ => {
+                let path = paths[random.below(paths.len() as u64) as usize];
+                let Some(at) = any_byte(&image.files[path], &mut random) else {
+                    continue;
+                };
+                (path, at, 1 << random.below(8))
+            }
         };
-        let most = if random.one_in(2) { 64 } else { PAGE };
-        let inside = random.below(most);
-        let (at, mask) = (page * PAGE + inside, 1 << random.below(8));
         let mut bad = image.clone();
         if let Some(data) = bad.files.get_mut(path) {
             data.flip(at, mask);
@@ -78,6 +79,19 @@ pub(crate) fn play_flips(case: &mut Case) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// A header's or a leaf's first bytes are as likely as all the rest: there is what redb goes by.
+fn any_byte(data: &Data, random: &mut Random) -> Option<u64> {
+    let pages = data.pages();
+    let first = *pages.first()?;
+    let page = if random.one_in(4) {
+        first
+    } else {
+        pages[random.below(pages.len() as u64) as usize]
+    };
+    let most = if random.one_in(2) { 64 } else { PAGE };
+    Some(page * PAGE + random.below(most))
 }
 
 /// Everything that was acknowledged came, or is said to be lost.

@@ -43,8 +43,8 @@ const fn likely(bug: Bug) -> Option<&'static str> {
         | Bug::AcknowledgedCarriedOver
         | Bug::ResumedAsWhole => "network_acknowledged",
         Bug::ForgetStreamsWithSegment => "power",
-        Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment => "power",
-        Bug::SkipCrc | Bug::CursorOneAhead => "flipped_bytes",
+        Bug::SkipCursorFsync | Bug::RepeatSegmentAtStart | Bug::DeleteUnsettledSegment | Bug::FoundNotSynced => "power",
+        Bug::SkipCrc | Bug::CursorOneAhead | Bug::LastCommitNotDoubted => "flipped_bytes",
         Bug::CursorMadeDurableWhereItReads
         | Bug::QuickestCursorReleases
         | Bug::ReleasedBeforeDurable

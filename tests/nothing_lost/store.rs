@@ -112,6 +112,8 @@ impl Store {
         // Whatever was appended behind never came to be.
         promises.frames.split_off(&recovered.tail);
         promises.appended = recovered.tail;
+        // The sender of a stream is told of what a start finds.
+        promises.acknowledged = promises.acknowledged.max(recovered.tail);
         Ok(Self {
             storage,
             unsure: Vec::new(),

@@ -56,6 +56,9 @@ impl Cursor {
             if newest.is_none() {
                 cursor.write(0)?;
                 cursor.write(0)?;
+            } else if !seeded::has(Bug::FoundNotSynced) {
+                // The slot that is written next is the one that is durable, if a process was killed before it had synced the other one.
+                cursor.file.sync()?;
             }
             Ok(cursor)
         };

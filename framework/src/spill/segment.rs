@@ -232,8 +232,12 @@ impl Reader {
 
     /// Opens a segment whose folder need not be in use by this process.
     pub(super) fn open_file(disk: &dyn Disk, path: PathBuf) -> Result<Self, SpillError> {
-        let file = disk.open(&path, Open::Read).and_then(Overlay::new);
-        let file = file.map_err(|error| SpillError::io("open", &path, error))?;
+        let opened = || {
+            let file = Overlay::new(disk.open(&path, Open::Read)?)?;
+            file.doubt_last_commit()?;
+            Ok(file)
+        };
+        let file = opened().map_err(|error: std::io::Error| SpillError::io("open", &path, error))?;
         if redb::StorageBackend::len(&file).is_ok_and(|bytes| bytes == 0) {
             // redb would take it for a new one.
             let empty = std::io::Error::other("it is empty");

@@ -28,21 +28,24 @@ pub(crate) const KINDS: u64 = Kind::ALL.len() as u64;
 
 /// Power cuts at every sync, and again while it recovers.
 pub(crate) fn play_power(case: &mut Case) -> Result<(), String> {
-    cut(case.seed, STEPS, &Image::default(), Crowd::default(), 0, case)
+    cut(case.seed, STEPS, &SimDisk::default(), Crowd::default(), 0, case)
 }
 
-fn cut(seed: u64, steps: u64, from: &Image, crowd: Crowd, depth: u64, case: &mut Case) -> Result<(), String> {
-    let disk = SimDisk::of(from);
+fn cut(seed: u64, steps: u64, disk: &SimDisk, crowd: Crowd, depth: u64, case: &mut Case) -> Result<(), String> {
     let moments = Arc::new(Mutex::new(Vec::new()));
     let seen = moments.clone();
     disk.at_every_sync(move |loss| seen.lock().unwrap().push(loss));
     let mut random = Random::new(seed ^ 0x5eed);
     let mut before = crowd.clone();
-    run(seed, steps, &disk, crowd, |now| {
+    run(seed, steps, disk, crowd, |now| {
         let losses = std::mem::take(&mut *moments.lock().unwrap());
         let amid = before.amid(now);
         for loss in losses {
             case.count("moments", 1);
+            if depth == 0 && random.one_in(20) {
+                case.count("kills before", 1);
+                cut(random.next(), 8, &SimDisk::after_kill(&loss), amid.clone(), 1, case)?;
+            }
             for image in loss.images(&mut random, 3, 8 >> depth) {
                 case.count("images", 1);
                 case.count("of them while recovering", u64::from(depth > 0));
@@ -52,7 +55,7 @@ fn cut(seed: u64, steps: u64, from: &Image, crowd: Crowd, depth: u64, case: &mut
                     start_on(&image, &amid, None)?;
                 }
                 if depth == 0 && random.one_in(60) {
-                    cut(random.next(), 8, &image, amid.clone(), 1, case)?;
+                    cut(random.next(), 8, &SimDisk::of(&image), amid.clone(), 1, case)?;
                 }
             }
         }
@@ -91,22 +94,21 @@ pub(crate) fn play_faults(case: &mut Case) -> Result<(), String> {
 /// Everything at random: many lives of one store, which end in order, by a kill or a power cut, or with a cursor's file damaged.
 pub(crate) fn play_model(case: &mut Case) -> Result<(), String> {
     let mut random = Random::new(case.seed);
-    let (mut image, mut crowd) = (Image::default(), Crowd::default());
+    let (mut disk, mut crowd) = (SimDisk::default(), Crowd::default());
     for _ in 0..5 {
-        let disk = SimDisk::of(&image);
         let steps = 1 + random.below(40);
         crowd = run(random.next(), steps, &disk, crowd, |_| Ok(()))?;
         case.count("steps", steps);
-        image = match random.below(3) {
-            0 => disk.killed(),
-            _ => power_cut(&disk, &mut random),
+        disk = match random.below(3) {
+            0 => SimDisk::after_kill(&disk.power_cut()),
+            _ => SimDisk::of(&power_cut(&disk, &mut random)),
         };
         if random.one_in(2) {
             // Nobody starts it before the power goes: nothing but forgetting makes that durable.
-            let disk = SimDisk::of(&image);
             forget(&disk, &mut crowd, NAMES[random.below(3) as usize]);
-            image = power_cut(&disk, &mut random);
+            disk = SimDisk::of(&power_cut(&disk, &mut random));
         }
+        let image = disk.killed();
         if random.one_in(3) {
             let mut damaged = image.clone();
             if let Some(name) = damage(&mut damaged, &mut random) {

@@ -18,8 +18,8 @@ pub(crate) struct Image {
 #[derive(Debug, Clone)]
 pub(crate) struct Loss {
     durable: Vec<Data>,
-    names: Names,
-    namings: Vec<Naming>,
+    pub(super) names: Names,
+    pub(super) namings: Vec<Naming>,
     /// File and change, in the order of the files.
     changes: Vec<(usize, Change)>,
 }
@@ -43,6 +43,17 @@ impl Loss {
                 .flat_map(|(index, file)| file.changes.iter().map(move |change| (index, change.clone())))
                 .collect(),
         }
+    }
+
+    /// What becomes of it when not the power fails but the program is killed: what was not synced is there, and may still be lost.
+    pub(super) fn after_kill(&self) -> (Vec<File>, Names) {
+        let (mut names, files) = (self.names.clone(), self.durable.iter());
+        self.namings.iter().for_each(|naming| naming.apply(&mut names));
+        let mut files: Vec<File> = files.map(File::synced).collect();
+        for (file, change) in &self.changes {
+            files[*file].change(change.clone());
+        }
+        (files, names)
     }
 
     pub(crate) fn everything(&self) -> Image {

@@ -72,14 +72,23 @@ impl SimDisk {
     pub(crate) fn of(image: &Image) -> Self {
         let mut state = State::default();
         for (index, (path, data)) in image.files.iter().enumerate() {
-            state.files.push(File {
-                now: data.clone(),
-                durable: data.clone(),
-                ..File::default()
-            });
+            state.files.push(File::synced(data));
             state.names.insert(path.clone(), index);
         }
         state.durable_names = state.names.clone();
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The same disk after its program was killed.
+    pub(crate) fn after_kill(loss: &Loss) -> Self {
+        let (files, names) = loss.after_kill();
+        let state = State {
+            files,
+            names,
+            durable_names: loss.names.clone(),
+            namings: loss.namings.clone(),
+            ..State::default()
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -297,6 +306,14 @@ impl Naming {
 }
 
 impl File {
+    fn synced(data: &Data) -> Self {
+        Self {
+            now: data.clone(),
+            durable: data.clone(),
+            ..Self::default()
+        }
+    }
+
     fn change(&mut self, change: Change) {
         change.apply(&mut self.now);
         self.changes.push(change);

@@ -8,8 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::StorageBackend;
 
 use super::DiskFile;
+use crate::seeded::{self, Bug};
 
 const PAGE_BYTES: usize = 4096;
+
+/// The beginning of a redb file (its `docs/design.md`, "Database header"; version 3): flags, then two commits, each with its transaction's number.
+mod header {
+    pub(super) const BYTES: usize = 320;
+    pub(super) const FLAGS: usize = 9;
+    /// Which of the commits is the last one.
+    pub(super) const SECOND: u8 = 1;
+    pub(super) const NOT_CLOSED: u8 = 2;
+    /// The last commit was synced before it was called so.
+    pub(super) const TWO_PHASES: u8 = 4;
+    pub(super) const TRANSACTIONS: [usize; 2] = [64 + 104, 192 + 104];
+}
 
 /// Reads and writes the file itself.
 #[derive(Debug)]
@@ -69,6 +82,34 @@ impl Overlay {
             ended: Arc::default(),
             changes,
         })
+    }
+
+    /// One bit, which no checksum covers, says which of two commits is the last. Where it names the earlier one, it has flipped, or a kill came
+    /// in the middle of a commit. redb would believe it: so it is told that the file was not closed and that the last commit had one phase. Then it
+    /// takes the later commit if every page of it is whole, which reads the whole file, else the earlier one.
+    pub(in crate::spill) fn doubt_last_commit(&self) -> io::Result<()> {
+        let mut header = [0; header::BYTES];
+        if seeded::has(Bug::LastCommitNotDoubted) || self.len()? < header.len() as u64 {
+            return Ok(());
+        }
+        self.read(0, &mut header)?;
+        let [first, second] = header::TRANSACTIONS.map(|at| {
+            let number = header[at..].first_chunk().copied();
+            number.map(u64::from_le_bytes)
+        });
+        let flags = header[header::FLAGS];
+        let names_earlier = if flags & header::SECOND == 0 {
+            second > first
+        } else {
+            first > second
+        };
+        if !names_earlier {
+            return Ok(());
+        }
+        self.write(
+            header::FLAGS as u64,
+            &[(flags | header::NOT_CLOSED) & !header::TWO_PHASES],
+        )
     }
 
     /// Once this is set every read fails.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Closed, Damage, Storage};
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
+use crate::spill::disk::Open;
 use crate::spill::record::decode;
 use crate::spill::salvage::Salvage;
 use crate::spill::segment::{Reader, Records};
@@ -169,7 +170,10 @@ impl Storage {
             }
             let sealed = self.sealed.end_of(first);
             match tail {
-                Ok(tail) => return Ok(sealed.unwrap_or(tail)),
+                Ok(tail) => {
+                    patiently(|| self.make_durable(first))?;
+                    return Ok(sealed.unwrap_or(tail));
+                }
                 Err(why) if !why.is_damage() => return Err(why),
                 Err(why) => {
                     let confirmed = sealed.or(self.confirmed_tail(first));
@@ -186,6 +190,17 @@ impl Storage {
             }
         }
         Ok(0)
+    }
+
+    /// A process that was killed in a commit may have left it unsynced: what was found must not be gone after a power cut, because others are
+    /// told of it, such as the sender of a stream.
+    fn make_durable(&self, first: u64) -> Result<(), SpillError> {
+        if seeded::has(Bug::FoundNotSynced) {
+            return Ok(());
+        }
+        let path = self.folder.segment(first);
+        let synced = self.folder.disk().open(&path, Open::Read).and_then(|file| file.sync());
+        synced.map_err(|error| SpillError::io("sync", &path, error))
     }
 
     /// Where a segment ends, which must be where its last record does.
