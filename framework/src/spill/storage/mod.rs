@@ -2,6 +2,7 @@
 
 mod damage;
 mod gone;
+mod open;
 mod peek;
 mod read;
 mod reserve;
@@ -11,11 +12,12 @@ mod stray;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
+pub use open::Recovered;
 pub use peek::Glass;
 pub use read::Found;
 
@@ -24,34 +26,16 @@ pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
 pub(super) use self::sealed::Sealed;
 pub(super) use self::stray::elsewhere;
+use super::SpillError;
 use super::cursor::Cursor;
-use super::disk::{Disk, System};
-use super::folder::{Folder, STREAMS_FORMAT};
+use super::folder::Folder;
 use super::named::{self, Named};
 use super::quarantine::{Damage, Quarantine};
 use super::record::Packer;
 use super::segment::Writer;
 use super::streams::Streams;
-use super::{SpillError, SpillOptions};
-use crate::batch::{Batch, StreamId};
+use crate::batch::StreamId;
 use crate::seeded::{self, Bug};
-use crate::spill::Persist;
-
-/// A store that is full must be able to give space back by whole segments: it has at least this many.
-const SEGMENTS_AT_LEAST: u64 = 4;
-
-/// What an opened store found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// The position up to which all is settled.
-    pub settled: u64,
-    /// The position behind the last durable frame.
-    pub tail: u64,
-    /// Frames waiting on disk (at most: ranges that were settled out of order are counted too).
-    pub frames: u64,
-    /// Bytes its segments take on disk.
-    pub bytes: u64,
-}
 
 /// What a store takes and what it had to give up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,118 +108,6 @@ struct Closed {
 }
 
 impl Storage {
-    /// Opens the store in `options.directory`, or creates it. Takes milliseconds, whatever its size: older segments are looked at
-    /// when they are read. A newest segment that cannot be opened is set aside.
-    ///
-    /// # Errors
-    /// When another process uses the directory, when a newer version wrote it, or when the operating system refuses.
-    pub fn open(options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        Self::open_on(Arc::new(System), options)
-    }
-
-    /// The same on another disk than the system's.
-    ///
-    /// # Errors
-    /// Those of [`Storage::open`].
-    pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let folder = Folder::open(disk.clone(), &options.directory)?;
-        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
-        let (named, found) = Named::open(&*disk, folder.path())?;
-        let firsts = folder.segments()?;
-        let reserve = Reserve::open(&folder);
-        folder.sync()?;
-        let closed = firsts.into_iter().map(|first| {
-            let bytes = folder.allocated_bytes(&folder.segment(first));
-            let closed = Closed {
-                bytes,
-                ..Closed::default()
-            };
-            (first, closed)
-        });
-        let most_bytes = options.retention.map_or(options.max_bytes, |retention| retention.bytes);
-        let segment_bytes = options.segment_bytes.min(most_bytes / SEGMENTS_AT_LEAST);
-        let mut storage = Self {
-            closed: closed.collect(),
-            quarantine: Quarantine::of(disk, folder.path(), options.quarantine_bytes),
-            reserve,
-            segment_bytes,
-            commit_bytes: options.commit_bytes.min(segment_bytes),
-            reader: None,
-            writer: None,
-            writer_bytes: 0,
-            undone: false,
-            gone: Gone::of(folder.disk(), folder.path())?,
-            sealed: Sealed::of(folder.disk(), folder.path())?,
-            failed_reads: 0,
-            quarantined: 0,
-            damaged: 0,
-            ends_lost: 0,
-            packer: Packer::default(),
-            streams: Streams::default(),
-            noted: BTreeMap::new(),
-            stream: None,
-            tail: 0,
-            appended: 0,
-            folder,
-            cursor,
-            named,
-            found,
-            ages: retain::Ages::default(),
-        };
-        storage.sealed.forget_all_but(&storage.folder, storage.closed.keys());
-        let furthest = storage.found.iter().map(|cursor| cursor.position).max();
-        let tail = storage.find_tail()?.max(storage.gone.end()).max(furthest.unwrap_or(0));
-        let settled = storage.cursor.position();
-        storage.tail = tail.max(settled);
-        storage.appended = storage.tail;
-        storage.packer.restart(storage.tail);
-        let lowest = storage.closed.keys().next().copied().unwrap_or(storage.tail);
-        // What lies between the cursor and the first segment is missing, unless the cursor may have been further.
-        let passed = if storage.cursor.was_whole() { 0 } else { lowest };
-        let mut settled = settled.max(passed).min(storage.tail);
-        if seeded::has(Bug::RepeatSegmentAtStart) {
-            settled = lowest.min(storage.tail);
-        }
-        storage.find_streams();
-        if !storage.streams.is_empty() {
-            storage.folder.require(STREAMS_FORMAT)?;
-        }
-        if options.persist == Persist::Always {
-            let none_left = storage.closed.is_empty() && !storage.cursor.was_whole();
-            storage.name_stream(storage.ends_lost > 0 || none_left);
-        }
-        if seeded::has(Bug::DamagedCursorAtEnd) {
-            let damaged = storage.found.iter_mut().filter(|cursor| !cursor.whole);
-            damaged.for_each(|cursor| cursor.position = storage.tail);
-        }
-        let recovered = Recovered {
-            settled,
-            tail: storage.tail,
-            frames: storage.tail - settled,
-            bytes: storage.usage().bytes,
-        };
-        Ok((storage, recovered))
-    }
-
-    /// Adds a batch behind what was appended before; it is durable after the next [`Storage::commit`]. Its receipt is not touched.
-    ///
-    /// # Errors
-    /// What was appended since the last commit is undone, and the segment is not written any more.
-    pub fn append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
-        let done = self.try_append(position, batch);
-        self.undo_on_error(done)
-    }
-
-    /// Makes everything appended durable and returns the position behind it.
-    ///
-    /// # Errors
-    /// What was appended since the last commit is undone: it may or may not be on disk, and is not read from there.
-    pub fn commit(&mut self) -> Result<u64, SpillError> {
-        let done = self.try_commit();
-        self.undo_on_error(done)?;
-        Ok(self.tail)
-    }
-
     /// Makes the cursor durable and deletes the segments below it. A position lower than before changes nothing.
     ///
     /// # Errors
@@ -341,108 +213,6 @@ impl Storage {
         match self.writer.take() {
             Some(writer) => writer.close(),
             None => Ok(()),
-        }
-    }
-
-    fn try_append(&mut self, position: u64, batch: &Batch) -> Result<(), SpillError> {
-        self.check_undone()?;
-        let rolled_over = self.writer.is_none() && !self.closed.is_empty();
-        if seeded::has(Bug::LoseBatchAtRollover) && rolled_over {
-            self.closed.remove(&position);
-            self.writer = Some(Writer::create(&self.folder, position, self.commit_bytes)?);
-            self.appended = position + batch.len() as u64;
-            return Ok(());
-        }
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => {
-                // A segment that begins there was named, and never confirmed: the new one takes its name.
-                if self.closed.remove(&position).is_some() {
-                    self.reader = None;
-                }
-                self.writer_bytes = 0;
-                self.sealed.forget(&self.folder, position);
-                none.insert(Writer::create(&self.folder, position, self.commit_bytes)?)
-            }
-        };
-        self.packer
-            .push(position, batch, &mut |key, value| writer.insert(key, value))?;
-        if let Some(place) = batch.position {
-            self.note_stream(place.behind(batch.len()))?;
-        }
-        self.appended = position + batch.len() as u64;
-        Ok(())
-    }
-
-    fn try_commit(&mut self) -> Result<(), SpillError> {
-        self.check_undone()?;
-        let first = self.writer.as_ref().is_some_and(|writer| !writer.is_published());
-        let changes = self.changes(first);
-        let Some(writer) = &mut self.writer else {
-            return Ok(());
-        };
-        if !seeded::has(Bug::TailWithoutLastRecord) || self.writer_bytes < self.segment_bytes / 2 {
-            self.packer.flush(&mut |key, value| writer.insert(key, value))?;
-        }
-        writer.commit(&self.folder, self.appended, &changes)?;
-        // A file that has lost its name takes all that is written, and gives nothing back after a restart.
-        self.folder.check_named(writer.path())?;
-        self.streams.committed(&changes.marks, &changes.gone);
-        self.noted.clear();
-        self.sealed.is_covered();
-        self.tail = self.appended;
-        self.writer_bytes = self.folder.allocated_bytes(writer.path());
-        self.reserve.renew(&self.folder);
-        if self.writer_bytes >= self.segment_bytes
-            && let Some(writer) = self.writer.take()
-        {
-            self.shelve(writer);
-        }
-        Ok(())
-    }
-
-    /// An error when something appended since the last commit is gone.
-    fn check_undone(&mut self) -> Result<(), SpillError> {
-        if !std::mem::take(&mut self.undone) || seeded::has(Bug::ForgetUndone) {
-            return Ok(());
-        }
-        let lost = std::io::Error::other("its segment turned out damaged; it is written again to a new one");
-        Err(SpillError::io("commit to", self.folder.path(), lost))
-    }
-
-    fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
-        if done.is_err() && !seeded::has(Bug::GoOnAfterFailedWrite) {
-            self.packer.restart(self.tail);
-            self.noted.clear();
-            self.appended = self.tail;
-            if let Some(writer) = self.writer.take() {
-                let (first, end) = (writer.first(), writer.tail());
-                self.shelve(writer);
-                // One that begins at its end has nothing confirmed in it: the next one takes its name.
-                if first < end {
-                    self.seal(first, end);
-                }
-            }
-        }
-        done
-    }
-
-    /// Closes a segment that is not written any more. One that never had a commit is removed.
-    fn shelve(&mut self, writer: Writer) {
-        let (first, published, path) = (writer.first(), writer.is_published(), writer.path().to_owned());
-        // Whatever a failed close leaves unfinished is put in order when the segment is read.
-        let _ = writer.close();
-        if published {
-            let bytes = self.folder.allocated_bytes(&path);
-            let closed = Closed {
-                bytes,
-                damage: None,
-                vetted: true,
-            };
-            self.closed.insert(first, closed);
-        } else {
-            // What cannot be removed now is removed at the next start.
-            let _ = self.folder.remove(&path);
         }
     }
 

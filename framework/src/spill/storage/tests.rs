@@ -2,8 +2,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::spill::FORMAT;
 use crate::spill::testing::{batch_of, text};
+use crate::spill::{FORMAT, SpillOptions};
 
 mod streams;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::{Position, StreamId};
+use crate::spill::{Persist, SpillOptions};
 
 const PLANT: StreamId = StreamId(7);
 const OTHER: StreamId = StreamId(u128::MAX);
