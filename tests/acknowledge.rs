@@ -7,7 +7,9 @@ mod reply;
 
 use std::net::SocketAddr;
 
-use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence, wait_until};
+use crate::harness::{
+    Destination, Feeder, Folder, Listener, Messages, Program, Sequence, leave_and_come_back, wait_until,
+};
 
 pub(crate) const MESSAGES: Messages = Messages::OF_ALL_SIZES;
 
@@ -135,24 +137,15 @@ fn resets_lose_nothing(sink: &str, connect: impl Fn(&Program) -> Destination) {
 /// An orderly end is no reset: what is under way when the peer's FIN comes is waited for.
 #[test]
 fn a_client_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_gets_nothing_twice() {
-    let (folder, last) = (Folder::new(), 3_000);
+    let folder = Folder::new();
     // A small send buffer, or the first nine could take everything.
     let program = pipeline(
         &folder,
         r#"type = "tcp_server", listen = "127.0.0.1:0", linger = "1m", resend_bytes = "256 KiB", send_buffer_bytes = "64 KiB""#,
     );
-    let (source, network) = (program.address_of("source"), program.address_of("network"));
-    let mut seen = Sequence::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| Feeder::connect(source, MESSAGES).send(1..=last));
-        for _ in 0..10 {
-            let mut destination = Destination::connect_small(network, MESSAGES, BUFFER);
-            destination.take(20, &mut seen);
-            destination.leave(&mut seen);
-        }
-        Destination::connect(network, MESSAGES).take_through(last, &mut seen);
+    leave_and_come_back(program.address_of("source"), MESSAGES, (20, 3_000), || {
+        Destination::connect_small(program.address_of("network"), MESSAGES, BUFFER)
     });
-    seen.assert_is(1, last);
     program.stop();
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence};
+use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence, leave_and_come_back};
 
 const MESSAGES: Messages = Messages::SHORT;
 
@@ -87,41 +87,24 @@ const BUFFER: usize = 16 * 1024;
 
 #[test]
 fn a_client_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_gets_nothing_twice() {
-    let (folder, last) = (Folder::new(), 40_000);
+    let folder = Folder::new();
     let program = listening(&folder, &format!("{SERVER}, send_buffer_bytes = {BUFFER}"));
-    let (source, network) = (program.address_of("source"), program.address_of("network"));
-    let mut seen = Sequence::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| Feeder::connect(source, MESSAGES).send(1..=last));
-        for _ in 0..10 {
-            let mut destination = Destination::connect_small(network, MESSAGES, BUFFER);
-            destination.take(300, &mut seen);
-            destination.leave(&mut seen);
-        }
-        Destination::connect(network, MESSAGES).take_through(last, &mut seen);
+    leave_and_come_back(program.address_of("source"), MESSAGES, (300, 40_000), || {
+        Destination::connect_small(program.address_of("network"), MESSAGES, BUFFER)
     });
-    seen.assert_is(1, last);
     program.stop();
 }
 
 #[test]
 fn a_server_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_gets_nothing_twice() {
-    let (folder, last, listener) = (Folder::new(), 40_000, Listener::open(Some(BUFFER)));
+    let (folder, listener) = (Folder::new(), Listener::open(Some(BUFFER)));
     let program = listening(
         &folder,
         &format!("{}, send_buffer_bytes = {BUFFER}", dialling(listener.address())),
     );
-    let (source, mut seen) = (program.address_of("source"), Sequence::default());
-    std::thread::scope(|scope| {
-        scope.spawn(|| Feeder::connect(source, MESSAGES).send(1..=last));
-        for _ in 0..10 {
-            let mut destination = listener.accept_small(MESSAGES);
-            destination.take(300, &mut seen);
-            destination.leave(&mut seen);
-        }
-        listener.accept(MESSAGES).take_through(last, &mut seen);
+    leave_and_come_back(program.address_of("source"), MESSAGES, (300, 40_000), || {
+        listener.accept_small(MESSAGES)
     });
-    seen.assert_is(1, last);
     program.stop();
 }
 

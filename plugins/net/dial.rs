@@ -9,7 +9,7 @@ use aqueduct_framework::failure::Failure;
 use aqueduct_framework::plugin::Context;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
-use super::{Buffers, advice};
+use super::{Buffers, Flight, advice};
 
 /// Where to connect to, and how.
 #[derive(Debug)]
@@ -41,6 +41,19 @@ impl Dial {
         };
         let what = format!("cannot connect to {}: {advice}", self.address);
         Err(Error::unavailable(what).because(error).failing(failure))
+    }
+
+    /// The same for a sink: the attempt is noted in its flight recorder and shown in its status.
+    ///
+    /// # Errors
+    /// Those of [`Dial::connect`]; the actor says them in the log, once per outage.
+    pub(crate) async fn connect_noted(&self, flight: &Flight, context: &Context) -> Result<TcpStream> {
+        let (address, dialled) = (&self.address, self.connect(context).await);
+        let stream = dialled.inspect_err(|error| drop(flight.failed(address, error)))?;
+        flight.connected(address);
+        context.say("state", format!("connected to {address}"));
+        context.say("peer", address.clone());
+        Ok(stream)
     }
 
     async fn any(&self, context: &Context) -> Result<TcpStream, (io::Error, Failure)> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use c_server::CServer;
 pub(crate) use messages::Messages;
-pub(crate) use peers::{Destination, Feeder, Listener};
+pub(crate) use peers::{Destination, Feeder, Listener, leave_and_come_back};
 pub(crate) use program::{Folder, Program, Status};
 pub(crate) use sequence::Sequence;
 

@@ -45,6 +45,27 @@ impl Feeder {
     }
 }
 
+/// While all messages are sent, a destination takes some, leaves in order, and comes back, ten times; then it takes the rest. None may be missing or
+/// come twice.
+pub(crate) fn leave_and_come_back(
+    source: SocketAddr,
+    messages: Messages,
+    (each_time, last): (u64, u64),
+    connect: impl Fn() -> Destination,
+) {
+    let mut seen = Sequence::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| Feeder::connect(source, messages).send(1..=last));
+        for _ in 0..10 {
+            let mut destination = connect();
+            destination.take(each_time, &mut seen);
+            destination.leave(&mut seen);
+        }
+        connect().take_through(last, &mut seen);
+    });
+    seen.assert_is(1, last);
+}
+
 /// Somebody who waits for a sink that dials out.
 pub(crate) struct Listener(TcpListener);
 

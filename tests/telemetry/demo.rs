@@ -8,7 +8,8 @@ fn the_demo_names_a_trace_that_has_arrived() {
     let (folder, collector) = (Folder::new(), Collector::open());
     let output = folder.aqueduct(&["demo", "--quick", "--trace", &collector.endpoint]);
     let told = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{told}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}{complaint}");
     let named = told
         .split(":16686/trace/")
         .nth(1)

@@ -1,18 +1,14 @@
 //! `aqueduct spill DIR export`: frames to standard output.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::SystemTime;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use aqueduct_plugins::json;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use serde_json::json;
 
 use super::{Done, counted, time_of, warn_in_use};
 use crate::commands::{FAILED, WRONG};
-use crate::framework::batch::{Batch, Frame};
+use crate::framework::batch::Batch;
 use crate::framework::framing::{self, DynFraming};
 use crate::framework::spill::inspect::{Inspection, Sight};
 
@@ -54,35 +50,6 @@ struct Exported {
     /// Frames that cannot be written in this framing, and why not the first of them.
     left_out: u64,
     why: Option<String>,
-}
-
-/// As the `file` sink writes frames with `format = "json"`, with the position.
-#[derive(Serialize)]
-struct Line<'a> {
-    position: u64,
-    source: &'a str,
-    /// When the source began to count, in nanoseconds since 1970.
-    epoch: u64,
-    seq: u64,
-    /// RFC 3339, UTC.
-    received: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    span_id: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: BTreeMap<&'a str, &'a str>,
-    #[serde(flatten)]
-    bytes: Bytes<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Bytes<'a> {
-    /// They are UTF-8.
-    Text(&'a str),
-    /// They are not (RFC 4648, with padding).
-    Base64(String),
 }
 
 impl Export {
@@ -129,8 +96,8 @@ impl Export {
     /// None for JSON.
     fn framing(&self) -> Result<Option<Box<dyn DynFraming>>, String> {
         let (name, settings) = match self.framing {
-            Form::Delimited => ("delimited", json!({ "delimiter_hex": self.delimiter_hex })),
-            Form::Length => ("length_delimited", json!({})),
+            Form::Delimited => ("delimited", serde_json::json!({ "delimiter_hex": self.delimiter_hex })),
+            Form::Length => ("length_delimited", serde_json::json!({})),
             Form::Json => return Ok(None),
         };
         framing::build(name, settings)
@@ -154,7 +121,9 @@ impl Exported {
                 Some(framing) => framing
                     .encode(frame.bytes(), &mut bytes)
                     .map_err(|error| error.to_string()),
-                None => line(position, &frame, &mut bytes).map_err(|error| error.to_string()),
+                None => json::line(Some(position), frame)
+                    .map(|line| bytes = line)
+                    .map_err(|error| error.to_string()),
             };
             match encoded {
                 Ok(()) => {
@@ -180,28 +149,4 @@ impl Exported {
         let whole = self.left_out == 0 && self.missing == 0 && !self.damaged;
         if whole { 0 } else { FAILED }
     }
-}
-
-fn line(position: u64, frame: &Frame<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
-    let batch = frame.batch();
-    let own = batch.attributes.range(frame.index(), frame.index() + 1).iter();
-    let own = own.map(|own| (own.key.as_str(), own.value.as_str()));
-    let line = Line {
-        position,
-        source: frame.source(),
-        epoch: batch.numbers.epoch,
-        seq: frame.number(),
-        received: humantime::format_rfc3339_nanos(time_of(batch.received_ns)).to_string(),
-        trace_id: batch.trace_id(),
-        span_id: batch.trace.map(|trace| format!("{:016x}", trace.span_id)),
-        // A frame's own ones stand over the batch's.
-        attributes: batch.attributes.batch_attributes().chain(own).collect(),
-        bytes: match std::str::from_utf8(frame.bytes()) {
-            Ok(text) => Bytes::Text(text),
-            Err(_) => Bytes::Base64(STANDARD.encode(frame.bytes())),
-        },
-    };
-    serde_json::to_writer(&mut *out, &line)?;
-    out.push(b'\n');
-    Ok(())
 }

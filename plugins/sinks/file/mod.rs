@@ -3,7 +3,6 @@
 //! A delivery is all or nothing: when a write or a sync fails, the file is cut back to where the delivery began, so that the next attempt
 //! neither repeats a frame nor begins inside one.
 
-mod json;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -21,6 +20,7 @@ use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use rotation::Rotation;
 
 /// Appends to a file, rotated by size or time.
@@ -183,9 +183,10 @@ impl FileSink {
 
     fn write_json(&mut self, delivery: &mut Delivery) -> Result<()> {
         while !delivery.is_done() {
-            let first = json::line(delivery, delivery.frames_written())?;
+            let first = json::line(None, delivery.batch().frame(delivery.frames_written()));
+            let first = first.map_err(|error| Error::rejected("the frame cannot be written as JSON").because(error))?;
             self.rotate_if_due(first.len())?;
-            let (lines, frames) = json::lines(delivery, first, self.room().min(JSON_BYTES));
+            let (lines, frames) = lines(delivery, first, self.room().min(JSON_BYTES));
             self.append(&lines).map_err(|error| self.failed("write", error))?;
             delivery.advance_frames(frames);
         }
@@ -251,4 +252,21 @@ impl FileSink {
         };
         Error::unavailable(format!("cannot {what} {}: {advice}", self.path.display())).because(error)
     }
+}
+
+/// The lines of the next frames behind the `first`, as many as `most` bytes take together; and how many those are, the first included.
+fn lines(delivery: &Delivery, first: Vec<u8>, most: usize) -> (Vec<u8>, usize) {
+    let (mut lines, mut frames) = (first, 1);
+    for frame in delivery.frames_written() + 1..delivery.batch().len() {
+        // One that cannot be written is told when it is the first.
+        let Ok(line) = json::line(None, delivery.batch().frame(frame)) else {
+            break;
+        };
+        if lines.len() + line.len() > most {
+            break;
+        }
+        lines.extend(line);
+        frames += 1;
+    }
+    (lines, frames)
 }

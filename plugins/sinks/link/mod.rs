@@ -152,18 +152,12 @@ impl Sink for Link {
 impl Link {
     /// Connects, and hears what the receiver has of the stream of this position.
     async fn connect(&mut self, position: Position) -> Result<()> {
-        let address = &self.dial.address;
-        let dialled = self.dial.connect(&self.context).await;
-        // What is said of it in the log is said by the actor, once per outage.
-        let stream = dialled.inspect_err(|error| drop(self.flight.failed(address, error)))?;
-        self.flight.connected(address);
-        self.context.say("state", format!("connected to {address}"));
-        self.context.say("peer", address.to_string());
+        let stream = self.dial.connect_noted(&self.flight, &self.context).await?;
         // Without it a receiver that vanishes is missed only later.
         let _ = self.keepalive.apply(&stream);
         let mut connection = Connection::new(
             stream,
-            address.clone(),
+            self.dial.address.clone(),
             (self.dial.timeout, self.ack_timeout),
             (&self.flight, &self.signal),
             &self.context,

@@ -101,12 +101,7 @@ impl Sink for TcpClient {
     async fn open(&mut self) -> Result<()> {
         self.connection = None;
         let address = &self.dial.address;
-        let dialled = self.dial.connect(&self.context).await;
-        // What is said of it in the log is said by the actor, once per outage.
-        let stream = dialled.inspect_err(|error| drop(self.flight.failed(address, error)))?;
-        self.flight.connected(address);
-        self.context.say("state", format!("connected to {address}"));
-        self.context.say("peer", address.to_string());
+        let stream = self.dial.connect_noted(&self.flight, &self.context).await?;
         tracing::info!(actor = %self.context.actor, "connected to {address}");
         let connection = Connection::new(
             stream,

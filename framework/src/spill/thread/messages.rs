@@ -102,12 +102,12 @@ pub enum StorageEvent {
     },
     /// The answer to `Check`.
     Checked {
-        /// See [`Storage::deleted_frames`].
+        /// See [`crate::spill::Storage::deleted_frames`].
         deleted_frames: u64,
     },
     /// The files are closed; the last event. What was committed is safe even with an error.
     Closed {
-        /// See [`Storage::deleted_frames`]: gone for good.
+        /// See [`crate::spill::Storage::deleted_frames`]: gone for good.
         deleted_frames: u64,
         /// Why the newest segment could not be closed in order.
         error: Option<SpillError>,

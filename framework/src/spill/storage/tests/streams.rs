@@ -26,6 +26,14 @@ fn link(storage: &mut Storage, at: u64, stream: StreamId, sequence: u64) {
     storage.append(at, &batch).unwrap();
 }
 
+/// An open store that has 500 frames of the plant's.
+fn planted(path: &Path) -> Storage {
+    let (mut storage, _) = open(path);
+    link(&mut storage, 0, PLANT, 0);
+    storage.commit().unwrap();
+    storage
+}
+
 fn known(storage: &Storage, stream: StreamId) -> Option<u64> {
     storage.streams().get(stream).map(|mark| mark.sequence)
 }
@@ -64,9 +72,7 @@ fn every_new_segment_knows_all_streams() {
 #[test]
 fn streams_outlive_the_last_segment_that_knew_them() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut storage, _) = open(folder.path());
-    link(&mut storage, 0, PLANT, 0);
-    storage.commit().unwrap();
+    let storage = planted(folder.path());
     // Not the newest any more after a start, so that it goes when it is settled.
     storage.close().unwrap();
     let (mut storage, _) = open(folder.path());
@@ -88,9 +94,7 @@ fn streams_outlive_the_last_segment_that_knew_them() {
 #[test]
 fn what_is_forgotten_stays_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut storage, _) = open(folder.path());
-    link(&mut storage, 0, PLANT, 0);
-    storage.commit().unwrap();
+    let mut storage = planted(folder.path());
     storage.streams().forget(PLANT);
     link(&mut storage, 500, OTHER, 0);
     storage.commit().unwrap();
@@ -101,9 +105,7 @@ fn what_is_forgotten_stays_forgotten() {
 #[test]
 fn a_damaged_newest_segment_leaves_what_was_known_before() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut storage, _) = open(folder.path());
-    link(&mut storage, 0, PLANT, 0);
-    storage.commit().unwrap();
+    let storage = planted(folder.path());
     storage.close().unwrap();
     let (mut storage, _) = open(folder.path());
     link(&mut storage, 500, PLANT, 500);

@@ -1,11 +1,10 @@
-//! Frames as lines of JSON, with everything that is known of it.
+//! Frames as lines of JSON, with everything that is known of them: as the sink `file` and `aqueduct spill DIR export` write them, and the source `file`
+//! reads them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aqueduct_framework::batch::Frame;
-use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::Delivery;
 use aqueduct_framework::plugin::rejection::{ACTOR, REASON, TIME, TRACE_ID};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +12,8 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
     source: &'a str,
     /// When the source began to count, in nanoseconds since 1970.
     epoch: u64,
@@ -54,34 +55,18 @@ enum Bytes<'a> {
     Base64(String),
 }
 
-/// The line of a delivery's frame, newline included.
+/// The line of a frame, newline included; with the frame's position in its store, where that is given.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub(super) fn line(delivery: &Delivery, frame: usize) -> Result<Vec<u8>> {
-    let line = serde_json::to_vec(&Line::of(delivery.batch().frame(frame)));
-    let mut line = line.map_err(|error| Error::rejected("the frame cannot be written as JSON").because(error))?;
+pub fn line(position: Option<u64>, frame: Frame<'_>) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Line::of(position, frame))?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// The lines of the next frames behind the `first`, as many as `most` bytes take together; and how many those are, the first included.
-pub(super) fn lines(delivery: &Delivery, first: Vec<u8>, most: usize) -> (Vec<u8>, usize) {
-    let (mut lines, mut frames) = (first, 1);
-    for frame in delivery.frames_written() + 1..delivery.batch().len() {
-        // One that cannot be written is told when it is the first.
-        let Ok(line) = line(delivery, frame) else { break };
-        if lines.len() + line.len() > most {
-            break;
-        }
-        lines.extend(line);
-        frames += 1;
-    }
-    (lines, frames)
-}
-
 impl<'a> Line<'a> {
-    fn of(frame: Frame<'a>) -> Self {
+    fn of(position: Option<u64>, frame: Frame<'a>) -> Self {
         let batch = frame.batch();
         let own = batch.attributes.range(frame.index(), frame.index() + 1).iter();
         let own = own.map(|own| (own.key.as_str(), own.value.as_str()));
@@ -95,6 +80,7 @@ impl<'a> Line<'a> {
         });
         let received = UNIX_EPOCH + Duration::from_nanos(batch.received_ns);
         Self {
+            position,
             source: frame.source(),
             epoch: batch.numbers.epoch,
             seq: frame.number(),
