@@ -38,7 +38,7 @@ pub(super) fn play(
     screen.title("Act 3. Aqueduct: c_server -> drain -> process -> network");
     screen.say(
         "The same server at the same speed. The destination is slow first, then it leaves, then it comes back.\n\
-         `drain` keeps 1 MiB in memory here and the rest on disk, so that the disk has something to do.",
+         `drain` keeps 4 MiB in memory here and the rest on disk, so that the disk has something to do.",
     );
     runner::log_to(&folder.path().join(LOG_FILE), tracing)?;
     let server = legacy.start(Orders {
@@ -94,12 +94,19 @@ fn flow(
 }
 
 fn explain(screen: &mut Screen, row: &Row, status: &PipelineStatus) {
+    let gap_ms = (row.gap.as_secs_f64() * 1e3).ceil();
+    screen.say(&match row.closes {
+        0 => format!(
+            "Closes by the server: 0. The reading never waited: the longest that bytes lay in the socket was {gap_ms:.0} ms."
+        ),
+        closes => format!(
+            "Closes by the server: {closes}, because nobody read for too long: this machine or its disk was busy with other work.\n\
+             What it could not send is lost. Play it again with less else running; with --keep, pipeline.log says what the reader waited for."
+        ),
+    });
     screen.say(&format!(
-        "Closes by the server: {}. The reading never waited: the longest that bytes lay in the socket was {:.0} ms.\n\
-         At the peak {} messages waited in `drain`, with {} on disk. Whatever the destination did, it got all in\n\
+        "At the peak {} messages waited in `drain`, with {} on disk. Whatever the destination did, it got all in\n\
          order, by itself: {} messages checked byte by byte, {} lost, {} twice, {} out of order.",
-        row.closes,
-        (row.gap.as_secs_f64() * 1e3).ceil(),
         grouped(number(status, "drain", "peak_frames")),
         bytes(number(status, "drain", "peak_disk_bytes") as f64),
         grouped(row.arrived.verified),
