@@ -67,6 +67,8 @@ bugs! {
     UnsureTailBelieved,
     /// A start believes what a killed process had not synced, and does not sync it.
     FoundNotSynced,
+    /// Positions that are given twice are called what they were called before.
+    NameOutlivesEnd,
     /// The one bit is believed that says which of a segment's two commits is the last.
     LastCommitNotDoubted,
     /// A cursor that the disk does not give is taken for a new one, and overwritten.

@@ -105,6 +105,7 @@ static PARTS: &[Part] = &[
     part("reopened_after_a_failure", Round(8), faults::play_reopened),
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),
+    part("names_of_stores_without_end", Round(10), rot::play_names),
     part("power", Round(8), power::play),
     part("cursors_on_a_failing_disk", Round(cursors::KINDS), cursors::play_faults),
     part("cursors_and_power", Round(6), cursors::play_power),

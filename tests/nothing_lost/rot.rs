@@ -1,16 +1,20 @@
 //! Bytes that change, files that are cut or foreign: never a wrong byte, never a loss that is not told, never a refusal to start.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::disk::{Data, Image, PAGE};
+use aqueduct::framework::spill::{SpillError, SpillOptions, Storage};
+
+use crate::disk::{Data, Fault, Image, Kind, PAGE, SimDisk};
 use crate::random::Random;
 use crate::run::Case;
 use crate::script::Script;
-use crate::store::{Checked, Promises, read_all};
+use crate::store::{Checked, Promises, options, read_all};
 
 /// Of one store.
 const FLIPS: u64 = 500;
 const CUTS: u64 = 100;
+const NAMES: u64 = 100;
 /// Where they stand in a segment.
 const REDB_FLAGS: u64 = 9;
 
@@ -138,6 +142,60 @@ pub(crate) fn play_cuts(case: &mut Case) -> Result<(), String> {
         case.count("frames said to be lost", checked.lost);
     }
     Ok(())
+}
+
+/// Where the end of a store is lost, positions are given twice: then they have another name from that start on, whoever opened the store
+/// first, for whatever, and however far that start came.
+pub(crate) fn play_names(case: &mut Case) -> Result<(), String> {
+    let (image, promises) = store(case.seed)?;
+    let mut random = Random::new(case.seed ^ 0x4a3e);
+    for how in 0..NAMES {
+        let mut bad = image.clone();
+        let mut all = segments(&image);
+        // All from one on, or only the newest.
+        let kept = random.below(all.len() as u64) as usize;
+        for path in all.drain(kept..) {
+            bad.files
+                .insert(path.clone(), replaced(&image.files[&path], how, &mut random));
+        }
+        let cursor = Path::new("/store/main.cursor");
+        if kept == 0 && random.one_in(2) {
+            let data = replaced(&image.files[cursor], random.next(), &mut random);
+            bad.files.insert(cursor.to_owned(), data);
+        }
+        let disk = SimDisk::of(&bad);
+        if random.one_in(2) {
+            let kind = Kind::Io;
+            let (from, times) = (disk.operations() + 1 + random.below(60), 1 + random.below(8));
+            disk.fail(Some(Fault { kind, from, times }));
+            let _ = Storage::open_on(Arc::new(disk.clone()), &options());
+            disk.fail(None);
+        }
+        if random.one_in(2) {
+            tend(&disk)?;
+        }
+        let failed = |error: SpillError| format!("{how}: does not start: {error}");
+        let (storage, recovered) = Storage::open_on(Arc::new(disk), &options()).map_err(failed)?;
+        let again = recovered.tail < promises.acknowledged;
+        if again && storage.stream() == promises.stream {
+            return Err(format!(
+                "{how}: positions from {} to {} are given twice, under the name that receivers know",
+                recovered.tail, promises.acknowledged
+            ));
+        }
+        case.count("stores", 1);
+        case.count("of them without their end", u64::from(again));
+    }
+    Ok(())
+}
+
+/// As `aqueduct spill DIR compact` does, which knows nothing of the pipeline's config.
+fn tend(disk: &SimDisk) -> Result<(), String> {
+    let failed = |error: SpillError| format!("cannot be tended: {error}");
+    let plain = SpillOptions::new("/store");
+    let (mut storage, recovered) = Storage::open_on(Arc::new(disk.clone()), &plain).map_err(failed)?;
+    storage.settle(recovered.settled).map_err(failed)?;
+    storage.close().map_err(failed)
 }
 
 /// How many unsettled frames stand in the other segments.

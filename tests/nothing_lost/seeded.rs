@@ -11,7 +11,7 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 16] = [
+const ASKED: [(&str, u64); 17] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
@@ -22,6 +22,7 @@ const ASKED: [(&str, u64); 16] = [
     ("simulation", 300),
     ("cursors_at_random", 60),
     ("network_answered", 12),
+    ("names_of_stores_without_end", 1),
     ("flipped_bytes", 1),
     ("power", 1),
     ("interleavings_of_receipts", 1),

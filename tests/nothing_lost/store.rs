@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aqueduct::framework::batch::{Batch, BatchBuilder, Layout, Numbers, Position, StreamId};
 use aqueduct::framework::receipt::Receipt;
-use aqueduct::framework::spill::{SpillError, SpillOptions, Storage};
+use aqueduct::framework::spill::{Persist, SpillError, SpillOptions, Storage};
 
 use crate::disk::{Image, SimDisk};
 use crate::random::Random;
@@ -16,6 +16,7 @@ pub(crate) fn options() -> SpillOptions {
         segment_bytes: 120_000,
         commit_bytes: 60_000,
         quarantine_bytes: 1 << 30,
+        persist: Persist::Always,
         ..SpillOptions::new(PathBuf::from("/store"))
     }
 }
@@ -81,6 +82,8 @@ pub(crate) struct Promises {
     /// What it said is durable.
     pub(crate) settle_done: u64,
     pub(crate) next_id: u64,
+    /// What the store's positions are called, which the receivers of a link know.
+    pub(crate) stream: Option<StreamId>,
 }
 
 impl Promises {
@@ -114,6 +117,7 @@ impl Store {
         promises.appended = recovered.tail;
         // The sender of a stream is told of what a start finds.
         promises.acknowledged = promises.acknowledged.max(recovered.tail);
+        promises.stream = storage.stream();
         Ok(Self {
             storage,
             unsure: Vec::new(),

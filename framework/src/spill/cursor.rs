@@ -40,6 +40,18 @@ impl Cursor {
         Ok(newest.map(|(_, position)| (position, whole)))
     }
 
+    /// Whether both slots can be read; false where there is no file.
+    ///
+    /// # Errors
+    /// When the disk does not say.
+    pub(super) fn is_whole(disk: &dyn Disk, path: &Path) -> Result<bool, SpillError> {
+        match Self::look(disk, path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(SpillError::io("open", path, error)),
+            Ok(looked) => Ok(looked.is_some_and(|(_, whole)| whole)),
+        }
+    }
+
     /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {

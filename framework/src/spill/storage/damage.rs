@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::streams::forget_name;
 use super::{Closed, Damage, Storage};
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
@@ -178,7 +179,10 @@ impl Storage {
                 Err(why) => {
                     let confirmed = sealed.or(self.confirmed_tail(first));
                     let (_, found) = self.salvage(first, &why)?;
-                    self.ends_lost += u64::from(confirmed.is_none());
+                    if confirmed.is_none() {
+                        forget_name(&self.folder)?;
+                        self.ends_lost += 1;
+                    }
                     if let Some(tail) = sealed.or(found.max(confirmed)) {
                         return Ok(tail.max(first));
                     }

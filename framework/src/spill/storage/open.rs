@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::streams::forget_name;
 use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, retain};
 use crate::seeded::{self, Bug};
 use crate::spill::cursor::Cursor;
@@ -52,8 +53,7 @@ impl Storage {
             storage.folder.require(STREAMS_FORMAT)?;
         }
         if options.persist == Persist::Always {
-            let none_left = storage.closed.is_empty() && !storage.cursor.was_whole();
-            storage.name_stream(storage.ends_lost > 0 || none_left);
+            storage.name_stream();
         }
         if seeded::has(Bug::DamagedCursorAtEnd) {
             let damaged = storage.found.iter_mut().filter(|cursor| !cursor.whole);
@@ -71,9 +71,13 @@ impl Storage {
     /// The files as they stand there, none of the segments opened.
     fn closed(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<Self, SpillError> {
         let folder = Folder::open(disk.clone(), &options.directory)?;
-        let cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
-        let (named, found) = Named::open(&*disk, folder.path())?;
         let firsts = folder.segments()?;
+        let cursor = folder.path().join("main.cursor");
+        if firsts.is_empty() && !Cursor::is_whole(&*disk, &cursor)? {
+            forget_name(&folder)?;
+        }
+        let cursor = Cursor::open(&*disk, &cursor)?;
+        let (named, found) = Named::open(&*disk, folder.path())?;
         let reserve = Reserve::open(&folder);
         folder.sync()?;
         let closed = firsts.into_iter().map(|first| {

@@ -9,7 +9,7 @@ use crate::batch::{Position, StreamId};
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
 use crate::spill::disk;
-use crate::spill::folder::STREAMS_FORMAT;
+use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::segment::{Changes, Reader};
 use crate::spill::streams::{Mark, Streams, parse};
 use crate::telemetry::now_ns;
@@ -134,21 +134,21 @@ impl Storage {
         tracing::warn!(directory = %self.folder.path().display(), "how far streams from other Aqueducts are is read from an older place, because {why}: frames that are sent again may be taken again, none is lost");
     }
 
-    /// What its own positions are called: what they were called before, unless `doubtful`: then positions may be given twice, and frames under a
-    /// name that others know would be taken for repeats.
-    pub(super) fn name_stream(&mut self, doubtful: bool) {
+    /// What its own positions are called: what they were called before, or a new name.
+    pub(super) fn name_stream(&mut self) {
         let path = self.file(OWN);
-        let before = disk::read(self.folder.disk(), &path).ok();
-        let known = before.as_ref().and_then(|text| own(&String::from_utf8_lossy(text)));
-        if let Some(known) = known
-            && !doubtful
-        {
-            self.stream = Some(known);
+        let read = || match disk::read(self.folder.disk(), &path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| SpillError::io("read", &path, error)),
+        };
+        let before = patiently(read);
+        let known = before.as_ref().ok().and_then(Option::as_ref);
+        self.stream = known.and_then(|text| own(&String::from_utf8_lossy(text)));
+        if self.stream.is_some() {
             return;
         }
-        let directory = self.folder.path().display();
-        if before.is_some() {
-            tracing::warn!(%directory, "the end of the store, or what its positions are called, is lost: another Aqueduct that frames are linked to takes this for a new stream. Frames it has may be sent to it again, none is lost");
+        if !matches!(before, Ok(None)) {
+            tell_new_name(&self.folder);
         }
         let stream = StreamId(random());
         self.stream = Some(stream);
@@ -169,6 +169,22 @@ impl Storage {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Positions may be given twice: frames under a name that others know would be taken for repeats. So the name goes before anything does that
+/// shows it, whoever opened the store, and whatever becomes of this start.
+pub(super) fn forget_name(folder: &Folder) -> Result<(), SpillError> {
+    let path = folder.path().join(OWN);
+    if seeded::has(Bug::NameOutlivesEnd) || folder.check_named(&path).is_err() {
+        return Ok(());
+    }
+    tell_new_name(folder);
+    folder.remove(&path)?;
+    folder.sync()
+}
+
+fn tell_new_name(folder: &Folder) {
+    tracing::warn!(directory = %folder.path().display(), "the end of the store, or what its positions are called, is lost: another Aqueduct that frames are linked to takes this for a new stream. Frames it has may be sent to it again, none is lost");
 }
 
 /// Bits of the system; where it gives none, those of this process.
