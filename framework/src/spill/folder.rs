@@ -29,7 +29,7 @@ const FORMAT_WORD: &str = "aqueduct-spill";
 /// The process id in the `lock` file, padded so that it is replaced in place: that takes no space on a full disk.
 const HOLDER_BYTES: usize = 20;
 /// Positions are written with all the digits a u64 can have, so that names sort as positions do.
-const NAME_DIGITS: usize = 20;
+pub(super) const POSITION_DIGITS: usize = 20;
 
 /// A directory in use by this process alone, until it is dropped.
 #[derive(Debug)]
@@ -141,8 +141,12 @@ impl Folder {
 
 /// The first position of the segment that a file of this name is; none for names that no store gives, which are left alone.
 pub(super) fn first_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".redb")?;
-    let ours = digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    position_of(name.strip_suffix(".redb")?)
+}
+
+/// A position as it stands in the names of files.
+pub(super) fn position_of(digits: &str) -> Option<u64> {
+    let ours = digits.len() == POSITION_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     ours.then(|| digits.parse().ok()).flatten()
 }
 

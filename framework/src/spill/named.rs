@@ -61,7 +61,10 @@ impl Named {
         files.sort_unstable();
         for file in files {
             let path = folder.join(&file);
-            if file.ends_with(UNFINISHED) {
+            if file
+                .strip_suffix(UNFINISHED)
+                .is_some_and(|file| name_of(file).is_some())
+            {
                 // What cannot be removed now is written over when it is wanted again.
                 let _ = disk.remove(&path);
             }

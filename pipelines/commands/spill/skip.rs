@@ -42,13 +42,15 @@ struct Given {
 impl Skip {
     pub(super) fn carry_out(&self, found: &Inspection, out: &mut dyn Write) -> Done {
         let directory = found.path.display();
-        // The lock is held from here on, so that nothing changes between the counting and the deed.
         let storage = self.yes.then(|| open(found)).transpose()?;
         if storage.is_none()
             && let Some(refused) = refusal(found)
         {
             return Err(refused.into());
         }
+        // Looked at again under the lock: nothing changes between the counting and the deed.
+        let locked = storage.as_ref().map(|_| Inspection::of(&found.path)).transpose()?;
+        let found = locked.as_ref().unwrap_or(found);
         let tail = found.tail()?;
         let given = self.count(found, tail)?;
         if given.range.is_empty() {

@@ -4,6 +4,7 @@ mod damage;
 mod gone;
 mod open;
 mod peek;
+mod ranges;
 mod read;
 mod reserve;
 mod retain;

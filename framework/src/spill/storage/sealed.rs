@@ -5,19 +5,20 @@
 //! believed them would put frames behind others that are gone later. So the end that was confirmed is noted at once, in an empty file
 //! `FIRST-END.sealed`. It goes with its segment.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::Storage;
+use super::ranges::Ranges;
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::disk::{Disk, Open};
+use crate::spill::disk::Disk;
 use crate::spill::folder::Folder;
 
 /// The segments, first position -> end.
 #[derive(Debug, Clone)]
 pub(in crate::spill) struct Sealed {
-    noted: BTreeMap<u64, u64>,
+    noted: Ranges,
     /// One that the disk did not take a note of.
     due: Option<(u64, u64)>,
 }
@@ -25,36 +26,26 @@ pub(in crate::spill) struct Sealed {
 impl Sealed {
     /// Those of the store in a directory.
     pub(in crate::spill) fn of(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
-        let names = disk.names(path).map_err(|error| SpillError::io("list", path, error))?;
-        let noted = names.iter().filter_map(|name| {
-            let (first, end) = name.strip_suffix(".sealed")?.split_once('-')?;
-            Some((first.parse().ok()?, end.parse().ok()?))
-        });
-        Ok(Self {
-            noted: noted.collect(),
-            due: None,
-        })
+        let noted = Ranges::of(disk, path, "sealed")?;
+        Ok(Self { noted, due: None })
     }
 
     /// Where the segment that begins at `first` was sealed.
     pub(in crate::spill) fn end_of(&self, first: u64) -> Option<u64> {
-        self.noted.get(&first).copied()
+        self.noted.known.get(&first).copied()
     }
 
     /// The segment that begins at `first` is gone.
     pub(super) fn forget(&mut self, folder: &Folder, first: u64) {
-        if let Some(end) = self.noted.remove(&first) {
-            // A note of no segment says nothing.
-            let _ = folder.remove(&path(folder, first, end));
-        }
+        self.noted.forget(folder, first);
     }
 
     /// Only these segments are there.
     pub(super) fn forget_all_but<'f>(&mut self, folder: &Folder, firsts: impl Iterator<Item = &'f u64>) {
         let firsts: BTreeSet<u64> = firsts.copied().collect();
-        let gone = self.noted.keys().filter(|first| !firsts.contains(*first));
-        for first in gone.copied().collect::<Vec<_>>() {
-            self.forget(folder, first);
+        let noted: BTreeSet<u64> = self.noted.known.keys().copied().collect();
+        for first in noted.difference(&firsts) {
+            self.forget(folder, *first);
         }
     }
 
@@ -77,20 +68,10 @@ impl Storage {
     pub(super) fn try_seal(&mut self) {
         let Some((first, end)) = self.sealed.due else { return };
         // What the segment says of the streams may be unsure as well.
-        let noted = self.keep_streams().and_then(|()| {
-            let path = path(&self.folder, first, end);
-            let made = self.folder.disk().open(&path, Open::Write);
-            made.map_err(|error| SpillError::io("create", &path, error))?;
-            self.folder.sync()
-        });
+        let noted = self.keep_streams();
         // The failure of the commit has been told; this one says no more.
-        if noted.is_ok() {
-            self.sealed.noted.insert(first, end);
+        if noted.is_ok() && self.sealed.noted.note(&self.folder, &(first..end)).is_ok() {
             self.sealed.due = None;
         }
     }
-}
-
-fn path(folder: &Folder, first: u64, end: u64) -> PathBuf {
-    folder.path().join(format!("{first:020}-{end:020}.sealed"))
 }
