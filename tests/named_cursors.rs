@@ -3,16 +3,14 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use aqueduct::framework::error::{Error, Result};
-use aqueduct::framework::pipeline::{Control, View};
 use aqueduct::framework::plugin::{Context, Delivery, ReadCursor, Sink, Start, StoreReader, StoreUse};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::harness::{Feeder, Folder, Messages, wait_until};
+use crate::harness::{Feeder, Folder, Messages, Reborn, wait_until};
 use crate::plugins::{number, run, text};
 
 /// Which readers there are, and where they write.
@@ -88,14 +86,8 @@ async fn copy(store: StoreReader, mut cursor: ReadCursor, file: PathBuf, bytes: 
     }
 }
 
-/// Names the folder of its pipeline, to the program alone.
-const FOLDER: &str = "AQUEDUCT_TEST_READERS_FOLDER";
-
-/// This test binary once more, as a program with a sink of its own; killed when dropped.
-struct Program {
-    child: Child,
-    folder: PathBuf,
-}
+/// A program with a sink of its own.
+struct Program(Reborn);
 
 impl Program {
     fn start(folder: &Folder, store: &str, names: &[&str]) -> Self {
@@ -110,80 +102,48 @@ impl Program {
             folder.path("")
         );
         folder.write("p.toml", &config);
-        for told in ["address", "stop"] {
-            // Of the run before.
-            let _ = std::fs::remove_file(folder.path(told));
-        }
-        let child = Command::new(std::env::current_exe().expect("a test binary"))
-            .args(["named_cursors::the_program_with_readers", "--exact"])
-            .env(FOLDER, folder.path(""))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        Self {
-            child,
-            folder: folder.path(""),
-        }
-    }
-
-    fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.folder.join(file)).unwrap_or_default()
+        Self(Reborn::start(folder, "named_cursors::the_program_with_readers"))
     }
 
     /// Sends lines, and waits until all are acknowledged.
     fn feed(&self, first: u64, last: u64) {
-        let address = wait_until("the source listens", || self.read("address").parse::<SocketAddr>().ok());
+        let address = wait_until("the source listens", || {
+            self.0.told("address").parse::<SocketAddr>().ok()
+        });
         let lines: String = (first..=last).map(|number| format!("{number}\n")).collect();
         let mut feeder = Feeder::connect(address, Messages::SHORT);
         feeder.send_text(&lines);
         let wanted = (last + 1 - first).to_string();
         wait_until("all is acknowledged", || {
-            (self.read("address") == address.to_string() && self.read("settled") == wanted).then_some(())
+            (self.0.told("settled") == wanted).then_some(())
         });
     }
 
-    fn kill(mut self) {
-        self.child.kill().expect("it lives");
-        self.child.wait().expect("it is ours");
+    fn kill(self) {
+        self.0.kill();
     }
 
-    fn stop(mut self) {
-        std::fs::write(self.folder.join("stop"), "").expect("a file");
-        assert!(self.child.wait().expect("it is ours").success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Most have ended before.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn stop(self) {
+        self.0.stop();
     }
 }
 
 /// No test by itself: what [`Program`] runs.
 #[test]
 fn the_program_with_readers() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-        return;
-    };
-    run(folder.join("p.toml"), move |view: &View, control: &Control| {
-        while !folder.join("stop").exists() {
-            let tell = |file: &str, text: String| {
-                // Written aside and renamed, so that no half of it is read.
-                let aside = folder.join(format!("{file}.new"));
-                std::fs::write(&aside, text)
-                    .and_then(|()| std::fs::rename(aside, folder.join(file)))
-                    .expect("a file");
-            };
-            tell("settled", number(view, "source", "settled").to_string());
-            tell("address", text(view, "source", "listening"));
-            for name in ["a", "b"] {
-                tell(&format!("{name}.told"), text(view, "drain", &format!("cursor {name}")));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        control.shut_down();
+    Reborn::run(|folder| {
+        run(folder.join("p.toml"), move |view, control| {
+            Reborn::tell(&folder, || {
+                let cursor = |name| (format!("{name}.told"), text(view, "drain", &format!("cursor {name}")));
+                vec![
+                    ("settled".to_owned(), number(view, "source", "settled").to_string()),
+                    ("address".to_owned(), text(view, "source", "listening")),
+                    cursor("a"),
+                    cursor("b"),
+                ]
+            });
+            control.shut_down();
+        });
     });
 }
 
@@ -219,7 +179,7 @@ fn each_reader_gets_everything_in_order_through_kill_9() {
     program.feed(last, last);
     for file in ["a.txt", "b.txt"] {
         wait_until("all has come", || {
-            program.read(file).ends_with(&format!("\n{last}\n")).then_some(())
+            folder.read(file).ends_with(&format!("\n{last}\n")).then_some(())
         });
     }
     program.stop();
@@ -234,7 +194,7 @@ fn each_reader_gets_everything_in_order_through_kill_9() {
     let new = format!("{}\n", last + 1);
     for file in ["a.txt", "b.txt"] {
         wait_until("the new one has come", || {
-            program.read(file).ends_with(&format!("\n{new}")).then_some(())
+            folder.read(file).ends_with(&format!("\n{new}")).then_some(())
         });
     }
     program.stop();
@@ -251,14 +211,14 @@ fn a_reader_that_was_away_too_long_is_told_what_it_was_moved_past() {
     let program = Program::start(&folder, store, &["a", "b"]);
     program.feed(1, 100);
     for file in ["a.txt", "b.txt"] {
-        wait_until("all has come", || program.read(file).ends_with("\n100\n").then_some(()));
+        wait_until("all has come", || folder.read(file).ends_with("\n100\n").then_some(()));
     }
     program.stop();
     let (far, last) = (400_000, 400_100);
     let program = Program::start(&folder, store, &["a"]);
     program.feed(101, far);
     let told = wait_until("b is passed", || {
-        Some(program.read("b.told")).filter(|told| told.contains("frames passed by retention"))
+        Some(program.0.told("b.told")).filter(|told| told.contains("frames passed by retention"))
     });
     assert!(
         told.starts_with("away for ") && told.contains("frames behind"),
@@ -268,7 +228,7 @@ fn a_reader_that_was_away_too_long_is_told_what_it_was_moved_past() {
     let program = Program::start(&folder, store, &["b"]);
     program.feed(far + 1, last);
     wait_until("all has come", || {
-        program.read("b.txt").ends_with(&format!("\n{last}\n")).then_some(())
+        folder.read("b.txt").ends_with(&format!("\n{last}\n")).then_some(())
     });
     program.stop();
     let came = folder.read("b.txt");
@@ -297,7 +257,7 @@ fn the_cursor_of_a_client_that_will_not_come_back_is_shown_and_forgotten() {
     let program = Program::start(&folder, store, &["a", "b"]);
     program.feed(1, 100);
     for file in ["a.txt", "b.txt"] {
-        wait_until("all has come", || program.read(file).ends_with("\n100\n").then_some(()));
+        wait_until("all has come", || folder.read(file).ends_with("\n100\n").then_some(()));
     }
     let (refused, code) = spill(&folder, &["forget", "b"]);
     assert!(code == Some(1) && refused.contains("in use"), "{refused}");
@@ -305,7 +265,7 @@ fn the_cursor_of_a_client_that_will_not_come_back_is_shown_and_forgotten() {
     let program = Program::start(&folder, store, &["a"]);
     program.feed(101, 150);
     wait_until("all has come", || {
-        program.read("a.txt").ends_with("\n150\n").then_some(())
+        folder.read("a.txt").ends_with("\n150\n").then_some(())
     });
     program.stop();
 

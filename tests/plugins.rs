@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use aqueduct::framework::batch::Frame;
@@ -14,7 +13,7 @@ use aqueduct::framework::telemetry::Export;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::harness::{Feeder, Folder, Messages, wait_until};
+use crate::harness::{Feeder, Folder, Messages, Reborn, wait_until};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -118,74 +117,40 @@ const JOINING: &str = r#"
 fn frames_held_back_by_a_plugin_survive_kill_9() {
     let folder = Folder::new();
     folder.write("p.toml", JOINING);
-    let mut first = Somebodys::start(&folder);
+    let start = || Reborn::start(&folder, "plugins::the_program_of_somebody");
+    let first = start();
     let address = wait_until("the source listens", || {
-        folder.read("address").parse::<SocketAddr>().ok()
+        first.told("address").parse::<SocketAddr>().ok()
     });
     let mut feeder = Feeder::connect(address, Messages::SHORT);
     let lines: String = (0..100).map(|number| format!("{number}\n")).collect();
     feeder.send_text(&lines);
-    wait_until("every frame is held", || (folder.read("held") == "100").then_some(()));
-    first.0.kill().expect("it lives");
-    first.0.wait().expect("it is ours");
+    wait_until("every frame is held", || (first.told("held") == "100").then_some(()));
+    first.kill();
     assert_eq!(folder.read("out.txt"), "", "nothing has left");
-    std::fs::remove_file(folder.path("held")).expect("it was written");
 
-    let mut second = Somebodys::start(&folder);
+    let second = start();
     wait_until("every frame is held again", || {
-        (folder.read("held") == "100").then_some(())
+        (second.told("held") == "100").then_some(())
     });
-    folder.write("stop", "");
-    assert!(second.0.wait().expect("it is ours").success());
+    second.stop();
     let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     assert_eq!(folder.read("out.txt"), format!("{}\n", expected.join(",")));
 }
 
-/// This test binary once more, as the program of somebody who wrote plugins; killed when dropped.
-struct Somebodys(Child);
-
-/// Names the folder of its pipeline, to the program alone.
-const FOLDER: &str = "AQUEDUCT_TEST_PROGRAM_FOLDER";
-
-impl Somebodys {
-    fn start(folder: &Folder) -> Self {
-        let program = Command::new(std::env::current_exe().expect("a test binary"))
-            .args(["plugins::the_program_of_somebody", "--exact"])
-            .env(FOLDER, folder.path(""))
-            .stdout(Stdio::null())
-            .spawn();
-        Self(program.expect("it starts"))
-    }
-}
-
-impl Drop for Somebodys {
-    fn drop(&mut self) {
-        // Most have ended before.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// No test by itself: what [`Somebodys`] runs.
+/// No test by itself: what the one before starts.
 #[test]
 fn the_program_of_somebody() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-        return;
-    };
-    run(folder.join("p.toml"), move |view, control| {
-        while !folder.join("stop").exists() {
-            let tell = |file: &str, text: String| {
-                // Written aside and renamed, so that no half of it is read.
-                let aside = folder.join(format!("{file}.new"));
-                std::fs::write(&aside, text)
-                    .and_then(|()| std::fs::rename(aside, folder.join(file)))
-                    .expect("a file");
-            };
-            tell("address", self::text(view, "source", "listening"));
-            tell("held", number(view, "work", "frames_in").to_string());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        control.shut_down();
+    Reborn::run(|folder| {
+        run(folder.join("p.toml"), move |view, control| {
+            Reborn::tell(&folder, || {
+                vec![
+                    ("address".to_owned(), text(view, "source", "listening")),
+                    ("held".to_owned(), number(view, "work", "frames_in").to_string()),
+                ]
+            });
+            control.shut_down();
+        });
     });
 }
 

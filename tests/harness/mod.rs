@@ -5,6 +5,7 @@ mod lines;
 mod messages;
 mod peers;
 mod program;
+mod reborn;
 mod sequence;
 
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ pub(crate) use c_server::CServer;
 pub(crate) use messages::Messages;
 pub(crate) use peers::{Destination, Feeder, Listener, leave_and_come_back};
 pub(crate) use program::{Folder, Program, Status};
+pub(crate) use reborn::Reborn;
 pub(crate) use sequence::Sequence;
 
 /// How long anything may take before a test fails. Far more than it takes, so that a busy machine fails no test.
@@ -26,8 +28,8 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "waited for {PATIENCE:?} in vain: {what}");
-        // The only sleep of the end-to-end tests: a status must be asked for, it does not tell by itself when it changes. No result
-        // depends on the length of the pause.
+        // Nothing waits by sleeping but this: a status must be asked for, it does not tell by itself when it changes. No result depends
+        // on the length of the pause.
         std::thread::sleep(Duration::from_millis(20));
     }
 }
