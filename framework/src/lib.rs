@@ -46,8 +46,9 @@
 //!   batches, by a plugin that holds frames back, has one receipt for all of them.
 //! - **Order is per source**, through memory, disk, workers and reconnects.
 //! - **What is tried again is counted by its reason** ([`failure`]), waits by one policy ([`backoff`]), and is given up only where that says so.
-//! - **Every bound has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `retain_bytes`, `retain_age`, `max_cursors`, `commit_bytes`,
-//!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `max_message_bytes`, `max_streams`, `window_frames`, `max_reply_bytes`, `[shutdown] deadline`, those of [`telemetry`].
+//! - **Every bound that somebody may want to move has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `retain_bytes`, `retain_age`, `max_cursors`, `commit_bytes`,
+//!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `max_message_bytes`, `max_connections`, `max_clients`, `max_streams`, `lag_limit`, `window_frames`, `max_reply_bytes`,
+//!   the timeouts, `[shutdown] deadline`, those of [`telemetry`]. What is fixed, such as the 256 KiB that a named client reads at once, stands in the plugin's README.
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A
