@@ -2,7 +2,7 @@
 //!
 //! Options behind `--`: `--rounds`, `--gigabytes` of each, `--commit-mib` (the same for both). The disk is the one Cargo's target folder lies on. A round: the C program appends;
 //! Aqueduct takes the same bytes while its destination is absent; it is killed, reopens the store, the destination
-//! comes back and gets every line in order.
+//! comes back and gets every line in order. At last the same bytes go over a `link` from store to store, and on to the destination.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -49,6 +49,7 @@ struct Round {
     reopen_ms: f64,
     disk_bytes_per_line: f64,
     peak_mib: f64,
+    linked: f64,
 }
 
 fn figures(rounds: &[Round]) -> Figures {
@@ -66,6 +67,11 @@ fn figures(rounds: &[Round]) -> Figures {
     figures.seen("append + fdatasync in C", "MB/s", &series(|round| round.append));
     figures.seen("into the store", "MB/s", &series(|round| round.into));
     figures.seen("out of the store", "MB/s", &series(|round| round.out_of));
+    figures.seen(
+        "lines from store to store over a link",
+        "M/s",
+        &series(|round| round.linked / LINE_BYTES as f64),
+    );
     figures.seen("start with an empty store", "ms", &series(|round| round.start_ms));
     figures
 }
@@ -77,7 +83,7 @@ impl Round {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let append = append(programs, folder.path(), bytes, commit_bytes)?;
         let destination = Destination::reserve()?;
-        let pipeline = pipeline(&destination.port, commit_bytes);
+        let pipeline = pipeline("tcp_server", &destination.port, "tcp_client", commit_bytes);
         let began = Instant::now();
         let aqueduct = Aqueduct::start(folder.path(), &pipeline)?;
         let port = aqueduct.port()?;
@@ -104,8 +110,31 @@ impl Round {
             reopen_ms,
             disk_bytes_per_line,
             peak_mib,
+            linked: linked(count, commit_bytes)?,
         })
     }
+}
+
+/// MB/s, from the first byte into the first store to the last out of the second one.
+fn linked(count: u64, commit_bytes: usize) -> Outcome<f64> {
+    let (near, far) = (
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
+    );
+    let destination = TcpListener::bind("127.0.0.1:0")?;
+    let port = destination.local_addr()?.port().to_string();
+    let receiver = Aqueduct::start(far.path(), &pipeline("link", &port, "tcp_client", commit_bytes))?;
+    let sender = pipeline("tcp_server", &receiver.port()?, "link", commit_bytes);
+    let sender = Aqueduct::start(near.path(), &sender)?;
+    let port = sender.port()?;
+    let began = Instant::now();
+    let writer = std::thread::spawn(move || lines::write(&port, count).map_err(|error| error.to_string()));
+    lines::check(&mut destination.accept()?.0, count)?;
+    let seconds = began.elapsed().as_secs_f64();
+    writer.join().map_err(|_| "the writer panicked")??;
+    sender.end()?;
+    receiver.end()?;
+    Ok((count * LINE_BYTES) as f64 / 1e6 / seconds)
 }
 
 /// MB/s.
@@ -157,13 +186,13 @@ fn allocated(folder: &Path) -> Outcome<f64> {
     Ok(blocks as f64 * 512.0)
 }
 
-fn pipeline(destination: &str, commit_bytes: usize) -> String {
+fn pipeline(source: &str, destination: &str, sink: &str, commit_bytes: usize) -> String {
     format!(
         r#"
 flow = ["origin -> drain -> network"]
 
 [sources.origin]
-type = "tcp_server"
+type = "{source}"
 listen = "127.0.0.1:0"
 
 [spills.drain]
@@ -174,7 +203,7 @@ commit_bytes = {commit_bytes}
 max_bytes = "64 GiB"
 
 [sinks.network]
-type = "tcp_client"
+type = "{sink}"
 address = "127.0.0.1:{destination}"
 retry = {{ max = "100 ms" }}
 "#

@@ -6,11 +6,22 @@ use std::ops::Range;
 
 use super::{Done, counted, name_of, positions};
 use crate::commands::FAILED;
+use crate::framework::spill::SpillError;
 use crate::framework::spill::inspect::{Inspection, Sight};
+
+/// What was found in a store.
+#[derive(Debug, Default)]
+struct Findings {
+    /// By first position.
+    segments: BTreeMap<u64, InSegment>,
+    /// Missing where no segment is.
+    nowhere: Vec<Range<u64>>,
+    dropped: Vec<Range<u64>>,
+}
 
 /// What was found in one segment.
 #[derive(Debug, Default)]
-struct Findings {
+struct InSegment {
     frames: u64,
     damage: Option<String>,
     missing: Vec<Range<u64>>,
@@ -18,45 +29,15 @@ struct Findings {
 }
 
 pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
-    let (mut segments, mut nowhere, mut dropped) = (BTreeMap::<u64, Findings>::new(), Vec::new(), Vec::new());
+    let findings = Findings::of(found)?;
+    missing(found, &findings.nowhere, out)?;
     for segment in &found.segments {
-        segments.insert(segment.first, Findings::default());
-    }
-    for sight in found.walk(found.start()) {
-        match sight? {
-            Sight::Record { segment, batches } => {
-                let frames: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
-                segments.entry(segment).or_default().frames += frames;
-            }
-            Sight::Damaged { segment, why } => segments.entry(segment).or_default().damage = Some(why),
-            Sight::Missing { segment, .. } if found.is_written(segment) => {}
-            Sight::Missing {
-                segment: Some(segment),
-                positions,
-            } => {
-                segments.entry(segment).or_default().missing.push(positions);
-            }
-            Sight::Missing {
-                segment: None,
-                positions,
-            } => nowhere.push(positions),
-            Sight::Dropped { positions } => dropped.push(positions),
-            Sight::Gone { segment } => segments.entry(segment).or_default().gone = true,
-        }
-    }
-    missing(found, &nowhere, out)?;
-    for segment in &found.segments {
-        let Some(findings) = segments.get(&segment.first) else {
+        let Some(inside) = findings.segments.get(&segment.first) else {
             continue;
         };
-        writeln!(
-            out,
-            "{}  {}",
-            name_of(&segment.path),
-            sentence(findings, segment.written)
-        )?;
-        missing(found, &findings.missing, out)?;
-        if findings.damage.is_some() && found.segments.last() == Some(segment) {
+        writeln!(out, "{}  {}", name_of(&segment.path), sentence(inside, segment.written))?;
+        missing(found, &inside.missing, out)?;
+        if inside.damage.is_some() && found.segments.last() == Some(segment) {
             writeln!(
                 out,
                 "  it is the newest: how many frames stood behind the last one found is not known"
@@ -66,38 +47,65 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
     for stray in &found.strays {
         writeln!(out, "{}", super::no_segment(stray))?;
     }
-    for range in &dropped {
+    for range in &findings.dropped {
         writeln!(out, "{}", super::dropped(range))?;
     }
-    let mut wrong = files(found, out)?;
-    let frames: u64 = segments.values().map(|findings| findings.frames).sum();
-    let damaged = segments.values().filter(|findings| findings.damage.is_some()).count() as u64;
-    let ranges = segments.values().flat_map(|findings| &findings.missing).chain(&nowhere);
-    let lost: u64 = ranges.map(|range| range.end - range.start).sum();
-    wrong |= damaged > 0 || lost > 0;
-    if wrong {
-        let segments = counted(damaged, "damaged segment");
-        writeln!(
-            out,
-            "{} read; {segments}, {} missing",
-            counted(frames, "frame"),
-            counted(lost, "frame")
-        )?;
+    let wrong = files(found, out)?;
+    findings.conclude(wrong, out)
+}
+
+impl Findings {
+    /// Reads everything.
+    fn of(found: &Inspection) -> Result<Self, SpillError> {
+        let mut findings = Self::default();
+        for segment in &found.segments {
+            findings.segments.insert(segment.first, InSegment::default());
+        }
+        for sight in found.walk(found.start()) {
+            match sight? {
+                Sight::Record { segment, batches } => {
+                    let frames: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
+                    findings.inside(segment).frames += frames;
+                }
+                Sight::Damaged { segment, why } => findings.inside(segment).damage = Some(why),
+                Sight::Missing { segment, .. } if found.is_written(segment) => {}
+                Sight::Missing { segment, positions } => match segment {
+                    Some(segment) => findings.inside(segment).missing.push(positions),
+                    None => findings.nowhere.push(positions),
+                },
+                Sight::Dropped { positions } => findings.dropped.push(positions),
+                Sight::Gone { segment } => findings.inside(segment).gone = true,
+            }
+        }
+        Ok(findings)
+    }
+
+    fn inside(&mut self, segment: u64) -> &mut InSegment {
+        self.segments.entry(segment).or_default()
+    }
+
+    /// The last lines, and the exit code.
+    fn conclude(&self, wrong: bool, out: &mut dyn Write) -> Done {
+        let segments = self.segments.values();
+        let frames = counted(segments.clone().map(|inside| inside.frames).sum(), "frame");
+        let damaged = segments.clone().filter(|inside| inside.damage.is_some()).count() as u64;
+        let ranges = segments.flat_map(|inside| &inside.missing).chain(&self.nowhere);
+        let lost: u64 = ranges.map(|range| range.end - range.start).sum();
+        if !wrong && damaged == 0 && lost == 0 {
+            writeln!(out, "{frames} read, every checksum is right, none is missing")?;
+            return Ok(0);
+        }
+        let (damaged, lost) = (counted(damaged, "damaged segment"), counted(lost, "frame"));
+        writeln!(out, "{frames} read; {damaged}, {lost} missing")?;
         writeln!(
             out,
             "a pipeline started on this store delivers the rest in order, and sets damaged segments aside"
         )?;
-        return Ok(FAILED);
+        Ok(FAILED)
     }
-    writeln!(
-        out,
-        "{} read, every checksum is right, none is missing",
-        counted(frames, "frame")
-    )?;
-    Ok(0)
 }
 
-fn sentence(findings: &Findings, written: bool) -> String {
+fn sentence(findings: &InSegment, written: bool) -> String {
     let frames = counted(findings.frames, "frame");
     match &findings.damage {
         Some(why) => format!("damaged: {why}; {frames} can still be read"),

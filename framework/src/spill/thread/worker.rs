@@ -9,7 +9,7 @@ use super::named;
 use super::{Failure, StorageCommand, StorageEvent};
 use crate::batch::Batch;
 use crate::spill::search::{Search, Searched};
-use crate::spill::{Glass, SpillError, Storage};
+use crate::spill::{Glass, SpillError, Storage, Usage};
 
 /// What runs on the thread.
 pub(super) struct Worker<R> {
@@ -89,34 +89,25 @@ impl<R: Fn(StorageEvent)> Worker<R> {
         match command {
             StorageCommand::Append { generation, batches } => self.append(generation, &batches),
             StorageCommand::Read { from, to, bytes } => {
-                let event = match self.storage.read(from, to, bytes) {
-                    Ok(found) => StorageEvent::ReadDone {
-                        found,
-                        usage: self.storage.usage(),
-                    },
-                    Err(error) => failed(Failure::Read, error),
-                };
-                (self.report)(event);
+                let found = self.storage.read(from, to, bytes);
+                self.answer(Failure::Read, found, |found, usage| StorageEvent::ReadDone {
+                    found,
+                    usage,
+                });
             }
             StorageCommand::Settle { position } => {
-                let event = match self.storage.settle(position) {
-                    Ok(()) => StorageEvent::Settled {
-                        position,
-                        usage: self.storage.usage(),
-                    },
-                    Err(error) => failed(Failure::Cursor, error),
-                };
-                (self.report)(event);
+                let settled = self.storage.settle(position);
+                self.answer(Failure::Cursor, settled, |(), usage| StorageEvent::Settled {
+                    position,
+                    usage,
+                });
             }
             StorageCommand::DropOldest { from, to } => {
-                let event = match self.storage.drop_oldest_segment(from..to) {
-                    Ok(range) => StorageEvent::OldestDropped {
-                        range,
-                        usage: self.storage.usage(),
-                    },
-                    Err(error) => failed(Failure::Drop, error),
-                };
-                (self.report)(event);
+                let range = self.storage.drop_oldest_segment(from..to);
+                self.answer(Failure::Drop, range, |range, usage| StorageEvent::OldestDropped {
+                    range,
+                    usage,
+                });
             }
             StorageCommand::Find { search, answer } => {
                 self.end_look();
@@ -138,6 +129,13 @@ impl<R: Fn(StorageEvent)> Worker<R> {
             StorageCommand::Close => return false,
         }
         true
+    }
+
+    fn answer<T>(&self, what: Failure, done: Result<T, SpillError>, event: impl FnOnce(T, Usage) -> StorageEvent) {
+        (self.report)(match done {
+            Ok(done) => event(done, self.storage.usage()),
+            Err(error) => failed(what, error),
+        });
     }
 
     /// One look of the search under way.
