@@ -110,3 +110,23 @@ fn a_newer_attribute_replaces_an_older_one_and_frame_order_stays() {
     assert_eq!(attributes.get(0, "id"), Some("new"));
     assert_eq!(attributes.range(1, 3).len(), 3);
 }
+
+#[test]
+fn numbers_at_the_end_of_their_range_join_no_others() {
+    let mut numbers = Numbers::new("s".into(), 1, 0, 0);
+    for number in [u64::MAX - 1, u64::MAX, 0, 1] {
+        numbers.push(number);
+    }
+    let (high, low) = (u64::MAX - 1, 0);
+    assert_eq!(
+        numbers.runs(),
+        [Run { first: high, count: 2 }, Run { first: low, count: 2 }]
+    );
+    numbers.push_run(Run {
+        first: 2,
+        count: u32::MAX,
+    });
+    let read = [1, 2, 4].map(|index| numbers.get(index));
+    assert_eq!(read, [Some(u64::MAX), Some(0), Some(2)]);
+    assert_eq!(numbers.bounds(), Some((high, 1 + u64::from(u32::MAX))));
+}

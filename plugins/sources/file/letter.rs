@@ -78,6 +78,10 @@ impl Letter {
                 "its frame has {length} bytes, and `max_frame_bytes` is {max_frame_bytes}"
             ));
         }
+        // Whatever counts on from it would begin anew.
+        if written.seq == u64::MAX {
+            return Err(format!("`seq` {} is more than any frame's number", written.seq));
+        }
         let mut attributes = written.attributes;
         attributes.extend(written.rejected.into_iter().flat_map(Rejected::attributes));
         Ok(Self {

@@ -95,6 +95,15 @@ fn a_line_that_is_no_letter_is_counted_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_number_that_no_frame_can_have_leaves_the_letters_beside_it_alone() {
+    let seqs = [1, 2, u64::MAX - 1, u64::MAX, 3];
+    let text: String = seqs.map(|seq| letter(seq, "\"text\":\"x\"")).concat();
+    let run = read(text, "format = \"json\"");
+    assert_eq!(run.numbers(), [1, 2, u64::MAX - 1, 3]);
+    assert_eq!((run.count("unreadable_lines"), run.failure()), (1, None));
+}
+
+#[test]
 fn what_is_no_regular_file_fails_the_pipeline() {
     let folder = TempDir::new().expect("a folder");
     for (path, said) in [

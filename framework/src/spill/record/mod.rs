@@ -255,7 +255,7 @@ impl Piece {
             .ok_or(RecordError::Malformed("frame lengths"))?;
         let numbers = Numbers::from_runs(self.source.into(), self.epoch, &self.runs);
         let mut runs = self.runs.iter();
-        let overflows = runs.any(|run| run.first.checked_add(run.count.into()).is_none());
+        let overflows = runs.any(|run| run.first.checked_add(run.count.saturating_sub(1).into()).is_none());
         if overflows || numbers.len() != ends.len() {
             return Err(RecordError::Malformed("frame numbers"));
         }

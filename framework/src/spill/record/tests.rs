@@ -125,3 +125,17 @@ fn a_batch_that_is_not_traced_keeps_since_when_it_has_waited() {
     let back = unpack(&pack(&[(0, batch)])).remove(0).1;
     assert_eq!((back.trace, back.wait.since_ns), (None, 11));
 }
+
+#[test]
+fn any_numbers_of_frames_come_back_beside_any_others() {
+    let numbers = [1, 2, u64::MAX - 1, u64::MAX, 0, 1];
+    let mut builder = BatchBuilder::new(&Numbers::new("s".into(), u64::MAX, 0, 0));
+    for number in numbers {
+        builder.push_span(b"x", number);
+    }
+    let batch = builder.finish(u64::MAX, None, Receipt::none());
+    let back = unpack(&pack(&[(0, batch_of(0, ["a"])), (1, batch), (7, batch_of(1, ["b"]))]));
+    let read: Vec<_> = back[1].1.frames().map(|frame| frame.number()).collect();
+    assert_eq!((back.len(), read), (3, numbers.to_vec()));
+    assert_eq!((back[1].1.numbers.epoch, back[1].1.received_ns), (u64::MAX, u64::MAX));
+}
