@@ -248,9 +248,10 @@ impl Piece {
         }
     }
 
-    fn into_batch(self, lengths: &[u8], payload: Bytes) -> Result<Batch, RecordError> {
-        let framing_bytes = self.head.saturating_add(self.tail);
-        let ends = varint::ends(lengths, self.frames as usize, framing_bytes)
+    fn into_batch(mut self, lengths: &[u8], payload: Bytes) -> Result<Batch, RecordError> {
+        let framing_bytes = self.head.checked_add(self.tail);
+        let ends = framing_bytes
+            .and_then(|least| varint::ends(lengths, self.frames as usize, least))
             .filter(|ends| ends.last().copied().unwrap_or(0) as usize == payload.len())
             .ok_or(RecordError::Malformed("frame lengths"))?;
         let numbers = Numbers::from_runs(self.source.into(), self.epoch, &self.runs);
@@ -259,6 +260,11 @@ impl Piece {
         if overflows || numbers.len() != ends.len() {
             return Err(RecordError::Malformed("frame numbers"));
         }
+        if self.frame_attributes.iter().any(|own| own.frame >= self.frames) {
+            return Err(RecordError::Malformed("attributes"));
+        }
+        // They are looked up by halving. Ours are sorted already.
+        self.frame_attributes.sort_by_key(|own| own.frame);
         let mut attributes = Attributes::of_batch(self.batch_attributes);
         for own in self.frame_attributes {
             attributes.push_frame(own);

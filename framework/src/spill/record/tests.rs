@@ -139,3 +139,23 @@ fn any_numbers_of_frames_come_back_beside_any_others() {
     assert_eq!((back.len(), read), (3, numbers.to_vec()));
     assert_eq!((back[1].1.numbers.epoch, back[1].1.received_ns), (u64::MAX, u64::MAX));
 }
+
+#[test]
+fn an_attribute_of_a_frame_that_is_not_there_is_refused() {
+    let own = |frame| FrameAttribute {
+        frame,
+        key: "id".into(),
+        value: "x".into(),
+    };
+    let packed = |frames: &[u32]| {
+        let mut batch = batch_of(0, ["a", "b"]);
+        frames
+            .iter()
+            .for_each(|frame| batch.attributes.push_frame(own(*frame)));
+        pack(&[(0, batch)]).remove(0).1
+    };
+    let refused = decode(0, &packed(&[0, 2])).unwrap_err();
+    assert_eq!(refused, RecordError::Malformed("attributes"));
+    let batch = decode(0, &packed(&[1, 0])).unwrap().batches.remove(0).1;
+    assert_eq!(batch.attributes.frame_attributes(), [own(0), own(1)]);
+}
