@@ -87,6 +87,12 @@ impl Numbers {
         self.runs.iter().map(|run| run.count as usize).sum()
     }
 
+    /// The memory they take beside their own size, in bytes: none as long as they follow each other.
+    pub fn bytes(&self) -> usize {
+        let runs = if self.runs.spilled() { self.runs.capacity() } else { 0 };
+        runs * size_of::<Run>()
+    }
+
     /// True when no frame is numbered.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run};
+use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run, pinned_beside};
 use crate::receipt::Receipt;
 use crate::telemetry::{TraceContext, Wait};
 
@@ -254,6 +254,7 @@ impl Piece {
             .and_then(|least| varint::ends(lengths, self.frames as usize, least))
             .filter(|ends| ends.last().copied().unwrap_or(0) as usize == payload.len())
             .ok_or(RecordError::Malformed("frame lengths"))?;
+        let named = self.source.len() + self.wire.as_ref().map_or(0, String::len);
         let numbers = Numbers::from_runs(self.source.into(), self.epoch, &self.runs);
         let mut runs = self.runs.iter();
         let overflows = runs.any(|run| run.first.checked_add(run.count.saturating_sub(1).into()).is_none());
@@ -270,7 +271,7 @@ impl Piece {
             attributes.push_frame(own);
         }
         Ok(Batch {
-            pinned: payload.len() + ends.capacity() * size_of::<u32>(),
+            pinned: payload.len() + named + pinned_beside(&ends, &numbers, &attributes),
             payload,
             ends: Arc::new(ends),
             layout: Layout {

@@ -159,3 +159,16 @@ fn an_attribute_of_a_frame_that_is_not_there_is_refused() {
     let batch = decode(0, &packed(&[1, 0])).unwrap().batches.remove(0).1;
     assert_eq!(batch.attributes.frame_attributes(), [own(0), own(1)]);
 }
+
+#[test]
+fn what_a_record_brings_costs_demand() {
+    let line = |number: u64| (2 * number, [b'x'], "v".repeat(1000));
+    let mut builder = BatchBuilder::new(&Numbers::new("s".into(), 1, 0, 0));
+    for (number, bytes, value) in (0..200).map(line) {
+        builder.push_span(&bytes, number);
+        builder.attribute("key", &value);
+    }
+    let made = builder.finish(0, None, Receipt::none());
+    let back = unpack(&pack(&[(0, made.share(Receipt::none()))])).remove(0).1;
+    assert!((200_000..made.cost()).contains(&back.cost()), "{} of {}", back.cost(), made.cost());
+}
