@@ -141,9 +141,9 @@ pub fn decode_foreign(key: u64, value: &Bytes) -> Result<Record, RecordError> {
     let header = body.strip_prefix(&MARK);
     let header = header.ok_or_else(|| RecordError::Version(body.get(3).copied().unwrap_or(0)))?;
     let config = bincode::config::standard().with_limit::<FOREIGN_HEADER_LIMIT>();
-    let bounded: Result<(Header, usize), _> = bincode::decode_from_slice(header, config);
-    bounded.map_err(|_| RecordError::Malformed("header"))?;
-    decode_checked(key, value)
+    let header = bincode::decode_from_slice(header, config);
+    let (header, length) = header.map_err(|_| RecordError::Malformed("header"))?;
+    cut(key, value, header, MARK.len() + length)
 }
 
 fn check(value: &[u8]) -> Result<(), RecordError> {
@@ -157,8 +157,13 @@ fn check(value: &[u8]) -> Result<(), RecordError> {
 
 /// The rest of [`decode`], once the checksum has been found right.
 pub(super) fn decode_checked(key: u64, value: &Bytes) -> Result<Record, RecordError> {
+    let (header, bodies) = header(&value[..value.len().saturating_sub(CRC_BYTES)])?;
+    cut(key, value, header, bodies)
+}
+
+/// Cuts the bodies, which begin at `at`, into the batches of the header.
+fn cut(key: u64, value: &Bytes, header: Header, mut at: usize) -> Result<Record, RecordError> {
     let body_end = value.len().saturating_sub(CRC_BYTES);
-    let (header, mut at) = header(&value[..body_end])?;
     if header.position != key {
         return Err(RecordError::Malformed("position"));
     }
