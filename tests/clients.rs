@@ -125,6 +125,23 @@ fn kill_9_leaves_no_gap_for_anybody() {
 }
 
 #[test]
+fn who_leaves_is_counted_by_how() {
+    let folder = Folder::new();
+    let program = run(&folder);
+    feed(&program, 1, 100);
+    let mut seen = [Sequence::default(), Sequence::default()];
+    let (mut billing, mut audit) = (client(&program, "billing"), client(&program, "audit"));
+    billing.take_through(100, &mut seen[0]);
+    audit.take_through(100, &mut seen[1]);
+    billing.leave(&mut seen[0]);
+    audit.reset();
+    let status = program.wait_for("both have left", |status| status.number("network", "disconnects") == 2);
+    let reasons = ["failures_peer_closed", "failures_reset"].map(|name| status.number("network", name));
+    assert_eq!(reasons, [1, 1]);
+    program.stop();
+}
+
+#[test]
 fn a_client_that_takes_nothing_slows_nobody() {
     let (folder, last) = (Folder::new(), 50_000);
     let program = run(&folder);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use aqueduct::framework::error::{Error, Result};
+use aqueduct::framework::failure::Failure;
 use aqueduct::framework::plugin::{Context, Delivery, ReadCursor, Sink, Start, StoreReader, StoreUse};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +20,9 @@ use crate::plugins::{number, run, text};
 pub(crate) struct Readers {
     folder: PathBuf,
     names: Vec<String>,
+    /// So often nobody can be served at first.
+    #[serde(default)]
+    fails: u32,
 }
 
 /// Writes what each cursor reads to a file of its name. A crash of the program loses nothing of a file, so what was settled must be in it.
@@ -45,6 +49,10 @@ impl Sink for Scribe {
     }
 
     async fn serve(&mut self, store: &StoreReader) -> Result<()> {
+        if let Some(left) = self.0.fails.checked_sub(1) {
+            self.0.fails = left;
+            return Err(Error::unavailable("nobody can be served yet").failing(Failure::TimedOut));
+        }
         let mut cursors = Vec::new();
         for name in &self.0.names {
             cursors.push(store.cursor(name, Start::Oldest).await?);
@@ -86,22 +94,28 @@ async fn copy(store: StoreReader, mut cursor: ReadCursor, file: PathBuf, bytes: 
     }
 }
 
+/// A pipeline file whose store has these options and whose sink these.
+fn pipeline(folder: &Folder, store: &str, sink: &str) -> PathBuf {
+    let config = format!(
+        r#"
+        name = "p"
+        flow = "source -> drain -> out"
+        sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        spills.drain = {{ directory = "data", persist = "always", {store} }}
+        sinks.out = {{ type = "scribe", folder = {:?}, {sink} }}
+        "#,
+        folder.path("")
+    );
+    folder.write("p.toml", &config);
+    folder.path("p.toml")
+}
+
 /// A program with a sink of its own.
 struct Program(Reborn);
 
 impl Program {
     fn start(folder: &Folder, store: &str, names: &[&str]) -> Self {
-        let config = format!(
-            r#"
-            name = "p"
-            flow = "source -> drain -> out"
-            sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
-            spills.drain = {{ directory = "data", persist = "always", {store} }}
-            sinks.out = {{ type = "scribe", folder = {:?}, names = {names:?} }}
-            "#,
-            folder.path("")
-        );
-        folder.write("p.toml", &config);
+        pipeline(folder, store, &format!("names = {names:?}"));
         Self(Reborn::start(folder, "named_cursors::the_program_with_readers"))
     }
 
@@ -237,6 +251,18 @@ fn a_reader_that_was_away_too_long_is_told_what_it_was_moved_past() {
     let numbers: Vec<u64> = rest.lines().filter_map(|line| line.parse().ok()).collect();
     assert!(numbers[0] > 101, "{}", numbers[0]);
     assert!(numbers.iter().copied().eq(numbers[0]..=last));
+}
+
+#[test]
+fn a_sink_that_can_serve_nobody_is_tried_again_and_the_reason_counted() {
+    let folder = Folder::new();
+    let file = pipeline(&folder, "retain_bytes = \"1 MiB\"", "names = [\"a\"], fails = 2");
+    run(file, |view, control| {
+        wait_until("it was tried twice more", || (number(view, "out", "retries") == 2).then_some(()));
+        let counted = number(view, "out", "failures_timed_out");
+        control.shut_down();
+        assert_eq!(counted, 2);
+    });
 }
 
 /// The program itself, on the store of a folder: what it says, and its exit code.

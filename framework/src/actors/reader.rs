@@ -176,6 +176,7 @@ async fn run(
             return Ok(Outcome::Failed(error.to_string()));
         }
         let wait = backoff.next(fastrand::f64());
+        context.counter(error.failure().counter()).add(1);
         context.counter("retries").add(1);
         if backoff.attempts() == 1 {
             tracing::warn!(actor = %context.actor, "{error}; trying again");

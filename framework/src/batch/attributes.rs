@@ -14,11 +14,19 @@ pub struct FrameAttribute {
     pub value: String,
 }
 
+impl FrameAttribute {
+    fn text_bytes(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
+}
+
 /// The attributes of a batch: some hold for every frame (the peer's address), some for one (an id a plugin found).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     batch: Option<Arc<BTreeMap<String, String>>>,
     frames: Option<Arc<Vec<FrameAttribute>>>,
+    /// Of the text of those of single frames.
+    frames_text_bytes: usize,
 }
 
 impl Attributes {
@@ -27,13 +35,21 @@ impl Attributes {
         let map: BTreeMap<_, _> = pairs.into_iter().collect();
         Self {
             batch: (!map.is_empty()).then(|| Arc::new(map)),
-            frames: None,
+            ..Self::default()
         }
     }
 
     /// True when nobody set one: the usual case, which costs nothing.
     pub fn is_empty(&self) -> bool {
         self.batch.is_none() && self.frames.is_none()
+    }
+
+    /// The memory they take, in bytes. What those of single frames take is kept, not counted anew.
+    pub fn bytes(&self) -> usize {
+        let entry = |(key, value): (&str, &str)| key.len() + value.len() + 2 * size_of::<String>();
+        let entries = self.frames.as_ref().map_or(0, |frames| frames.capacity());
+        let batch: usize = self.batch_attributes().map(entry).sum();
+        batch + entries * size_of::<FrameAttribute>() + self.frames_text_bytes
     }
 
     /// The value for a frame: its own first, then the batch's.
@@ -74,6 +90,7 @@ impl Attributes {
 
     /// Adds one of a single frame. Frames are added in ascending order.
     pub fn push_frame(&mut self, attribute: FrameAttribute) {
+        self.frames_text_bytes += attribute.text_bytes();
         Arc::make_mut(self.frames.get_or_insert_default()).push(attribute);
     }
 
@@ -101,6 +118,7 @@ impl Attributes {
                 }
             }
         }
+        self.frames_text_bytes = merged.iter().map(FrameAttribute::text_bytes).sum();
         *all = merged;
     }
 
@@ -109,7 +127,7 @@ impl Attributes {
     pub fn batch_only(&self) -> Self {
         Self {
             batch: self.batch.clone(),
-            frames: None,
+            ..Self::default()
         }
     }
 

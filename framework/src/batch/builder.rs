@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Attributes, Batch, Frame, FrameAttribute, Layout, Numbers, NumbersCursor};
+use super::{Attributes, Batch, Frame, FrameAttribute, Layout, Numbers, NumbersCursor, pinned_beside};
 use crate::receipt::Receipt;
 use crate::telemetry::{TraceContext, Wait};
 
@@ -50,9 +50,13 @@ impl BatchBuilder {
         self.ends.is_empty()
     }
 
-    /// The payload's length, in bytes.
-    pub fn payload_bytes(&self) -> usize {
-        self.payload.len()
+    /// What it holds, in bytes: the payload, and the memory of everything beside it.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.beside()
+    }
+
+    fn beside(&self) -> usize {
+        pinned_beside(&self.ends, &self.numbers, &self.attributes)
     }
 
     /// True when one more frame of `bytes` still fits a payload's 4 GiB.
@@ -120,7 +124,7 @@ impl BatchBuilder {
 
     /// The finished batch.
     pub fn finish(self, received_ns: u64, trace: Option<TraceContext>, receipt: Receipt) -> Batch {
-        let pinned = self.payload.capacity() + self.ends.capacity() * size_of::<u32>();
+        let pinned = self.payload.capacity() + self.beside();
         Batch {
             payload: Bytes::from(self.payload),
             ends: Arc::new(self.ends),

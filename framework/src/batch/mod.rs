@@ -60,7 +60,7 @@ pub struct Batch {
     pub wait: Wait,
     /// Where it stands in the store that handed it down last. None when that was no durable store, or when its frames were put together anew since.
     pub position: Option<Position>,
-    /// Memory the batch keeps alive, in bytes: the capacity of its buffers, not the length of its frames.
+    /// Memory the batch keeps alive, in bytes: the capacity of its buffers, not the length of its frames, and its attributes.
     pub pinned: usize,
     /// The batch's promise to report its fate.
     pub receipt: Receipt,
@@ -115,6 +115,13 @@ impl Batch {
         crate::spill::record::slice(self, frames.start, frames.end)
     }
 
+    /// Adds attributes of single frames, in ascending order, over those of the same frame and key that are there. They cost demand: for a batch that was just made.
+    pub(crate) fn merge_attributes(&mut self, newer: Vec<FrameAttribute>) {
+        let before = self.attributes.bytes();
+        self.attributes.merge_frames(newer);
+        self.pinned = (self.pinned + self.attributes.bytes()).saturating_sub(before);
+    }
+
     /// The same frames under another receipt: for fan-out, and for stores that keep a copy. The bytes are shared.
     pub fn share(&self, receipt: Receipt) -> Batch {
         Batch {
@@ -131,6 +138,11 @@ impl Batch {
             receipt,
         }
     }
+}
+
+/// What a batch keeps alive beside its payload, in bytes.
+pub(crate) fn pinned_beside(ends: &Vec<u32>, numbers: &Numbers, attributes: &Attributes) -> usize {
+    ends.capacity() * size_of::<u32>() + numbers.bytes() + attributes.bytes()
 }
 
 /// One message cut from the byte stream.

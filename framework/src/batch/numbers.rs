@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
-/// Consecutive frame numbers `first .. first + count`.
+/// Consecutive frame numbers `first .. first + count`. The last of them may be the highest `u64`, so the end of the range may not fit one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, bincode::Encode, bincode::Decode)]
 pub struct Run {
     /// The first counter of the run.
@@ -50,7 +50,7 @@ impl Numbers {
         Self {
             source,
             epoch,
-            runs: SmallVec::from_slice(runs),
+            runs: runs.iter().filter(|run| run.count > 0).copied().collect(),
         }
     }
 
@@ -72,15 +72,25 @@ impl Numbers {
         if run.count == 0 {
             return;
         }
-        match self.runs.last_mut() {
-            Some(last) if last.first + u64::from(last.count) == run.first => last.count += run.count,
-            _ => self.runs.push(run),
+        if let Some(last) = self.runs.last_mut()
+            && last.first.checked_add(last.count.into()) == Some(run.first)
+            && let Some(count) = last.count.checked_add(run.count)
+        {
+            last.count = count;
+        } else {
+            self.runs.push(run);
         }
     }
 
     /// How many frames are numbered.
     pub fn len(&self) -> usize {
         self.runs.iter().map(|run| run.count as usize).sum()
+    }
+
+    /// The memory they take beside their own size, in bytes: none as long as they follow each other.
+    pub fn bytes(&self) -> usize {
+        let runs = if self.runs.spilled() { self.runs.capacity() } else { 0 };
+        runs * size_of::<Run>()
     }
 
     /// True when no frame is numbered.
@@ -113,7 +123,7 @@ impl Numbers {
     pub fn bounds(&self) -> Option<(u64, u64)> {
         let first = self.runs.first()?;
         let last = self.runs.last()?;
-        Some((first.first, last.first + u64::from(last.count) - 1))
+        Some((first.first, last.first + u64::from(last.count - 1)))
     }
 }
 

@@ -110,3 +110,57 @@ fn a_newer_attribute_replaces_an_older_one_and_frame_order_stays() {
     assert_eq!(attributes.get(0, "id"), Some("new"));
     assert_eq!(attributes.range(1, 3).len(), 3);
 }
+
+#[test]
+fn numbers_at_the_end_of_their_range_join_no_others() {
+    let mut numbers = Numbers::new("s".into(), 1, 0, 0);
+    for number in [u64::MAX - 1, u64::MAX, 0, 1] {
+        numbers.push(number);
+    }
+    let (high, low) = (u64::MAX - 1, 0);
+    assert_eq!(
+        numbers.runs(),
+        [Run { first: high, count: 2 }, Run { first: low, count: 2 }]
+    );
+    numbers.push_run(Run {
+        first: 2,
+        count: u32::MAX,
+    });
+    let read = [1, 2, 4].map(|index| numbers.get(index));
+    assert_eq!(read, [Some(u64::MAX), Some(0), Some(2)]);
+    assert_eq!(numbers.bounds(), Some((high, 1 + u64::from(u32::MAX))));
+}
+
+/// Frames of one byte with an attribute of 1,000 each.
+fn described(frames: u64) -> Batch {
+    let mut builder = BatchBuilder::new(&Numbers::new("s".into(), 1, 0, 0));
+    for number in 0..frames {
+        builder.push_span(b"x", number);
+        builder.attribute("key", &"v".repeat(1000));
+    }
+    builder.finish(0, None, Receipt::none())
+}
+
+#[test]
+fn attributes_cost_demand_however_they_came_to_a_batch() {
+    let batch = described(100);
+    assert!((100_000..130_000).contains(&batch.cost()), "{}", batch.cost());
+    let part = batch.part(10..20);
+    assert!((10_000..13_000).contains(&part.cost()), "{}", part.cost());
+    let own = |frame| FrameAttribute {
+        frame,
+        key: "key".to_owned(),
+        value: "w".repeat(2000),
+    };
+    let mut merged = batch.share(Receipt::none());
+    merged.merge_attributes((0..50).map(own).collect());
+    let grown = merged.cost() - batch.cost();
+    assert!((50_000..60_000).contains(&grown), "half of them are twice as long: {grown}");
+    let mut all = BatchBuilder::new(&batch.numbers);
+    all.batch_attributes(Attributes::of_batch([("peer".to_owned(), "p".repeat(5000))]));
+    all.push_range(&batch, 0, 50);
+    all.push_span(b"y", 50);
+    all.inherit(&batch.frame(50));
+    let cost = all.finish(0, None, Receipt::none()).cost();
+    assert!((56_000..65_000).contains(&cost), "{cost}");
+}

@@ -45,9 +45,8 @@ fn identified(batch: &Batch, query: &Query, id: &str) -> Vec<usize> {
 fn numbered(batch: &Batch, seq: u64) -> Vec<usize> {
     let (mut start, mut indexes) = (0, Vec::new());
     for run in batch.numbers.runs() {
-        if (run.first..run.first + u64::from(run.count)).contains(&seq) {
-            indexes.push(start + (seq - run.first) as usize);
-        }
+        let inside = seq.checked_sub(run.first).filter(|at| *at < u64::from(run.count));
+        indexes.extend(inside.map(|at| start + at as usize));
         start += run.count as usize;
     }
     indexes.truncate(FOUND_MAX + 1);

@@ -231,7 +231,7 @@ impl FrameIntake {
     pub fn push(&mut self, frame: &[u8]) {
         let number = self.shared.numbers(1).get(0).unwrap_or_default();
         self.builder.push_span(frame, number);
-        if self.builder.payload_bytes() >= BATCH_BYTES {
+        if self.builder.bytes() >= BATCH_BYTES {
             self.flush();
         }
     }

@@ -115,7 +115,7 @@ impl Lane {
             [Piece::Kept { from: 0, to }] if *to as usize == batch.len() => batch.share(receipt),
             _ => self.assemble(batch, receipt),
         };
-        emitted.attributes.merge_frames(std::mem::take(&mut self.attributes));
+        emitted.merge_attributes(std::mem::take(&mut self.attributes));
         self.clear();
         Some(emitted)
     }

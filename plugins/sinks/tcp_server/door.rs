@@ -140,8 +140,9 @@ impl Terms {
         Ok(connection.expecting(self.reply.as_ref()))
     }
 
-    /// Says that one of several clients has left, and why; of many in a row not each.
+    /// Counts by the reason that one of several clients has left, and says why; of many in a row not each.
     pub(super) fn farewell(&self, why: &Error) {
+        self.context.counter(why.failure().counter()).add(1);
         let at_ms = self.began.elapsed().as_millis() as u64;
         let heard = self.farewells.borrow_mut().note(at_ms, ());
         if heard.aloud() {

@@ -187,6 +187,7 @@ impl<'h> Visit<'h> {
             Leave::Gone(gone) => {
                 self.settle_last().await;
                 self.house.terms.farewell(&gone);
+                self.house.context.counter("disconnects").add(1);
                 Ok(())
             }
             Leave::Stopping => {

@@ -16,7 +16,7 @@ const ACTOR: &str = "aqueduct.replayed.actor";
 const TIME: &str = "aqueduct.replayed.time";
 const TRACE_ID: &str = "aqueduct.replayed.trace_id";
 
-/// A batch is sent when it has this many bytes.
+/// A batch is sent when it has this many bytes, attributes and numbers among them.
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// As it is written. Members that are not known are passed over.
@@ -78,6 +78,10 @@ impl Letter {
                 "its frame has {length} bytes, and `max_frame_bytes` is {max_frame_bytes}"
             ));
         }
+        // Whatever counts on from it would begin anew.
+        if written.seq == u64::MAX {
+            return Err(format!("`seq` {} is more than any frame's number", written.seq));
+        }
         let mut attributes = written.attributes;
         attributes.extend(written.rejected.into_iter().flat_map(Rejected::attributes));
         Ok(Self {
@@ -120,7 +124,7 @@ pub(super) struct Stack(Option<(Of, BatchBuilder)>);
 impl Stack {
     /// Adds a letter. Gives the batch before it when that is full, or the letter belongs to another.
     pub(super) fn push(&mut self, letter: Letter) -> Option<Batch> {
-        let fits = |(of, builder): &(Of, BatchBuilder)| *of == letter.of && builder.payload_bytes() < BATCH_BYTES;
+        let fits = |(of, builder): &(Of, BatchBuilder)| *of == letter.of && builder.bytes() < BATCH_BYTES;
         let full = if self.0.as_ref().is_some_and(fits) {
             None
         } else {
@@ -140,7 +144,10 @@ impl Stack {
     /// What there is.
     pub(super) fn take(&mut self) -> Option<Batch> {
         let (of, builder) = self.0.take()?;
-        Some(builder.finish(of.received_ns, of.trace, Receipt::none()))
+        let mut batch = builder.finish(of.received_ns, of.trace, Receipt::none());
+        // Read with the letters, and shared with no other batch.
+        batch.pinned += of.source.len();
+        Some(batch)
     }
 }
 

@@ -95,6 +95,38 @@ fn a_line_that_is_no_letter_is_counted_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_number_that_no_frame_can_have_leaves_the_letters_beside_it_alone() {
+    let seqs = [1, 2, u64::MAX - 1, u64::MAX, 3];
+    let text: String = seqs.map(|seq| letter(seq, "\"text\":\"x\"")).concat();
+    let run = read(text, "format = \"json\"");
+    assert_eq!(run.numbers(), [1, 2, u64::MAX - 1, 3]);
+    assert_eq!((run.count("unreadable_lines"), run.failure()), (1, None));
+}
+
+/// How many of these letters come before the demand, that one byte makes, is used up.
+fn of_one_batch(content: &str) -> usize {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("letters.json");
+    fs::write(&path, content).expect("a file");
+    let running = testing::source::<FromFile>(&format!("path = {path:?}\nformat = \"json\"")).start();
+    running.grant(1);
+    let came = running.wait_starved().len();
+    running.stop();
+    came
+}
+
+#[test]
+fn all_that_letters_bring_fills_a_batch() {
+    let attribute = format!("\"attributes\":{{\"key\":{:?}}},\"text\":\"x\"", "v".repeat(1000));
+    let described: String = (0..1_000).map(|seq| letter(seq, &attribute)).collect();
+    let came = of_one_batch(&described);
+    assert!((20..200).contains(&came), "{came} letters with 1,000 bytes of attributes");
+    let empty: String = (0..10_000).map(|index| letter(2 * index, "\"text\":\"\"")).collect();
+    let came = of_one_batch(&empty);
+    assert!((500..5_000).contains(&came), "{came} empty letters that do not follow each other");
+}
+
+#[test]
 fn what_is_no_regular_file_fails_the_pipeline() {
     let folder = TempDir::new().expect("a folder");
     for (path, said) in [

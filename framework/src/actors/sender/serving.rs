@@ -96,6 +96,7 @@ impl Serving {
         if self.backoff.attempts() == 0 {
             tracing::warn!(actor = %context.actor, "{error}; frames are safe: they wait in the spill store in front until it is back");
         }
+        context.counter(error.failure().counter()).add(1);
         self.retries.add(1);
         let wait = self.backoff.next(fastrand::f64());
         tokio::select! {

@@ -331,7 +331,7 @@ impl Work {
         });
         let mut letter = builder.finish(batch.received_ns, trace, batch.receipt.child());
         // Over those of an earlier rejection.
-        letter.attributes.merge_frames(about.collect());
+        letter.merge_attributes(about.collect());
         self.rejected.permit().await;
         self.rejected.send(letter);
     }

@@ -261,9 +261,10 @@ impl Cursors {
         !self.known.is_empty() && self.known.values().all(|known| known.position >= self.tail)
     }
 
-    /// The cursors, in the order of their names.
+    /// The cursors, in the order of their names. One that is not durable yet is none: who tries names on a full disk leaves none of them behind.
     pub fn all(&self) -> impl Iterator<Item = Reached<'_>> {
-        self.known.iter().map(|(name, known)| Reached {
+        let made = self.known.iter().filter(|(_, known)| known.made);
+        made.map(|(name, known)| Reached {
             name,
             position: known.position,
             waiting_frames: self.tail.saturating_sub(known.position.max(self.floor)),

@@ -272,6 +272,7 @@ fn one_that_could_not_be_made_is_none_and_a_newer_reader_replaces_an_older() {
         [],
         "nothing is read with what may not be durable"
     );
+    assert_eq!(cursors.all().count(), 0, "nobody hears of what may never be");
     cursors.not_made("a");
     assert!(!cursors.is_open(first) && cursors.all().count() == 0);
     let older = opened(&mut cursors, "a", false);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run};
+use crate::batch::{Attributes, Batch, FrameAttribute, Layout, Numbers, Run, pinned_beside};
 use crate::receipt::Receipt;
 use crate::telemetry::{TraceContext, Wait};
 
@@ -141,9 +141,9 @@ pub fn decode_foreign(key: u64, value: &Bytes) -> Result<Record, RecordError> {
     let header = body.strip_prefix(&MARK);
     let header = header.ok_or_else(|| RecordError::Version(body.get(3).copied().unwrap_or(0)))?;
     let config = bincode::config::standard().with_limit::<FOREIGN_HEADER_LIMIT>();
-    let bounded: Result<(Header, usize), _> = bincode::decode_from_slice(header, config);
-    bounded.map_err(|_| RecordError::Malformed("header"))?;
-    decode_checked(key, value)
+    let header = bincode::decode_from_slice(header, config);
+    let (header, length) = header.map_err(|_| RecordError::Malformed("header"))?;
+    cut(key, value, header, MARK.len() + length)
 }
 
 fn check(value: &[u8]) -> Result<(), RecordError> {
@@ -157,8 +157,13 @@ fn check(value: &[u8]) -> Result<(), RecordError> {
 
 /// The rest of [`decode`], once the checksum has been found right.
 pub(super) fn decode_checked(key: u64, value: &Bytes) -> Result<Record, RecordError> {
+    let (header, bodies) = header(&value[..value.len().saturating_sub(CRC_BYTES)])?;
+    cut(key, value, header, bodies)
+}
+
+/// Cuts the bodies, which begin at `at`, into the batches of the header.
+fn cut(key: u64, value: &Bytes, header: Header, mut at: usize) -> Result<Record, RecordError> {
     let body_end = value.len().saturating_sub(CRC_BYTES);
-    let (header, mut at) = header(&value[..body_end])?;
     if header.position != key {
         return Err(RecordError::Malformed("position"));
     }
@@ -248,23 +253,30 @@ impl Piece {
         }
     }
 
-    fn into_batch(self, lengths: &[u8], payload: Bytes) -> Result<Batch, RecordError> {
-        let framing_bytes = self.head.saturating_add(self.tail);
-        let ends = varint::ends(lengths, self.frames as usize, framing_bytes)
+    fn into_batch(mut self, lengths: &[u8], payload: Bytes) -> Result<Batch, RecordError> {
+        let framing_bytes = self.head.checked_add(self.tail);
+        let ends = framing_bytes
+            .and_then(|least| varint::ends(lengths, self.frames as usize, least))
             .filter(|ends| ends.last().copied().unwrap_or(0) as usize == payload.len())
             .ok_or(RecordError::Malformed("frame lengths"))?;
+        let named = self.source.len() + self.wire.as_ref().map_or(0, String::len);
         let numbers = Numbers::from_runs(self.source.into(), self.epoch, &self.runs);
         let mut runs = self.runs.iter();
-        let overflows = runs.any(|run| run.first.checked_add(run.count.into()).is_none());
+        let overflows = runs.any(|run| run.first.checked_add(run.count.saturating_sub(1).into()).is_none());
         if overflows || numbers.len() != ends.len() {
             return Err(RecordError::Malformed("frame numbers"));
         }
+        if self.frame_attributes.iter().any(|own| own.frame >= self.frames) {
+            return Err(RecordError::Malformed("attributes"));
+        }
+        // They are looked up by halving. Ours are sorted already.
+        self.frame_attributes.sort_by_key(|own| own.frame);
         let mut attributes = Attributes::of_batch(self.batch_attributes);
         for own in self.frame_attributes {
             attributes.push_frame(own);
         }
         Ok(Batch {
-            pinned: payload.len() + ends.capacity() * size_of::<u32>(),
+            pinned: payload.len() + named + pinned_beside(&ends, &numbers, &attributes),
             payload,
             ends: Arc::new(ends),
             layout: Layout {

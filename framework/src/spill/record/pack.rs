@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{CRC_BYTES, Header, MARK, Piece, RECORD_BYTES, config, varint};
-use crate::batch::{Batch, FrameAttribute};
+use crate::batch::{Batch, FrameAttribute, pinned_beside};
 use crate::receipt::Receipt;
 
 /// The header's bytes beside the pieces: mark, position, after, number of pieces, CRC; each at its longest.
@@ -157,7 +157,6 @@ pub(crate) fn slice(batch: &Batch, from: usize, to: usize) -> Batch {
     let (start, end) = (batch.span(from).start, batch.span(to - 1).end);
     part.payload = batch.payload.slice(start..end);
     part.ends = Arc::new(batch.ends[from..to].iter().map(|at| at - start as u32).collect());
-    part.pinned = part.payload.len() + part.ends.capacity() * size_of::<u32>();
     part.position = batch.position.map(|position| position.behind(from));
     part.numbers = batch.numbers.empty();
     batch.numbers.cursor().copy_range(from, to, &mut part.numbers);
@@ -170,6 +169,7 @@ pub(crate) fn slice(batch: &Batch, from: usize, to: usize) -> Batch {
             });
         }
     }
+    part.pinned = part.payload.len() + pinned_beside(&part.ends, &part.numbers, &part.attributes);
     part
 }
 

@@ -125,3 +125,50 @@ fn a_batch_that_is_not_traced_keeps_since_when_it_has_waited() {
     let back = unpack(&pack(&[(0, batch)])).remove(0).1;
     assert_eq!((back.trace, back.wait.since_ns), (None, 11));
 }
+
+#[test]
+fn any_numbers_of_frames_come_back_beside_any_others() {
+    let numbers = [1, 2, u64::MAX - 1, u64::MAX, 0, 1];
+    let mut builder = BatchBuilder::new(&Numbers::new("s".into(), u64::MAX, 0, 0));
+    for number in numbers {
+        builder.push_span(b"x", number);
+    }
+    let batch = builder.finish(u64::MAX, None, Receipt::none());
+    let back = unpack(&pack(&[(0, batch_of(0, ["a"])), (1, batch), (7, batch_of(1, ["b"]))]));
+    let read: Vec<_> = back[1].1.frames().map(|frame| frame.number()).collect();
+    assert_eq!((back.len(), read), (3, numbers.to_vec()));
+    assert_eq!((back[1].1.numbers.epoch, back[1].1.received_ns), (u64::MAX, u64::MAX));
+}
+
+#[test]
+fn an_attribute_of_a_frame_that_is_not_there_is_refused() {
+    let own = |frame| FrameAttribute {
+        frame,
+        key: "id".into(),
+        value: "x".into(),
+    };
+    let packed = |frames: &[u32]| {
+        let mut batch = batch_of(0, ["a", "b"]);
+        frames
+            .iter()
+            .for_each(|frame| batch.attributes.push_frame(own(*frame)));
+        pack(&[(0, batch)]).remove(0).1
+    };
+    let refused = decode(0, &packed(&[0, 2])).unwrap_err();
+    assert_eq!(refused, RecordError::Malformed("attributes"));
+    let batch = decode(0, &packed(&[1, 0])).unwrap().batches.remove(0).1;
+    assert_eq!(batch.attributes.frame_attributes(), [own(0), own(1)]);
+}
+
+#[test]
+fn what_a_record_brings_costs_demand() {
+    let line = |number: u64| (2 * number, [b'x'], "v".repeat(1000));
+    let mut builder = BatchBuilder::new(&Numbers::new("s".into(), 1, 0, 0));
+    for (number, bytes, value) in (0..200).map(line) {
+        builder.push_span(&bytes, number);
+        builder.attribute("key", &value);
+    }
+    let made = builder.finish(0, None, Receipt::none());
+    let back = unpack(&pack(&[(0, made.share(Receipt::none()))])).remove(0).1;
+    assert!((200_000..made.cost()).contains(&back.cost()), "{} of {}", back.cost(), made.cost());
+}

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::batch::{Attributes, Frame};
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::framing::{Delimited, Fixed, LengthDelimited};
 use crate::plugin::{Context, Delivery, Feed, Filled, HoldLimit, Output, Processor, Registry, Sink, Source};
 use crate::receipt::Fate;
@@ -74,11 +75,15 @@ fn a_processor_that_holds_frames_back_emits_at_its_limit_and_at_the_end() {
 struct Text {
     /// What is read, four bytes at a time.
     text: String,
+    /// So often it cannot be read at first.
+    #[serde(default)]
+    fails: u32,
 }
 
 /// Reads a text, four bytes at a time, and ends.
 struct Reader {
     text: Vec<u8>,
+    fails: u32,
     reads: Rc<Cell<u64>>,
     context: Context,
 }
@@ -90,12 +95,17 @@ impl Source for Reader {
     fn new(config: Text, context: &Context) -> Result<Self> {
         Ok(Self {
             text: config.text.into_bytes(),
+            fails: config.fails,
             reads: Rc::default(),
             context: context.clone(),
         })
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {
+        if let Some(left) = self.fails.checked_sub(1) {
+            self.fails = left;
+            return Err(Error::unavailable("it cannot be read yet").failing(Failure::TimedOut));
+        }
         let mut intake = feed.stream(Attributes::of_batch([("from".to_owned(), "a text".to_owned())]))?;
         let mut text = self.text.as_slice();
         loop {
@@ -150,6 +160,13 @@ fn a_source_is_cut_by_the_framing_of_the_test_and_may_fail() {
         .run();
     assert!(refused.failure().is_some(), "111 bytes are announced, 9 allowed");
     assert_eq!(kit().start().stop().frames(), [""; 0]);
+}
+
+#[test]
+fn a_source_that_cannot_read_is_tried_again_and_the_reason_counted() {
+    let run = testing::source::<Reader>("text = \"one\\ntwo\"\nfails = 2").run();
+    assert_eq!((run.frames(), run.failure()), (vec!["one".to_owned(), "two".to_owned()], None));
+    assert_eq!((run.count("retries"), run.count("failures_timed_out")), (2, 2));
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -86,6 +86,8 @@ fn one_that_leaves_in_the_middle_disturbs_nobody_and_nothing_is_repeated() {
         0,
         "somebody was there all the time"
     );
+    let reasons = ["failures_reset", "failures_peer_closed"].map(|name| running.number("output", name));
+    assert_eq!(reasons.iter().sum::<u64>(), 2, "{reasons:?}");
     assert_eq!(running.stop().failure, None);
 }
 
