@@ -76,7 +76,7 @@ impl Sink for Link {
             },
             ack_timeout: config.ack_timeout.duration(),
             keepalive: Keepalive::new(config.keepalive),
-            flight: Rc::new(Flight::new(context)),
+            flight: Rc::new(Flight::dialling(context)),
             signal: Rc::default(),
             connection: None,
             last: None,
@@ -157,7 +157,10 @@ impl Link {
         // What is said of it in the log is said by the actor, once per outage.
         let stream = dialled.inspect_err(|error| drop(self.flight.failed(address, error)))?;
         self.flight.connected(address);
-        self.context.say("state", format!("connected to {address}"));
+        self.context.say(
+            "state",
+            format!("connected to {address}"),
+        );
         self.context.say("peer", address.to_string());
         // Without it a receiver that vanishes is missed only later.
         let _ = self.keepalive.apply(&stream);

@@ -92,7 +92,7 @@ impl Sink for TcpClient {
             reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
-            flight: Rc::new(Flight::new(context)),
+            flight: Rc::new(Flight::dialling(context)),
             connection: None,
             context: context.clone(),
         })
