@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use crate::net::{Buffers, Dial, Flight, Keepalive};
+use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
 use connection::Connection;
 
 /// Sends frames to the source `link` of another Aqueduct, each exactly once; stands directly behind a store with `persist = "always"`.
@@ -70,7 +70,7 @@ impl Sink for Link {
         }
         Ok(Self {
             dial: Dial {
-                address: config.address,
+                address: checked("address", config.address)?,
                 timeout: config.connect_timeout.duration(),
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },

@@ -101,7 +101,7 @@ impl Source for Link {
         let max_message_bytes = usize::try_from(config.max_message_bytes.bytes());
         Ok(Self {
             listen: Listen {
-                address: config.listen,
+                address: checked("listen", config.listen)?,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             shared: Rc::new(Shared {
