@@ -159,7 +159,7 @@ impl Link {
         self.flight.connected(address);
         self.context.say(
             "state",
-            format!("connected to {address}"),
+            format!("connected to {address}, which has not said its welcome yet"),
         );
         self.context.say("peer", address.to_string());
         // Without it a receiver that vanishes is missed only later.
