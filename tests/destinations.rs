@@ -164,3 +164,27 @@ fn a_second_client_is_refused_while_the_first_is_there() {
     });
     program.stop();
 }
+
+#[test]
+fn a_store_whose_frames_are_all_on_disk_does_not_say_that_they_are_in_memory() {
+    let folder = Folder::new();
+    let program = folder.run_pipeline(
+        r#"
+        name = "p"
+        flow = ["source -> drain -> all -> network"]
+        sources.source = { type = "tcp_server", listen = "127.0.0.1:0" }
+        spills.drain = { directory = "data", memory_bytes = "4 KiB" }
+        processors.all = { type = "filter", contains = "0" }
+        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
+        "#,
+    );
+    Feeder::connect(program.address_of("source"), MESSAGES).send(1..=100);
+    let status = program.wait_for("all is on disk, and handed down", |status| {
+        status.number("drain", "waiting_frames") == 100
+            && status.number("drain", "memory_bytes") == 0
+            && status.number("drain", "spilling") == 0
+    });
+    let state = &status.actor("drain").meters.texts["state"];
+    assert!(state.starts_with("all that is on disk has been handed down"), "{state}");
+    program.stop();
+}

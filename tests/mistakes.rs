@@ -160,6 +160,17 @@ fn a_plugin_s_own_refusal_is_told_before_anything_is_opened() {
 }
 
 #[test]
+fn an_address_that_is_none_is_told_before_anything_is_opened() {
+    let config = GOOD.replace("127.0.0.1:0", "127.0.0.1");
+    assert_ne!(config, GOOD);
+    refused(
+        &[],
+        &config,
+        &["p.toml:3: sources.", "`listen` is `127.0.0.1`, without a port"],
+    );
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let config = GOOD
         .replace("listen =", "lisen =")

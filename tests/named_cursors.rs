@@ -258,7 +258,9 @@ fn a_sink_that_can_serve_nobody_is_tried_again_and_the_reason_counted() {
     let folder = Folder::new();
     let file = pipeline(&folder, "retain_bytes = \"1 MiB\"", "names = [\"a\"], fails = 2");
     run(file, |view, control| {
-        wait_until("it was tried twice more", || (number(view, "out", "retries") == 2).then_some(()));
+        wait_until("it was tried twice more", || {
+            (number(view, "out", "retries") == 2).then_some(())
+        });
         let counted = number(view, "out", "failures_timed_out");
         control.shut_down();
         assert_eq!(counted, 2);

@@ -182,7 +182,8 @@ async fn watch(
         for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
             let status = sample.take(view);
             if draining_ticks > 0 {
-                tell_drain(&status, draining_ticks);
+                // The first may follow at once upon the signal.
+                tell_drain(&status, draining_ticks - 1);
             } else {
                 tell_changes(&latest.borrow(), &status);
                 tell_hangs(&latest.borrow(), &status);
@@ -229,9 +230,15 @@ fn tell_drain(status: &PipelineStatus, ticks: u32) {
         return;
     }
     let lasted = words::time((TICK * ticks).as_secs_f64());
-    let in_flight: u64 = total(status, "in_flight_bytes");
-    let kept: u64 = total(status, "waiting_frames");
-    tracing::info!(pipeline = %status.pipeline, "still draining after {lasted}: {} in flight, {kept} frames in stores{}", words::bytes(in_flight as f64), words::waited_for(status));
+    let (in_flight, kept) = (total(status, "in_flight_bytes"), total(status, "waiting_frames"));
+    let stores = match status.actors.iter().any(|actor| actor.role == "spill store") {
+        true => format!(
+            ": {} in flight, {kept} frames in stores",
+            words::bytes(in_flight as f64)
+        ),
+        false => String::new(),
+    };
+    tracing::info!(pipeline = %status.pipeline, "still draining after {lasted}{stores}{}", words::waited_for(status));
 }
 
 /// The watchdog: names a plugin that has been at one batch for too long, once per batch.

@@ -118,7 +118,7 @@ impl fmt::Display for Fault {
                 f,
                 "a message has {bytes} bytes, more than `max_message_bytes`; raise it"
             ),
-            Self::NoLink => f.write_str("it does not begin as a link does"),
+            Self::NoLink => f.write_str("it does not begin as a sink `link` does"),
             Self::Unexpected => f.write_str("a message came where it must not come"),
             Self::Record(why) => write!(f, "the frames in a message cannot be read: {why}"),
         }

@@ -16,6 +16,7 @@ const BLAME_LASTS: Duration = Duration::from_millis(SLOT_MS * 9 / 10);
 /// What all connections of one actor share.
 pub(crate) struct Flight {
     context: Context,
+    dials: bool,
     began: Instant,
     endpoint: RefCell<Endpoint>,
     /// By cause, and whether the connection lives.
@@ -51,9 +52,20 @@ impl Told {
 }
 
 impl Flight {
-    pub(crate) fn new(context: &Context) -> Self {
+    /// Of connections to others.
+    pub(crate) fn dialling(context: &Context) -> Self {
+        Self::new(context, true)
+    }
+
+    /// Of connections that others made to us.
+    pub(crate) fn accepting(context: &Context) -> Self {
+        Self::new(context, false)
+    }
+
+    fn new(context: &Context, dials: bool) -> Self {
         Self {
             context: context.clone(),
+            dials,
             began: Instant::now(),
             endpoint: RefCell::default(),
             repeats: RefCell::default(),
@@ -76,6 +88,7 @@ impl Flight {
         let case = Case {
             who: flown.who,
             side: flown.side,
+            dialled: self.dials,
             now_ms: flown.age_ms,
             silence_before_ms: self.endpoint.borrow().silence_before_ms(),
         };

@@ -1,5 +1,6 @@
 //! What the TCP plugins share: dialling, listening, socket buffers, keepalive, the flight recorders, and the words for what went wrong.
 
+mod address;
 mod buffers;
 mod dial;
 mod failure;
@@ -7,6 +8,7 @@ mod flight;
 mod keepalive;
 mod listen;
 
+pub(crate) use address::checked;
 pub(crate) use buffers::Buffers;
 pub(crate) use dial::Dial;
 pub(crate) use failure::{advice, is_reset};

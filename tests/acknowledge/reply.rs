@@ -106,6 +106,25 @@ fn what_a_client_had_not_answered_when_it_left_comes_again_and_nothing_else() {
 }
 
 #[test]
+fn an_outage_that_goes_on_for_another_reason_is_told_again() {
+    let (folder, (listener, sink)) = (Folder::new(), listener());
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let program = pipeline(&folder, &sink, r#"pattern = "^OK""#);
+    program.log.first(&["WARN", "Connection refused"]);
+    let _feeder = feed(&program, 1);
+    let listener = TcpListener::bind(address).unwrap();
+    let mut application = Application::accept(&listener);
+    application.take(1..=1);
+    application.answer("ERR\n");
+    application.await_end();
+    program.log.first(&["WARN", "`ERR`, which does not match `^OK`"]);
+    Application::accept(&listener).serve(1..=1);
+    wait_settled(&program, 1);
+    program.stop();
+}
+
+#[test]
 fn after_a_wrong_answer_everything_from_its_frame_on_comes_again() {
     let (folder, (listener, sink)) = (Folder::new(), listener());
     let program = pipeline(&folder, &sink, r#"pattern = "^OK""#);

@@ -1,12 +1,12 @@
 //! Destinations that refuse, reset, or stop reading.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use aqueduct::framework::flight::{Cause, Report, Sureness};
 use socket2::{SockFilter, SockRef};
 
-use super::{first, reports, sending, wait_for};
+use super::{first, reports, sending, wait_for, wait_for_nth};
 use crate::harness::{Feeder, Folder, Listener, Messages, Sequence, wait_until};
 
 const MESSAGES: Messages = Messages::SHORT;
@@ -46,6 +46,26 @@ fn a_destination_that_finishes_is_no_trouble() {
         let finished = |report: &Report| report.actor == "network" && report.cause == Cause::PeerFinished;
         reports(&folder).iter().any(finished).then_some(())
     });
+}
+
+#[test]
+fn a_client_that_comes_and_leaves_at_once_turned_nobody_away() {
+    let folder = Folder::new();
+    let program = folder.run_pipeline(
+        r#"
+        name = "p"
+        flow = ["feed -> out", "other -> network"]
+        sources.feed = { type = "tcp_server", listen = "127.0.0.1:0" }
+        sinks.out = { type = "blackhole" }
+        sources.other = { type = "tcp_server", listen = "127.0.0.1:0" }
+        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
+        "#,
+    );
+    for (nth, actor) in ["network", "feed"].into_iter().enumerate() {
+        drop(TcpStream::connect(program.address_of(actor)).unwrap());
+        let report = wait_for_nth(&folder, nth + 1, Cause::PeerFinished);
+        assert_eq!(report.actor, actor, "{report:#?}");
+    }
 }
 
 #[test]

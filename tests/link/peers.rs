@@ -1,7 +1,8 @@
 //! Several senders, and peers that are none.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use super::{MESSAGES, acknowledged, any, feed, free, receiver, sender, take};
 use crate::harness::{Destination, Folder, PATIENCE, Sequence};
@@ -75,7 +76,7 @@ fn who_is_no_link_is_told_so() {
         String::from_utf8_lossy(&answer).into_owned()
     };
     let answer = say(b"GET / HTTP/1.1\r\n\r\n");
-    assert!(answer.contains("a link has no message of type 71"), "{answer}");
+    assert!(answer.contains("it does not begin as a sink `link` does"), "{answer}");
     let mut newer = vec![1, 32, 0, 0, 0];
     newer.extend(b"AQLINK\x02\x03");
     newer.extend([0; 24]);
@@ -117,6 +118,58 @@ fn a_sender_says_what_the_receiver_refuses() {
     take(&there, 20).assert_is(1, 20);
     assert_eq!(there.status_of("p").number("here", "streams_forgotten"), 1);
     second.stop();
+    there.stop();
+}
+
+#[test]
+fn a_receiver_that_ends_in_order_refuses_nothing() {
+    let (near, far) = (Folder::new(), Folder::new());
+    let there = receiver(&far, any(), "");
+    let here = sender(&near, there.address_of("here"));
+    feed(&here, 1, 10);
+    acknowledged(&here);
+    take(&there, 10).assert_is(1, 10);
+    there.stop();
+    here.log.first(&["there closed the connection", "frames are safe"]);
+    let status = here.status_of("p");
+    assert_eq!(status.number("there", "failures_peer_closed"), 1, "{status:?}");
+    assert_eq!(status.number("there", "refusals"), 0, "{status:?}");
+    here.stop();
+}
+
+#[test]
+fn a_sender_that_reached_something_else_says_so() {
+    let (near, listener) = (Folder::new(), TcpListener::bind(any()).unwrap());
+    let here = sender(&near, listener.local_addr().unwrap());
+    feed(&here, 1, 10);
+    let (mut stranger, _) = listener.accept().unwrap();
+    stranger.write_all(b"SSH-2.0-OpenSSH\r\n").unwrap();
+    here.log.first(&["WARN", "there gave no answer of a source `link`"]);
+    here.wait_for("it is counted", |status| {
+        status.number("there", "failures_unexpected_reply") > 0
+    });
+    here.stop();
+}
+
+#[test]
+fn the_silence_before_a_sender_left_is_told() {
+    let far = Folder::new();
+    let there = receiver(&far, any(), "");
+    let mut peer = TcpStream::connect(there.address_of("here")).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hello = vec![1, 32, 0, 0, 0];
+    hello.extend(b"AQLINK\x01\x01");
+    hello.extend([0; 24]);
+    peer.write_all(&hello).unwrap();
+    peer.read_exact(&mut [0; 18]).unwrap();
+    // Or there would be no silence to tell.
+    std::thread::sleep(Duration::from_millis(300));
+    drop(peer);
+    let line = there.log.first(&["finished at a frame's end"]);
+    assert!(
+        line.contains(" ms after its last bytes") && !line.contains(", 0 ms"),
+        "{line}"
+    );
     there.stop();
 }
 

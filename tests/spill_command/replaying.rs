@@ -187,6 +187,31 @@ fn a_replay_that_is_ended_early_says_where_to_go_on() {
 }
 
 #[test]
+fn frames_that_nobody_took_are_not_said_to_be_replayed() {
+    let folder = store();
+    folder.write(
+        "away.toml",
+        r#"
+        name = "p"
+        flow = "plant -> all -> out"
+        sources.plant = { type = "tcp_client", address = "127.0.0.1:1" }
+        processors.all = { type = "filter", matches = "" }
+        sinks.out = { type = "tcp_server", listen = "127.0.0.1:0" }
+        shutdown = { deadline = "100ms" }
+        "#,
+    );
+    let mut program = folder.begin(&["spill", "data", "replay", "away.toml"]);
+    crate::harness::wait_until("something has been sent", || {
+        (program.status_of("p-replay").number("replay", "frames_out") > 0).then_some(())
+    });
+    program.terminate();
+    program.log.first(&["0 frames replayed"]);
+    program.exit_code();
+    let log = program.log.so_far().join("\n");
+    assert!(!log.contains("replayed into"), "{log}");
+}
+
+#[test]
 fn what_cannot_be_replayed_is_told_before_anything_is_opened() {
     let folder = store();
     keeper(&folder);

@@ -155,7 +155,10 @@ fn attributes_cost_demand_however_they_came_to_a_batch() {
     let mut merged = batch.share(Receipt::none());
     merged.merge_attributes((0..50).map(own).collect());
     let grown = merged.cost() - batch.cost();
-    assert!((50_000..60_000).contains(&grown), "half of them are twice as long: {grown}");
+    assert!(
+        (50_000..60_000).contains(&grown),
+        "half of them are twice as long: {grown}"
+    );
     let mut all = BatchBuilder::new(&batch.numbers);
     all.batch_attributes(Attributes::of_batch([("peer".to_owned(), "p".repeat(5000))]));
     all.push_range(&batch, 0, 50);

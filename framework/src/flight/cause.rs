@@ -54,7 +54,7 @@ pub enum Cause {
     OwnIdleTimeout,
     /// We closed because the stream cannot be read, or a bound was passed.
     OwnRefusal,
-    /// We closed because the peer's application did not answer, or not as it should (`acknowledge = "reply"`).
+    /// We closed because the peer's application did not answer, or not as it should (`acknowledge = "reply"`, a link).
     Unanswered,
     /// We closed because the pipeline ended.
     OwnEnd,
@@ -86,9 +86,11 @@ impl Cause {
             Self::StoppedReading => "Look at the destination: it is overloaded, hangs, or stopped reading on purpose",
             Self::OwnIdleTimeout => "Raise `idle_timeout` if such silences are normal",
             Self::Unanswered => {
-                "Look into the destination's log for what it did with these frames; compare the sink's `reply` with what it answers"
+                "Look into the destination's log for what it did with these frames; compare the sink's `reply` with what it answers (a sink `link` needs a source `link` there)"
             }
-            Self::OwnRefusal => "Compare `framing` and its limits with what the peer really sends",
+            Self::OwnRefusal => {
+                "Compare `framing` and its limits with what the peer really sends (a source `link` takes sinks `link` alone)"
+            }
         }
     }
 

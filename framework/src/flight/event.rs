@@ -83,7 +83,7 @@ pub enum Ours {
         /// Why.
         reason: String,
     },
-    /// Its application owed us an answer, or gave another than the one that counts (`acknowledge = "reply"`).
+    /// Its application owed us an answer, or gave another than the one that counts (`acknowledge = "reply"`, a link).
     Unanswered {
         /// What it did, to be read behind its name.
         reason: String,

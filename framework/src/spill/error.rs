@@ -61,7 +61,7 @@ pub enum SpillError {
         what: &'static str,
     },
     /// Another process uses the directory.
-    #[error("{} is in use by {holder}: stop that one, or give this pipeline a directory of its own", path.display())]
+    #[error("{} is in use by {holder}: stop that one first, or name another directory", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,

@@ -160,13 +160,16 @@ impl Replayed {
 
     /// On standard error: the pipeline may have a sink `stdout`.
     fn tell(&self, into: &str) {
-        match self.frames {
+        match self.frames.saturating_sub(self.undelivered) {
             0 => eprintln!("0 frames replayed"),
             frames => eprintln!(
                 "{} replayed into {into}, {}",
                 counted(frames, "frame"),
                 positions(&self.range)
             ),
+        }
+        if self.undelivered > 0 {
+            eprintln!("{} undelivered", counted(self.undelivered, "frame"));
         }
         if self.rejected > 0 {
             eprintln!("{} rejected", counted(self.rejected, "frame"));

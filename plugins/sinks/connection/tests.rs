@@ -17,7 +17,7 @@ async fn connected(on_fin: OnPeerFin) -> (Connection, std::net::TcpStream) {
         ("peer", "127.0.0.1:0".to_owned()),
         on_fin,
         Keepalive::new(Keepalive::default_period()),
-        &Rc::new(Flight::new(&context)),
+        &Rc::new(Flight::dialling(&context)),
         &context,
     );
     (connection, peer)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_framework::batch::Position;
 use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::{Context, Delivery};
 use aqueduct_framework::spill::record::Packer;
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout};
 
-use crate::link::{Fault, Hello, Message, Messages, Outgoing, VERSION, Welcome};
+use crate::link::{Fault, Hello, Message, Messages, Outgoing, Reason, VERSION, Welcome};
 use crate::net::Flight;
 use crate::sinks::watch::Watch;
 
@@ -138,8 +139,9 @@ impl Connection {
         let Welcome { sequence, longest, .. } = match welcome {
             Ok(welcome) => welcome?,
             Err(_) => {
-                let reason = format!("no welcome came within {}", humantime::format_duration(limit));
-                return Err(self.given_up(Ours::Refused { reason }));
+                let limit = humantime::format_duration(limit);
+                let reason = format!("gave no welcome within {limit}: is that a source `link`?");
+                return Err(self.given_up(reason, Failure::ReplyTimeout));
             }
         };
         self.linked = Some(Linked {
@@ -155,7 +157,7 @@ impl Connection {
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Welcome(welcome))) if welcome.version == VERSION => return Ok(welcome),
-                Ok(Some(Message::Refused { text, .. })) => return Err(self.refused(&text)),
+                Ok(Some(Message::Refused { reason, text })) => return Err(self.refused(reason, &text)),
                 Ok(Some(_)) => return Err(self.senseless(&Fault::Unexpected)),
                 Ok(None) => {}
                 Err(fault) => return Err(self.senseless(&fault)),
@@ -225,7 +227,7 @@ impl Connection {
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Ack(sequence))) => self.acknowledged(sequence)?,
-                Ok(Some(Message::Refused { text, .. })) => return Err(self.refused(&text)),
+                Ok(Some(Message::Refused { reason, text })) => return Err(self.refused(reason, &text)),
                 Ok(Some(_)) => return Err(self.senseless(&Fault::Unexpected)),
                 Ok(None) if self.read()? => {}
                 Ok(None) => return Ok(()),
@@ -239,7 +241,7 @@ impl Connection {
         match self.stream.try_read_buf(self.messages.room()) {
             Ok(0) => {
                 let partial_bytes = self.messages.partial_bytes() as u64;
-                Err(self.ended(Event::Finished { partial_bytes }))
+                Err(self.finished(partial_bytes))
             }
             Ok(_) => {
                 self.heard = Instant::now();
@@ -286,8 +288,9 @@ impl Connection {
             self.linked.as_ref().is_some_and(|linked| linked.outgoing.is_waiting()),
         );
         if waiting && self.heard.elapsed() >= limit {
-            let limit_ms = limit.as_millis() as u64;
-            return Err(self.given_up(Ours::Idle { limit_ms }));
+            let limit = humantime::format_duration(limit);
+            let reason = format!("has frames to acknowledge, and said nothing for {limit} (ack_timeout)");
+            return Err(self.given_up(reason, Failure::ReplyTimeout));
         }
         Ok(())
     }
@@ -300,30 +303,36 @@ impl Connection {
         self.stream.shutdown().await.map_err(|error| self.lost(&error))
     }
 
-    fn refused(&mut self, text: &str) -> Error {
+    fn refused(&mut self, reason: u8, text: &str) -> Error {
+        if reason == Reason::Ending as u8 {
+            return self.finished(0);
+        }
         self.context.counter("refusals").add(1);
-        let reason = format!("the receiver refuses: {text}");
-        self.given_up(Ours::Refused { reason })
+        self.given_up(format!("refuses: {text}"), Failure::UnexpectedReply)
     }
 
     fn senseless(&mut self, fault: &Fault) -> Error {
-        let reason = format!("what came is no answer of a source `link`: {fault}");
-        self.given_up(Ours::Refused { reason })
+        let reason = format!("gave no answer of a source `link`: {fault}");
+        self.given_up(reason, Failure::UnexpectedReply)
     }
 
-    fn given_up(&mut self, ours: Ours) -> Error {
-        self.ended(Event::Ours(ours))
+    fn given_up(&mut self, reason: String, failure: Failure) -> Error {
+        self.ended(Event::Ours(Ours::Unanswered { reason }), failure)
     }
 
-    fn ended(&mut self, event: Event) -> Error {
-        let told = self.watch.ended(&self.stream, &self.peer, event);
-        Error::unavailable(told.verdict.sentence)
+    fn finished(&mut self, partial_bytes: u64) -> Error {
+        self.ended(Event::Finished { partial_bytes }, Failure::PeerClosed)
     }
 
     fn lost(&mut self, error: &io::Error) -> Error {
         let errno = Errno::from(error);
         let partial_bytes = self.messages.partial_bytes() as u64;
-        self.ended(Event::Failed { errno, partial_bytes })
+        self.ended(Event::Failed { errno, partial_bytes }, Failure::of(error))
+    }
+
+    fn ended(&mut self, event: Event, failure: Failure) -> Error {
+        let told = self.watch.ended(&self.stream, &self.peer, event);
+        Error::unavailable(told.verdict.sentence).failing(failure)
     }
 }
 

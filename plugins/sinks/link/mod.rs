@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use crate::net::{Buffers, Dial, Flight, Keepalive};
+use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
 use connection::Connection;
 
 /// Sends frames to the source `link` of another Aqueduct, each exactly once; stands directly behind a store with `persist = "always"`.
@@ -70,13 +70,13 @@ impl Sink for Link {
         }
         Ok(Self {
             dial: Dial {
-                address: config.address,
+                address: checked("address", config.address)?,
                 timeout: config.connect_timeout.duration(),
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             ack_timeout: config.ack_timeout.duration(),
             keepalive: Keepalive::new(config.keepalive),
-            flight: Rc::new(Flight::new(context)),
+            flight: Rc::new(Flight::dialling(context)),
             signal: Rc::default(),
             connection: None,
             last: None,
@@ -153,6 +153,10 @@ impl Link {
     /// Connects, and hears what the receiver has of the stream of this position.
     async fn connect(&mut self, position: Position) -> Result<()> {
         let stream = self.dial.connect_noted(&self.flight, &self.context).await?;
+        self.context.say(
+            "state",
+            format!("connected to {}, which has not said its welcome yet", self.dial.address),
+        );
         // Without it a receiver that vanishes is missed only later.
         let _ = self.keepalive.apply(&stream);
         let mut connection = Connection::new(

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::connection::{Acknowledge, Connection, OnPeerFin};
 use super::reply::{Reply, ReplyConfig};
-use crate::net::{Buffers, Dial, Flight, Keepalive};
+use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -83,7 +83,7 @@ impl Sink for TcpClient {
     fn new(config: Config, context: &Context) -> Result<Self> {
         Ok(Self {
             dial: Dial {
-                address: config.address,
+                address: checked("address", config.address)?,
                 timeout: config.connect_timeout.0,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
@@ -92,7 +92,7 @@ impl Sink for TcpClient {
             reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
-            flight: Rc::new(Flight::new(context)),
+            flight: Rc::new(Flight::dialling(context)),
             connection: None,
             context: context.clone(),
         })

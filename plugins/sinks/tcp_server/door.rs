@@ -120,7 +120,7 @@ impl Terms {
             reply,
             on_peer_fin: config.on_peer_fin,
             keepalive: Keepalive::new(config.keepalive),
-            flight: Rc::new(Flight::new(context)),
+            flight: Rc::new(Flight::accepting(context)),
             context: context.clone(),
             began: Instant::now(),
             farewells: RefCell::default(),

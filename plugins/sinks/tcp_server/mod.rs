@@ -30,7 +30,7 @@ use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse};
 use tokio::sync::Notify;
 
-use crate::net::{Buffers, Listen};
+use crate::net::{Buffers, Listen, checked};
 use all::All;
 use config::{Clients, Config};
 use door::{Door, Terms};
@@ -61,7 +61,7 @@ impl Sink for TcpServer {
         config.check()?;
         let acknowledgement = config.acknowledge().with(config.resend_bytes)?;
         let listen = Listen {
-            address: config.listen.clone(),
+            address: checked("listen", config.listen.clone())?,
             buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
         };
         let terms = Terms::new(&config, context)?;

@@ -55,7 +55,11 @@ impl Settings {
             turn_bytes: usize::try_from(turn_bytes).unwrap_or(usize::MAX),
             idle_timeout,
             keepalive,
-            flight: Flight::new(context),
+            flight: if only {
+                Flight::dialling(context)
+            } else {
+                Flight::accepting(context)
+            },
             only,
             reply: reply.map(reply::Template::new).transpose()?,
         }))

@@ -120,10 +120,16 @@ fn all_that_letters_bring_fills_a_batch() {
     let attribute = format!("\"attributes\":{{\"key\":{:?}}},\"text\":\"x\"", "v".repeat(1000));
     let described: String = (0..1_000).map(|seq| letter(seq, &attribute)).collect();
     let came = of_one_batch(&described);
-    assert!((20..200).contains(&came), "{came} letters with 1,000 bytes of attributes");
+    assert!(
+        (20..200).contains(&came),
+        "{came} letters with 1,000 bytes of attributes"
+    );
     let empty: String = (0..10_000).map(|index| letter(2 * index, "\"text\":\"\"")).collect();
     let came = of_one_batch(&empty);
-    assert!((500..5_000).contains(&came), "{came} empty letters that do not follow each other");
+    assert!(
+        (500..5_000).contains(&came),
+        "{came} empty letters that do not follow each other"
+    );
 }
 
 #[test]

@@ -149,13 +149,15 @@ impl Connection {
 
     async fn hello(&mut self) -> Result<Hello, End> {
         loop {
-            match self.messages.cut()? {
-                Some(Message::Hello(hello)) => return Ok(hello),
-                Some(_) => return Err(Fault::Unexpected.into()),
-                None => {}
+            match self.messages.cut() {
+                Ok(Some(Message::Hello(hello))) => return Ok(hello),
+                Ok(Some(_)) | Err(_) => return Err(Fault::NoLink.into()),
+                Ok(None) => {}
             }
             self.stream.readable().await?;
-            if self.read()? == Some(0) {
+            let read = self.read()?;
+            self.watch.turn_ends(false);
+            if read == Some(0) {
                 return Err(End::Closed);
             }
         }
@@ -166,6 +168,8 @@ impl Connection {
         let room = self.messages.room();
         let space = room.capacity() - room.len();
         match self.stream.try_read_buf(room) {
+            // A FIN; nothing was read, so the silence before it goes on.
+            Ok(0) => Ok(Some(0)),
             Ok(bytes) => {
                 self.watch.read(&self.stream, bytes, bytes == space);
                 Ok(Some(bytes))

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::net::{Buffers, Flight, Keepalive, Listen, pause_after};
+use crate::net::{Buffers, Flight, Keepalive, Listen, checked, pause_after};
 use connection::Connection;
 use line::Lines;
 
@@ -101,7 +101,7 @@ impl Source for Link {
         let max_message_bytes = usize::try_from(config.max_message_bytes.bytes());
         Ok(Self {
             listen: Listen {
-                address: config.listen,
+                address: checked("listen", config.listen)?,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             shared: Rc::new(Shared {
@@ -111,7 +111,7 @@ impl Source for Link {
                 max_streams: config.max_streams.get(),
                 hello_timeout: config.hello_timeout.duration(),
                 keepalive: Keepalive::new(config.keepalive),
-                flight: Flight::new(context),
+                flight: Flight::accepting(context),
                 lines: RefCell::default(),
             }),
         })

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, ReplyConfig, Settings};
-use crate::net::{Buffers, Dial, Keepalive};
+use crate::net::{Buffers, Dial, Keepalive, checked};
 
 /// Connects out and reads; dials again after every end or reset.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -81,7 +81,7 @@ impl Source for TcpClient {
         }
         Ok(Self {
             dial: Dial {
-                address: config.address,
+                address: checked("address", config.address)?,
                 timeout: config.connect_timeout.0,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },

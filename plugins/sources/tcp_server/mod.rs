@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::{Connection, ReplyConfig, Settings};
-use crate::net::{Buffers, Keepalive, Listen, pause_after};
+use crate::net::{Buffers, Keepalive, Listen, checked, pause_after};
 
 /// Listens, and reads from every client that connects.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,7 +76,7 @@ impl Source for TcpServer {
         let idle_timeout = config.idle_timeout.map(Period::duration);
         Ok(Self {
             listen: Listen {
-                address: config.listen,
+                address: checked("listen", config.listen)?,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             max_connections: config.max_connections.get(),

@@ -14,6 +14,7 @@ use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, BatchBuilder, FrameAttribute};
 use crate::error::{Error, Reaction, Result};
+use crate::failure::Failure;
 use crate::find::State;
 use crate::flight::Repeats;
 use crate::framing::DynFraming;
@@ -60,6 +61,7 @@ pub(super) async fn work(
         opened: parts.context.counter("opened"),
         opened_at: Instant::now(),
         outages: Repeats::default(),
+        said: None,
         began: Instant::now(),
         again: VecDeque::new(),
         unacknowledged,
@@ -93,7 +95,10 @@ struct Work {
     retries: Counter,
     opened: Counter,
     opened_at: Instant,
-    outages: Repeats<()>,
+    /// By reason.
+    outages: Repeats<Failure>,
+    /// The reason of the outage that the log told of last.
+    said: Option<Failure>,
     began: Instant,
     /// To be written before anything new.
     again: VecDeque<Outgoing>,

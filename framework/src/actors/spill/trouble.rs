@@ -91,6 +91,9 @@ impl Trouble {
             return trouble;
         }
         match (state.mode, self.when_full) {
+            (Mode::Memory, _) if state.waiting_frames > 0 && state.memory_bytes == 0 => {
+                "all that is on disk has been handed down; what arrives is kept in memory"
+            }
             (Mode::Memory, _) => "in memory",
             (Mode::Spilling, _) if state.waiting_frames == 0 => "empty",
             (Mode::Spilling, _) if self.retaining => "keeps frames for its cursors",

@@ -32,6 +32,8 @@ pub struct Case<'a> {
     pub who: &'a str,
     /// Which way the bytes go.
     pub side: Side,
+    /// Whether we dialled: only a peer that accepts can turn somebody away.
+    pub dialled: bool,
     /// When the end was noticed, in milliseconds since the connection began.
     pub now_ms: u64,
     /// The length of the silence after which this peer, or another of the same actor, closed the last time.
@@ -166,9 +168,9 @@ fn idle(recorder: &Recorder, verb: &str, case: &Case<'_>) -> Option<Verdict> {
     })
 }
 
-/// True when the peer ended a connection at once that had brought nothing.
+/// True when the peer had accepted our connection, and ended it at once when it had brought nothing.
 fn turned_away(recorder: &Recorder, case: &Case<'_>) -> bool {
-    recorder.bytes == 0 && case.now_ms < TURNED_AWAY_MS
+    case.dialled && recorder.bytes == 0 && case.now_ms < TURNED_AWAY_MS
 }
 
 /// `510 ms`, `3.2 s`, `2 min 5 s`.

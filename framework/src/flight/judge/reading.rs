@@ -196,10 +196,12 @@ fn finished(recorder: &Recorder, stall: Option<&Stall<'_>>, partial_bytes: u64, 
         return Verdict::new(Cause::TurnedAway, Sureness::Likely, sentence);
     }
     idle(recorder, "closed", case).unwrap_or_else(|| {
-        let sentence = format!(
-            "{who} finished at a frame's end, {} after its last bytes",
-            time(recorder.silence_ms(case.now_ms))
-        );
+        let sentence = if recorder.bytes == 0 {
+            format!("{who} finished after {}, before it sent anything", time(case.now_ms))
+        } else {
+            let silence = time(recorder.silence_ms(case.now_ms));
+            format!("{who} finished at a frame's end, {silence} after its last bytes")
+        };
         Verdict::new(Cause::PeerFinished, Sureness::Certain, sentence)
     })
 }

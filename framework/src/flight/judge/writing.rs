@@ -37,7 +37,12 @@ pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verd
     }
     if errno.is_none() {
         return idle(recorder, &end, case).unwrap_or_else(|| {
-            let sentence = format!("{who} closed the connection {} after our last bytes", time(silence));
+            let sentence = if recorder.bytes == 0 {
+                let age = time(case.now_ms);
+                format!("{who} closed the connection after {age}, before we sent anything")
+            } else {
+                format!("{who} closed the connection {} after our last bytes", time(silence))
+            };
             Verdict::new(Cause::PeerFinished, Sureness::Certain, sentence)
         });
     }

@@ -20,10 +20,23 @@ fn verdict(side: Side, recorder: &Recorder, event: &Event, now_ms: u64) -> Verdi
     let case = Case {
         who: "peer",
         side,
+        dialled: true,
         now_ms,
         silence_before_ms: None,
     };
     judge(recorder, event, &case)
+}
+
+/// A peer that had connected to us, and ended that at once without a byte either way.
+fn visitor(side: Side, event: &Event) -> Verdict {
+    let case = Case {
+        who: "peer",
+        side,
+        dialled: false,
+        now_ms: 20,
+        silence_before_ms: None,
+    };
+    judge(&Recorder::default(), event, &case)
 }
 
 fn blame(is_work: bool) -> Option<Blame> {

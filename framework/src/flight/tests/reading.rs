@@ -1,6 +1,6 @@
 //! Every cause next to the one it is most easily taken for.
 
-use super::{FIN, FIN_IN_A_FRAME, blame, failed, healthy, held, unread, verdict};
+use super::{FIN, FIN_IN_A_FRAME, blame, failed, healthy, held, unread, verdict, visitor};
 use crate::flight::{Case, Cause, Event, Ours, Recorder, Sample, Side, Sureness, judge};
 
 fn cause(recorder: &Recorder, event: &Event, now_ms: u64) -> Cause {
@@ -210,6 +210,7 @@ fn equal_silences_make_an_idle_timeout_sure_and_different_ones_do_not() {
     let case = |silence_before_ms| Case {
         who: "peer",
         side: Side::Reading,
+        dialled: true,
         now_ms: 4_000,
         silence_before_ms,
     };
@@ -235,4 +236,17 @@ fn a_window_that_stands_still_makes_unread_replies_sure() {
         (verdict.cause, verdict.sureness),
         (Cause::RepliesUnread, Sureness::Certain)
     );
+}
+
+#[test]
+fn only_who_accepts_can_turn_us_away() {
+    let finished = visitor(Side::Reading, &FIN);
+    assert_eq!(finished.cause, Cause::PeerFinished, "{finished:#?}");
+    assert!(
+        finished.sentence.ends_with("before it sent anything"),
+        "{}",
+        finished.sentence
+    );
+    let reset = visitor(Side::Reading, &failed("ECONNRESET"));
+    assert_eq!(reset.cause, Cause::PeerReset, "{reset:#?}");
 }

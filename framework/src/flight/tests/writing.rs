@@ -1,4 +1,4 @@
-use super::{FIN, failed, verdict};
+use super::{FIN, failed, verdict, visitor};
 use crate::flight::{Cause, Recorder, Sample, Side};
 
 /// 10 kB written every 10 ms for two seconds.
@@ -88,4 +88,17 @@ fn a_destination_that_reads_again_had_not_stopped() {
     recorder.wrote(5_100, 10_000);
     let verdict = verdict(Side::Writing, &recorder, &failed("ECONNRESET"), 6_500);
     assert_eq!(verdict.cause, Cause::PeerReset, "{verdict:#?}");
+}
+
+#[test]
+fn only_who_accepts_can_turn_us_away() {
+    let finished = visitor(Side::Writing, &FIN);
+    assert_eq!(finished.cause, Cause::PeerFinished, "{finished:#?}");
+    assert!(
+        finished.sentence.ends_with("before we sent anything"),
+        "{}",
+        finished.sentence
+    );
+    let reset = visitor(Side::Writing, &failed("ECONNRESET"));
+    assert_eq!(reset.cause, Cause::PeerReset, "{reset:#?}");
 }

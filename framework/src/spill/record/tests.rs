@@ -149,9 +149,7 @@ fn an_attribute_of_a_frame_that_is_not_there_is_refused() {
     };
     let packed = |frames: &[u32]| {
         let mut batch = batch_of(0, ["a", "b"]);
-        frames
-            .iter()
-            .for_each(|frame| batch.attributes.push_frame(own(*frame)));
+        frames.iter().for_each(|frame| batch.attributes.push_frame(own(*frame)));
         pack(&[(0, batch)]).remove(0).1
     };
     let refused = decode(0, &packed(&[0, 2])).unwrap_err();
@@ -170,5 +168,10 @@ fn what_a_record_brings_costs_demand() {
     }
     let made = builder.finish(0, None, Receipt::none());
     let back = unpack(&pack(&[(0, made.share(Receipt::none()))])).remove(0).1;
-    assert!((200_000..made.cost()).contains(&back.cost()), "{} of {}", back.cost(), made.cost());
+    assert!(
+        (200_000..made.cost()).contains(&back.cost()),
+        "{} of {}",
+        back.cost(),
+        made.cost()
+    );
 }

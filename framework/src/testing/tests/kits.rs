@@ -165,7 +165,10 @@ fn a_source_is_cut_by_the_framing_of_the_test_and_may_fail() {
 #[test]
 fn a_source_that_cannot_read_is_tried_again_and_the_reason_counted() {
     let run = testing::source::<Reader>("text = \"one\\ntwo\"\nfails = 2").run();
-    assert_eq!((run.frames(), run.failure()), (vec!["one".to_owned(), "two".to_owned()], None));
+    assert_eq!(
+        (run.frames(), run.failure()),
+        (vec!["one".to_owned(), "two".to_owned()], None)
+    );
     assert_eq!((run.count("retries"), run.count("failures_timed_out")), (2, 2));
 }
 

@@ -6,6 +6,7 @@ use super::super::outgoing::Outgoing;
 use super::super::{Drain, SenderParts, Trouble};
 use super::Work;
 use crate::error::{Error, Reaction, Result};
+use crate::failure::Failure;
 use crate::telemetry::TraceContext;
 
 impl Work {
@@ -93,8 +94,8 @@ impl Work {
         self.open().await
     }
 
-    /// Said once per outage, at its beginning; with the frame to resume at, when one is under way. Of outages in a row only whenever their
-    /// number doubles.
+    /// Said once per outage, at its beginning, and when its reason becomes another; with the frame to resume at, when one is under way. Of those with
+    /// the same reason in a row only whenever their number doubles.
     fn say_unavailable(&mut self, error: &Error) {
         let actor = &self.parts.context.actor;
         *self.trouble.borrow_mut() = Trouble {
@@ -102,10 +103,12 @@ impl Work {
             error: Some(error.to_string()),
         };
         self.parts.context.say("state", format!("unavailable: {error}"));
-        if self.backoff.attempts() > 0 {
+        let failure = error.failure();
+        if self.backoff.attempts() > 0 && !is_news(self.said, failure) {
             return;
         }
-        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, ());
+        self.said = Some(failure);
+        let heard = self.outages.note(self.began.elapsed().as_millis() as u64, failure);
         if !heard.aloud() {
             return;
         }
@@ -124,6 +127,18 @@ impl Work {
             }
         }
     }
+}
+
+/// Whether an outage has another reason now than the one that was said. That nobody can be reached after a connection has ended is none: so outages go.
+fn is_news(said: Option<Failure>, now: Failure) -> bool {
+    said.is_none_or(|said| now != said && (!is_absence(now) || is_absence(said)))
+}
+
+fn is_absence(failure: Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Refused | Failure::TimedOut | Failure::Unreachable | Failure::NameNotResolved
+    )
 }
 
 /// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
