@@ -167,16 +167,18 @@ fn a_wrong_answer_is_the_reason_also_when_a_reset_follows_it() {
 
 #[test]
 fn an_answer_that_was_not_due_ends_the_connection() {
-    let (folder, (listener, sink)) = (Folder::new(), listener());
-    let program = pipeline(&folder, &sink, r#"pattern = "^OK""#);
-    let mut application = Application::accept(&listener);
-    application.answer("OK\n");
-    application.await_end();
-    program.log.first(&["network", "when no answer was due"]);
-    let _feeder = feed(&program, 3);
-    Application::accept(&listener).serve(1..=3);
-    wait_settled(&program, 3);
-    program.stop();
+    for words in ["OK", "220 welcome"] {
+        let (folder, (listener, sink)) = (Folder::new(), listener());
+        let program = pipeline(&folder, &sink, r#"pattern = "^OK""#);
+        let mut application = Application::accept(&listener);
+        application.answer(&format!("{words}\n"));
+        application.await_end();
+        program.log.first(&["network", words, "when no answer was due"]);
+        let _feeder = feed(&program, 3);
+        Application::accept(&listener).serve(1..=3);
+        wait_settled(&program, 3);
+        program.stop();
+    }
 }
 
 #[test]

@@ -91,6 +91,11 @@ impl Unanswered {
         self.owed_since.get_or_insert(now);
     }
 
+    /// Whether an answer is owed.
+    pub(super) fn is_due(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
     /// Takes an answer. False when none was due.
     pub(super) fn answered(&mut self, now: Duration) -> bool {
         let Some(mut group) = self.groups.pop_front() else {
