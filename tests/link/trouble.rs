@@ -100,6 +100,26 @@ fn what_the_receiver_knows_outlives_the_frames_it_has_delivered() {
     there.stop();
 }
 
+#[test]
+fn a_receiver_that_was_emptied_is_a_warning_at_the_sender() {
+    let (near, far, address) = (Folder::new(), Folder::new(), free());
+    let (here, there) = (sender(&near, address), receiver(&far, address, ""));
+    feed(&here, 1, 100);
+    acknowledged(&here);
+    take(&there, 100).assert_is(1, 100);
+    here.stop();
+    there.stop();
+    std::fs::remove_dir_all(far.path("in")).unwrap();
+    let (here, there) = (sender(&near, address), receiver(&far, address, ""));
+    feed(&here, 101, 110);
+    acknowledged(&here);
+    here.log
+        .first(&["WARN", "the receiver has nothing of the frames 0 to 100"]);
+    take(&there, 110).assert_is(101, 110);
+    here.stop();
+    there.stop();
+}
+
 /// The files of a folder.
 fn copy(folder: &Path) -> Vec<(OsString, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());

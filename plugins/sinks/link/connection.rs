@@ -149,7 +149,12 @@ impl Connection {
             longest: longest as usize,
         });
         self.context.say("state", format!("linked to {}", self.peer));
-        tracing::info!(actor = %self.context.actor, peer = %self.peer, stream = %position.stream, "linked: the receiver has the frames below {sequence}, going on at {}", position.first.max(sequence));
+        let (actor, peer, Position { stream, first }) = (&self.context.actor, &self.peer, position);
+        if sequence < first {
+            tracing::warn!(%actor, %peer, %stream, "linked, but the receiver has nothing of the frames {sequence} to {first}, which are settled here: its store is new or was emptied, or this one gave them up; going on at {first}");
+        } else {
+            tracing::info!(%actor, %peer, %stream, "linked: the receiver has the frames below {sequence}, going on there");
+        }
         Ok(())
     }
 
