@@ -97,8 +97,11 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
     if !failures.is_empty() {
         line += &format!(", failures: {}", failures.join(", "));
     }
-    if let Some(state) = actor.meters.texts.get("state") {
-        line += &format!(", {state}");
+    let texts = &actor.meters.texts;
+    match (texts.get("state"), texts.get("listening")) {
+        (Some(state), _) => line += &format!(", {state}"),
+        (None, Some(address)) => line += &format!(", listening on {address}"),
+        (None, None) => {}
     }
     line
 }

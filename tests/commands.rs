@@ -43,7 +43,9 @@ fn status_tells_in_words_what_spills_and_where_it_is_kept() {
             && status.number("drain", "waiting_frames") == 40_000
     });
     let words = text(&folder.aqueduct(&["status", "p"]));
+    let listening = format!("listening on {}", program.address_of("source"));
     for part in [
+        listening.as_str(),
         "pipeline p",
         "source",
         "drain",
