@@ -101,3 +101,29 @@ fn a_port_that_is_taken_fails_the_pipeline_with_exit_code_1_and_says_what_to_do(
         .first(&["source", &format!("cannot listen on {address}"), "choose another port"]);
     assert_eq!(program.exit_code(), 1);
 }
+
+/// It used to wait for its destination until the deadline, and to end with 4.
+#[test]
+fn without_a_store_and_with_nothing_in_hand_an_absent_destination_does_not_hold_up_the_end() {
+    for sink in [
+        r#"type = "tcp_client", address = "127.0.0.1:1""#,
+        r#"type = "tcp_server", listen = "127.0.0.1:0""#,
+    ] {
+        let folder = Folder::new();
+        let mut program = folder.run_pipeline(&format!(
+            r#"
+            name = "p"
+            flow = ["source -> out"]
+            sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+            sinks.out = {{ {sink} }}
+            shutdown.deadline = "3s"
+            "#
+        ));
+        let _feeder = Feeder::connect(program.address_of("source"), Messages::SHORT);
+        program.wait_for("somebody feeds it", |status| {
+            status.number("source", "connections") == 1
+        });
+        program.terminate();
+        assert_eq!(program.exit_code(), 0, "{sink}");
+    }
+}

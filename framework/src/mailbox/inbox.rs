@@ -158,6 +158,13 @@ impl Inbox {
         self.queue.borrow().is_empty() && self.edges.borrow().iter().all(|edge| edge.finished)
     }
 
+    /// Resolves when that is so; nothing is taken out meanwhile. Cancel-safe; not beside [`Inbox::next`].
+    pub async fn finished(&self) {
+        while !self.is_finished() {
+            self.arrived.notified().await;
+        }
+    }
+
     /// Bytes received and not let go of, all edges together.
     pub fn held_bytes(&self) -> u64 {
         self.edges.borrow().iter().map(|edge| edge.window.held()).sum()

@@ -7,6 +7,7 @@ use super::super::{Drain, SenderParts, Trouble};
 use super::Work;
 use crate::error::{Error, Reaction, Result};
 use crate::failure::Failure;
+use crate::mailbox::Inbox;
 use crate::telemetry::TraceContext;
 
 impl Work {
@@ -32,7 +33,7 @@ impl Work {
             let began = Instant::now();
             let opened = tokio::select! {
                 opened = self.sink.open() => opened,
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+                () = gives_up(&self.drain, &self.parts, &self.inbox, !self.again.is_empty()) => return Ok(false),
             };
             match opened {
                 Ok(()) => {
@@ -51,7 +52,7 @@ impl Work {
                     let wait = self.failed(&error).await;
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = gives_up(&self.drain, &self.parts) => return Ok(false),
+                        () = gives_up(&self.drain, &self.parts, &self.inbox, !self.again.is_empty()) => return Ok(false),
                     }
                 }
                 Err(error) => return Err(error),
@@ -88,7 +89,7 @@ impl Work {
         if !first {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = gives_up(&self.drain, &self.parts) => return Ok(false),
+                () = gives_up(&self.drain, &self.parts, &self.inbox, !self.again.is_empty()) => return Ok(false),
             }
         }
         self.open().await
@@ -142,11 +143,13 @@ fn is_absence(failure: Failure) -> bool {
 }
 
 /// Resolves when waiting for the destination is pointless: the pipeline ends, and a store keeps what is left. Without a
-/// store the wait goes on until the shutdown deadline, because what is left would be lost.
-async fn gives_up(drain: &Drain, parts: &SenderParts) {
+/// store the wait goes on until the shutdown deadline, because what is left would be lost; unless nothing is in hand, and nothing comes any more.
+async fn gives_up(drain: &Drain, parts: &SenderParts, inbox: &Inbox, in_hand: bool) {
     if parts.store.is_some() {
         drain.wanted().await;
-    } else {
+    } else if in_hand {
         std::future::pending().await
+    } else {
+        inbox.finished().await;
     }
 }
