@@ -143,11 +143,25 @@ fn what_the_receiver_has_is_left_out_and_counts_as_sent() {
     assert_eq!(outgoing.acknowledged_frames(), 15);
     // Positions that the store has given up are between these two.
     outgoing.sent(30, 10);
-    assert_eq!(outgoing.acknowledge(25), Ok(true));
+    assert!(outgoing.acknowledge(25));
     assert_eq!(outgoing.acknowledged_frames(), 20);
-    assert_eq!(outgoing.acknowledge(40), Ok(true));
+    assert!(outgoing.acknowledge(40));
     assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (30, false));
-    assert_eq!(outgoing.acknowledge(41), Err(Fault::Unexpected));
+}
+
+#[test]
+fn what_is_acknowledged_before_it_counts_as_sent_is_left_out_and_counted_then() {
+    let mut outgoing = Outgoing::new(0);
+    // From a connection before this one.
+    assert!(outgoing.acknowledge(5));
+    assert!(!outgoing.acknowledge(4));
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.skip(0, 10)), (0, 5));
+    // The first of two messages of a batch.
+    assert!(outgoing.acknowledge(8));
+    outgoing.sent(0, 10);
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (8, true));
+    assert!(outgoing.acknowledge(10));
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (10, false));
 }
 
 #[test]

@@ -253,14 +253,11 @@ impl Connection {
     }
 
     fn acknowledged(&mut self, sequence: u64) -> Result<()> {
-        let linked = self.linked.as_mut();
-        let more = match linked.map(|linked| linked.outgoing.acknowledge(sequence)) {
-            Some(Ok(more)) => more,
-            Some(Err(fault)) => return Err(self.senseless(&fault)),
-            None => return Err(self.senseless(&Fault::Unexpected)),
+        let Some(Linked { outgoing, .. }) = &mut self.linked else {
+            return Err(self.senseless(&Fault::Unexpected));
         };
+        let (more, waiting) = (outgoing.acknowledge(sequence), outgoing.is_waiting());
         let now = Instant::now();
-        let waiting = self.linked.as_ref().is_some_and(|linked| linked.outgoing.is_waiting());
         if more || !waiting {
             self.moved = now;
             if self.stalled_since_ns.get() != 0 {

@@ -1,6 +1,8 @@
 //! The sink `link`: sends the frames of the store in front of it to the source `link` of another Aqueduct, each exactly once.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::time::Duration;
