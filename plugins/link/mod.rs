@@ -63,6 +63,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 pub use incoming::{Incoming, Taken};
 pub use message::{Fault, Hello, Message, Messages, Reason, Welcome};
 pub use outgoing::Outgoing;
@@ -70,3 +72,6 @@ pub use streams::{Admission, admit};
 
 /// The protocol version this program speaks.
 pub const VERSION: u8 = 1;
+
+/// So often the receiver says that it lives, even when nothing new is durable.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use aqueduct_framework::batch::{Batch, StreamId};
 use aqueduct_framework::spill::record::{Packer, decode_foreign};
 
 use super::{Hello, Message, Messages, VERSION, Welcome};
+use crate::testing::reset;
 
 const LONGEST: usize = 1 << 20;
 
@@ -100,6 +101,11 @@ impl Peer {
             }
         }
         frames
+    }
+
+    /// Breaks the connection off.
+    pub(crate) fn reset(self) {
+        reset(self.stream);
     }
 
     /// The next message; none at the end.

@@ -1,5 +1,8 @@
 //! One connection to a receiver.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

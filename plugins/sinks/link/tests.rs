@@ -1,10 +1,14 @@
 use std::net::SocketAddr;
 
+use aqueduct_framework::testing::sink;
 use aqueduct_sys::socket;
 use tempfile::TempDir;
 
+use super::Link;
 use crate::link::testing::Peer;
-use crate::testing::{Running, accept, listener};
+use crate::testing::{Running, accept, lines, listener, send};
+
+const INPUT: &str = "type = \"tcp_server\"\nlisten = \"127.0.0.1:0\"";
 
 /// A pipeline from a source to a receiver that the test plays.
 fn sender(source: &str, receiver: SocketAddr, options: &str) -> Running {
@@ -44,4 +48,43 @@ fn a_message_is_acknowledged_while_the_next_of_its_batch_waits_for_room() {
     peer.acknowledge(frames);
     running.wait("there", "frames_out", frames);
     assert_eq!(running.number("there", "disconnects"), 0);
+}
+
+#[test]
+fn every_end_is_counted_by_its_reason() {
+    let (receiver, address) = listener();
+    let running = sender(INPUT, address, "");
+    send(&mut running.connect("input"), &lines(0..1));
+    let linked = || {
+        let mut peer = Peer::new(accept(&receiver));
+        peer.welcome(0);
+        assert_eq!(peer.take(), 0..1);
+        peer
+    };
+    linked().reset();
+    running.wait("there", "failures_reset", 1);
+    drop(linked());
+    running.wait("there", "failures_peer_closed", 1);
+    send(&mut accept(&receiver), "HTTP/1.1 400 Bad Request\r\n");
+    running.wait("there", "failures_unexpected_reply", 1);
+    linked().acknowledge(1);
+    running.wait("there", "frames_out", 1);
+    assert_eq!(running.number("there", "failures_other"), 0);
+}
+
+#[test]
+fn a_welcome_that_does_not_come_is_counted() {
+    let (receiver, address) = listener();
+    let running = sender(INPUT, address, "connect_timeout = \"20ms\"");
+    send(&mut running.connect("input"), &lines(0..1));
+    let _silent = accept(&receiver);
+    running.wait("there", "failures_reply_timeout", 1);
+    assert_eq!(running.number("there", "failures_other"), 0);
+}
+
+#[test]
+fn an_ack_timeout_that_no_receiver_can_keep_is_refused() {
+    let link = sink::<Link>("address = \"127.0.0.1:1\"\nack_timeout = \"9s\"");
+    let why = link.try_start().map(|_| ()).expect_err("it is too short").to_string();
+    assert!(why.contains("`ack_timeout` must be 10s or more"), "{why}");
 }

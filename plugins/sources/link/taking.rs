@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::time::Duration;
 
 use aqueduct_framework::batch::{Batch, Position, StreamId};
 use aqueduct_framework::flight::{Event, Side};
@@ -18,11 +17,8 @@ use tokio::time::{sleep, sleep_until};
 use super::Shared;
 use super::connection::{Connection, End, send};
 use super::line::Line;
-use crate::link::{Fault, Message, Taken};
+use crate::link::{Fault, HEARTBEAT, Message, Taken};
 use crate::net::Flown;
-
-/// So often the sender hears of us, even when nothing new is durable.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Bytes handed on before the others of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
