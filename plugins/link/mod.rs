@@ -42,7 +42,7 @@
 //! | DATA | position | that of the first frame in the record |
 //! | | record | the frames as a spill store writes them: numbers, attributes, trace, CRC32C; see [`record`](aqueduct_framework::spill::record). Its key is `position` |
 //! | ACK | sequence | frames below it are durable at the receiver, or were dropped there by `when_full` and counted; also such as came on a connection before this one |
-//! | REFUSED | reason | 1 no version in common; 2 too many streams; 3 this is no link, or its bytes make no sense; 4 a message too long; 5 the pipeline ends |
+//! | REFUSED | reason | 1 no version in common; 2 too many streams; 3 this is no link, or its bytes make no sense; 4 a message too long, or too many long ones at once; 5 the pipeline ends |
 //! | | text | the same for people, with what to do |
 //!
 //! The sender speaks first, with HELLO; the receiver answers WELCOME or REFUSED. Then DATA flows down, in ascending positions (there may be gaps: positions that

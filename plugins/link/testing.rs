@@ -56,6 +56,14 @@ impl Peer {
         let _ = self.stream.write_all(&bytes);
     }
 
+    /// Sends the beginning of a message of 50 MiB.
+    pub(crate) fn begin(&mut self, bytes: usize) {
+        let mut message = vec![0; bytes];
+        message[..5].copy_from_slice(&[3, 0, 0, 0x20, 3]);
+        // The other side may have had enough.
+        let _ = self.stream.write_all(&message);
+    }
+
     /// As a receiver that has the frames below `sequence`: welcomes the sender, and returns what it said.
     pub(crate) fn welcome(&mut self, sequence: u64) -> Hello {
         match self.hear() {

@@ -79,6 +79,19 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
 }
 
 #[test]
+fn what_a_long_message_took_goes_with_it() {
+    let (mut messages, mut sent) = (Messages::new(1 << 30), Vec::new());
+    Message::encode_data(9, &[0; 10 << 20], &mut sent);
+    sent.extend(bytes(&Message::Ack(7)));
+    for piece in sent.chunks(100_000) {
+        messages.room().extend_from_slice(piece);
+    }
+    assert!(matches!(messages.cut(), Ok(Some(Message::Data { .. }))));
+    assert!(messages.room().capacity() < 1 << 20);
+    assert_eq!(messages.cut(), Ok(Some(Message::Ack(7))));
+}
+
+#[test]
 fn what_came_before_is_cut_off_in_the_middle_of_a_batch_too() {
     let mut incoming = Incoming::new(Some(100));
     let first = incoming.connected();

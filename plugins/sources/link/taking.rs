@@ -17,7 +17,7 @@ use tokio::time::{sleep, sleep_until};
 use super::Shared;
 use super::connection::{Connection, End, send};
 use super::line::Line;
-use crate::link::{Fault, HEARTBEAT, Message, Taken};
+use crate::link::{Fault, HEARTBEAT, Message, Reason, Taken};
 use crate::net::Flown;
 
 /// Bytes handed on before the others of the thread get a turn.
@@ -101,7 +101,11 @@ impl Connection {
                     continue;
                 }
                 Ok(Some(_)) => return Fault::Unexpected.into(),
-                Ok(None) => {}
+                Ok(None) => {
+                    if let Err(error) = self.partial.set(self.messages.partial_bytes()) {
+                        return End::Refused(Reason::TooLong, error.to_string());
+                    }
+                }
                 Err(fault) => return fault.into(),
             }
             if turn >= TURN_BYTES {
