@@ -26,6 +26,9 @@ use crate::sinks::watch::Watch;
 /// What a receiver says is short.
 const LONGEST_BYTES: usize = 1024;
 
+/// Reads of the receiver's words in one go, so that a talking one cannot hold up the writing.
+const READS_AT_ONCE: usize = 16;
+
 /// A receiver that has made nothing durable for so long, although it lives, is named in `status`.
 const STALLED: Duration = Duration::from_secs(10);
 
@@ -225,14 +228,15 @@ impl Connection {
         }
     }
 
-    /// Hears what has come.
+    /// Hears what has come; what is left after so many reads, the next time.
     fn hear(&mut self) -> Result<()> {
+        let mut reads = 0;
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Ack(sequence))) => self.acknowledged(sequence)?,
                 Ok(Some(Message::Refused { reason, text })) => return Err(self.refused(reason, &text)),
                 Ok(Some(_)) => return Err(self.senseless(&Fault::Unexpected)),
-                Ok(None) if self.read()? => {}
+                Ok(None) if reads < READS_AT_ONCE && self.read()? => reads += 1,
                 Ok(None) => return Ok(()),
                 Err(fault) => return Err(self.senseless(&fault)),
             }

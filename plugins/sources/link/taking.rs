@@ -20,7 +20,7 @@ use super::line::Line;
 use crate::link::{Fault, HEARTBEAT, Message, Reason, Taken};
 use crate::net::Flown;
 
-/// Bytes handed on before the others of the thread get a turn.
+/// Bytes read before the others of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
 /// The stream that a connection brings.
@@ -94,7 +94,6 @@ impl Connection {
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Data { position, record })) => {
-                    turn += record.len();
                     if let Some(end) = self.data(entered, position, &record, stopping.as_mut()).await {
                         return end;
                     }
@@ -111,10 +110,16 @@ impl Connection {
             if turn >= TURN_BYTES {
                 turn = 0;
                 tokio::task::yield_now().await;
+                if feed.is_stopping() {
+                    return End::Stopping;
+                }
             }
             match self.read() {
                 Ok(Some(0)) => return End::Closed,
-                Ok(Some(_)) => continue,
+                Ok(Some(bytes)) => {
+                    turn += bytes;
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => return End::Failed(error),
             }
