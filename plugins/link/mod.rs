@@ -35,7 +35,7 @@
 //! |---|---|---|
 //! | HELLO | lowest, highest | the protocol versions the sender speaks; this program speaks 1 |
 //! | | stream | what the sending store calls its positions: 128 random bits |
-//! | | first | the position of the first frame that the sender still has |
+//! | | first | the position of the first frame that the sender still has, as far as it knows: for the receiver's log |
 //! | WELCOME | version | the highest that both speak; all that follows is in it |
 //! | | sequence | frames below it are durable at the receiver; 0 when it does not know the stream |
 //! | | longest | the longest body of a DATA message that the receiver takes |

@@ -59,6 +59,12 @@ impl Outgoing {
         self.acknowledged
     }
 
+    /// The first frame that is not acknowledged, where those written last begin at `last`.
+    pub fn first_kept(&self, last: u64) -> u64 {
+        let first = self.unacknowledged.front().map_or(last, |sent| sent.first);
+        first.max(self.sequence)
+    }
+
     /// True while the receiver owes an answer.
     pub fn is_waiting(&self) -> bool {
         !self.unacknowledged.is_empty()

@@ -88,6 +88,12 @@ impl Connection {
         linked.map_or(0, |linked| linked.outgoing.acknowledged_frames())
     }
 
+    /// The first frame that is not acknowledged, where those written last begin at `last`.
+    pub(super) fn first_kept(&self, last: u64) -> u64 {
+        let linked = self.linked.as_ref();
+        linked.map_or(last, |linked| linked.outgoing.first_kept(last))
+    }
+
     /// Writes what the receiver does not have yet.
     ///
     /// # Errors

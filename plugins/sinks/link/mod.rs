@@ -60,8 +60,9 @@ pub(super) struct Link {
     flight: Rc<Flight>,
     signal: Rc<Notify>,
     connection: Option<Connection>,
-    /// Where the frames written last began. What the store calls its positions is known with its first batch.
-    last: Option<Position>,
+    /// Where the frames written last began; between two connections the first frame that is not acknowledged. What the store calls its positions is known with
+    /// its first batch.
+    from: Option<Position>,
     context: Context,
 }
 
@@ -93,14 +94,16 @@ impl Sink for Link {
             flight: Rc::new(Flight::dialling(context)),
             signal: Rc::default(),
             connection: None,
-            last: None,
+            from: None,
             context: context.clone(),
         })
     }
 
     async fn open(&mut self) -> Result<()> {
-        self.connection = None;
-        match self.last {
+        if let (Some(connection), Some(from)) = (self.connection.take(), &mut self.from) {
+            from.first = connection.first_kept(from.first);
+        }
+        match self.from {
             Some(position) => self.connect(position).await,
             None => {
                 self.context.say("state", "connects when the first frame comes");
@@ -114,7 +117,7 @@ impl Sink for Link {
             Error::fatal("a batch has no position: `link` must stand directly behind a store with persist = \"always\"")
         })?;
         let position = position.behind(delivery.frames_written());
-        self.last = Some(position);
+        self.from = Some(position);
         if self.connection.is_none() {
             self.connect(position).await?;
         }

@@ -88,3 +88,31 @@ fn an_ack_timeout_that_no_receiver_can_keep_is_refused() {
     let why = link.try_start().map(|_| ()).expect_err("it is too short").to_string();
     assert!(why.contains("`ack_timeout` must be 10s or more"), "{why}");
 }
+
+#[test]
+fn hello_tells_the_first_frame_that_is_kept() {
+    let (receiver, address) = listener();
+    let running = sender(INPUT, address, "");
+    let mut input = running.connect("input");
+    send(&mut input, &lines(0..10));
+    let mut peer = Peer::new(accept(&receiver));
+    assert_eq!(peer.welcome(0).first, 0);
+    assert_eq!(peer.take(), 0..10);
+    for first in [10, 20] {
+        send(&mut input, &lines(0..10));
+        assert_eq!(peer.take(), first..first + 10);
+    }
+    peer.acknowledge(5);
+    peer.acknowledge(10);
+    running.wait("there", "frames_out", 10);
+    peer.reset();
+    // One that does not answer changes nothing.
+    drop(accept(&receiver));
+    let mut peer = Peer::new(accept(&receiver));
+    assert_eq!(peer.welcome(10).first, 10);
+    assert_eq!((peer.take(), peer.take()), (10..20, 20..30));
+    peer.acknowledge(25);
+    drop(peer);
+    let mut peer = Peer::new(accept(&receiver));
+    assert_eq!(peer.welcome(25).first, 25);
+}
