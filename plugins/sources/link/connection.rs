@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aqueduct_framework::flight::{Errno, Event, Ours, Side};
+use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::{Feed, Partial};
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ use super::Shared;
 use super::line::Line;
 use super::taking::{Entered, acknowledge};
 use crate::link::{Fault, Hello, Message, Messages, Reason, VERSION, Welcome};
-use crate::net::{Flown, Told, is_reset};
+use crate::net::{Told, is_reset};
 use crate::sources::connection::watch::Watch;
 
 /// A sender that is sent away has so long to hear why.
@@ -202,15 +202,9 @@ impl Connection {
             }),
             End::Stopping => Event::Ours(Ours::Stopping),
         };
-        let (recorder, age_ms) = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
-        let flown = Flown {
-            who: &self.peer,
-            address: &self.peer,
-            side: Side::Reading,
-            recorder,
-            age_ms,
-        };
-        let told = self.shared.flight.judged(&flown, event);
+        let recorded = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
+        let flight = &self.shared.flight;
+        let told = flight.judged_reading((&self.peer, &self.peer), recorded, event);
         self.say(&told);
         match end {
             End::Refused(reason, why) => {

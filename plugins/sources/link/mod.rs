@@ -173,6 +173,7 @@ impl Shared {
 
     /// Waits until the store has settled what an instance before this one gave to it: how far the streams are is known only then.
     async fn at_rest(&self) {
+        // Looked at again and again, because meters ring for nobody: it is only after a restart of the source, and lasts as long as a commit.
         let (given, settled) = (&self.context.meters.frames_in, self.context.counter("settled"));
         while settled.get() < given.get() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use aqueduct_framework::batch::{Batch, Position, StreamId};
-use aqueduct_framework::flight::{Event, Side};
+use aqueduct_framework::flight::Event;
 use aqueduct_framework::spill::Streams;
 use aqueduct_framework::spill::record::decode_foreign;
 use bytes::Bytes;
@@ -18,7 +18,6 @@ use super::Shared;
 use super::connection::{Connection, End, send};
 use super::line::Line;
 use crate::link::{Fault, HEARTBEAT, Message, Reason, Taken};
-use crate::net::Flown;
 
 /// Bytes read before the others of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
@@ -211,15 +210,8 @@ impl Connection {
     fn look(&mut self) -> std::time::Instant {
         let flight = &self.shared.flight;
         let next = self.watch.still_held(&self.stream, flight.blame());
-        if let Some((recorder, age_ms)) = self.watch.stall() {
-            let flown = Flown {
-                who: &self.peer,
-                address: &self.peer,
-                side: Side::Reading,
-                recorder,
-                age_ms,
-            };
-            let told = flight.judged(&flown, Event::Stalled);
+        if let Some(recorded) = self.watch.stall() {
+            let told = flight.judged_reading((&self.peer, &self.peer), recorded, Event::Stalled);
             self.say(&told);
         }
         next
