@@ -51,7 +51,7 @@ pub enum Reason {
     Streams = 2,
     /// What came makes no sense.
     Garbage = 3,
-    /// A message is longer than `max_message_bytes`.
+    /// A message is longer than `max_message_bytes`, or all that have not come whole hold more than `partial_bytes`.
     TooLong = 4,
     /// The pipeline ends.
     Ending = 5,
@@ -251,6 +251,10 @@ impl Messages {
         }
         self.bytes.advance(HEAD_BYTES);
         let body = self.bytes.split_to(length).freeze();
+        if length > STEP_BYTES {
+            // What stands behind it would keep its memory.
+            self.bytes = BytesMut::from(&self.bytes[..]);
+        }
         Message::decode(kind, body).map(Some)
     }
 

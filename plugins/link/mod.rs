@@ -35,14 +35,14 @@
 //! |---|---|---|
 //! | HELLO | lowest, highest | the protocol versions the sender speaks; this program speaks 1 |
 //! | | stream | what the sending store calls its positions: 128 random bits |
-//! | | first | the position of the first frame that the sender still has |
+//! | | first | the position of the first frame that the sender still has, as far as it knows: for the receiver's log |
 //! | WELCOME | version | the highest that both speak; all that follows is in it |
 //! | | sequence | frames below it are durable at the receiver; 0 when it does not know the stream |
 //! | | longest | the longest body of a DATA message that the receiver takes |
 //! | DATA | position | that of the first frame in the record |
 //! | | record | the frames as a spill store writes them: numbers, attributes, trace, CRC32C; see [`record`](aqueduct_framework::spill::record). Its key is `position` |
-//! | ACK | sequence | frames below it are durable at the receiver, or were dropped there by `when_full` and counted |
-//! | REFUSED | reason | 1 no version in common; 2 too many streams; 3 this is no link, or its bytes make no sense; 4 a message too long; 5 the pipeline ends |
+//! | ACK | sequence | frames below it are durable at the receiver, or were dropped there by `when_full` and counted; also such as came on a connection before this one |
+//! | REFUSED | reason | 1 no version in common; 2 too many streams; 3 this is no link, or its bytes make no sense; 4 a message too long, or too many long ones at once; 5 the pipeline ends |
 //! | | text | the same for people, with what to do |
 //!
 //! The sender speaks first, with HELLO; the receiver answers WELCOME or REFUSED. Then DATA flows down, in ascending positions (there may be gaps: positions that
@@ -63,6 +63,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 pub use incoming::{Incoming, Taken};
 pub use message::{Fault, Hello, Message, Messages, Reason, Welcome};
 pub use outgoing::Outgoing;
@@ -70,3 +72,6 @@ pub use streams::{Admission, admit};
 
 /// The protocol version this program speaks.
 pub const VERSION: u8 = 1;
+
+/// So often the receiver says that it lives, even when nothing new is durable.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::Fault;
-
 /// One connection, from WELCOME on.
 #[derive(Debug, Default)]
 pub struct Outgoing {
@@ -11,8 +9,6 @@ pub struct Outgoing {
     sequence: u64,
     /// Frames that were written, or left out because the receiver has them, and are not all acknowledged: positions, and how many came before.
     unacknowledged: VecDeque<Sent>,
-    /// The position behind everything that was sent.
-    end: u64,
     /// Frames since the connection began.
     written: u64,
     acknowledged: u64,
@@ -44,29 +40,29 @@ impl Outgoing {
     pub fn sent(&mut self, first: u64, frames: usize) {
         let end = first.saturating_add(frames as u64);
         let before = self.written;
-        self.end = self.end.max(end);
         self.written += end - first;
         self.unacknowledged.push_back(Sent { first, end, before });
         self.advance();
     }
 
-    /// The receiver has the frames below `sequence`. True when that is more than before.
-    ///
-    /// # Errors
-    /// When these were not all sent: whoever believed that would not send them.
-    pub fn acknowledge(&mut self, sequence: u64) -> Result<bool, Fault> {
+    /// The receiver has the frames below `sequence`. True when that is more than before. It may be more than what was sent: a message is acknowledged before
+    /// the last of its batch is written, and what came on a connection before this one becomes durable later. Such frames are left out like those that WELCOME told of.
+    pub fn acknowledge(&mut self, sequence: u64) -> bool {
         let more = sequence > self.sequence;
-        if more && sequence > self.end {
-            return Err(Fault::Unexpected);
-        }
         self.sequence = self.sequence.max(sequence);
         self.advance();
-        Ok(more)
+        more
     }
 
     /// How many of the frames sent on this connection the receiver has, in the order of sending.
     pub fn acknowledged_frames(&self) -> u64 {
         self.acknowledged
+    }
+
+    /// The first frame that is not acknowledged, where those written last begin at `last`.
+    pub fn first_kept(&self, last: u64) -> u64 {
+        let first = self.unacknowledged.front().map_or(last, |sent| sent.first);
+        first.max(self.sequence)
     }
 
     /// True while the receiver owes an answer.

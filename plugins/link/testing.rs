@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
 use aqueduct_framework::batch::{Batch, StreamId};
 use aqueduct_framework::spill::record::{Packer, decode_foreign};
 
 use super::{Hello, Message, Messages, VERSION, Welcome};
+use crate::testing::reset;
 
 const LONGEST: usize = 1 << 20;
 
@@ -54,28 +56,64 @@ impl Peer {
         let _ = self.stream.write_all(&bytes);
     }
 
+    /// Sends the beginning of a message of 50 MiB.
+    pub(crate) fn begin(&mut self, bytes: usize) {
+        let mut message = vec![0; bytes];
+        message[..5].copy_from_slice(&[3, 0, 0, 0x20, 3]);
+        // The other side may have had enough.
+        let _ = self.stream.write_all(&message);
+    }
+
+    /// As a receiver that has the frames below `sequence`: welcomes the sender, and returns what it said.
+    pub(crate) fn welcome(&mut self, sequence: u64) -> Hello {
+        match self.hear() {
+            Some(Message::Hello(hello)) => {
+                self.say_welcome(sequence);
+                hello
+            }
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
+    /// As a receiver: the positions of the frames of the next message.
+    pub(crate) fn take(&mut self) -> Range<u64> {
+        match self.hear() {
+            Some(Message::Data { position, record }) => {
+                let record = decode_foreign(position, &record).expect("a record");
+                position..record.end()
+            }
+            other => panic!("no frames: {other:?}"),
+        }
+    }
+
+    /// As a receiver: has the frames below `sequence`.
+    pub(crate) fn acknowledge(&mut self, sequence: u64) {
+        self.say(&Message::Ack(sequence));
+    }
+
     /// As a receiver: acknowledges everything until the sender leaves, and returns the frames with newlines.
     pub(crate) fn receive(mut self) -> Vec<u8> {
         let mut frames = Vec::new();
         while let Some(message) = self.hear() {
             match message {
-                Message::Hello(_) => self.say(&Message::Welcome(Welcome {
-                    version: VERSION,
-                    sequence: 0,
-                    longest: LONGEST as u32,
-                })),
+                Message::Hello(_) => self.say_welcome(0),
                 Message::Data { position, record } => {
                     let record = decode_foreign(position, &record).expect("a record");
                     for frame in record.batches.iter().flat_map(|(_, batch)| batch.frames()) {
                         frames.extend_from_slice(frame.bytes());
                         frames.push(b'\n');
                     }
-                    self.say(&Message::Ack(record.end()));
+                    self.acknowledge(record.end());
                 }
                 other => panic!("no sender says that: {other:?}"),
             }
         }
         frames
+    }
+
+    /// Breaks the connection off.
+    pub(crate) fn reset(self) {
+        reset(self.stream);
     }
 
     /// The next message; none at the end.
@@ -90,6 +128,14 @@ impl Peer {
                 _ => return None,
             }
         }
+    }
+
+    fn say_welcome(&mut self, sequence: u64) {
+        self.say(&Message::Welcome(Welcome {
+            version: VERSION,
+            sequence,
+            longest: LONGEST as u32,
+        }));
     }
 
     fn say(&mut self, message: &Message) {

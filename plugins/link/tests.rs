@@ -79,6 +79,19 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
 }
 
 #[test]
+fn what_a_long_message_took_goes_with_it() {
+    let (mut messages, mut sent) = (Messages::new(1 << 30), Vec::new());
+    Message::encode_data(9, &[0; 10 << 20], &mut sent);
+    sent.extend(bytes(&Message::Ack(7)));
+    for piece in sent.chunks(100_000) {
+        messages.room().extend_from_slice(piece);
+    }
+    assert!(matches!(messages.cut(), Ok(Some(Message::Data { .. }))));
+    assert!(messages.room().capacity() < 1 << 20);
+    assert_eq!(messages.cut(), Ok(Some(Message::Ack(7))));
+}
+
+#[test]
 fn what_came_before_is_cut_off_in_the_middle_of_a_batch_too() {
     let mut incoming = Incoming::new(Some(100));
     let first = incoming.connected();
@@ -143,11 +156,25 @@ fn what_the_receiver_has_is_left_out_and_counts_as_sent() {
     assert_eq!(outgoing.acknowledged_frames(), 15);
     // Positions that the store has given up are between these two.
     outgoing.sent(30, 10);
-    assert_eq!(outgoing.acknowledge(25), Ok(true));
+    assert!(outgoing.acknowledge(25));
     assert_eq!(outgoing.acknowledged_frames(), 20);
-    assert_eq!(outgoing.acknowledge(40), Ok(true));
+    assert!(outgoing.acknowledge(40));
     assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (30, false));
-    assert_eq!(outgoing.acknowledge(41), Err(Fault::Unexpected));
+}
+
+#[test]
+fn what_is_acknowledged_before_it_counts_as_sent_is_left_out_and_counted_then() {
+    let mut outgoing = Outgoing::new(0);
+    // From a connection before this one.
+    assert!(outgoing.acknowledge(5));
+    assert!(!outgoing.acknowledge(4));
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.skip(0, 10)), (0, 5));
+    // The first of two messages of a batch.
+    assert!(outgoing.acknowledge(8));
+    outgoing.sent(0, 10);
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (8, true));
+    assert!(outgoing.acknowledge(10));
+    assert_eq!((outgoing.acknowledged_frames(), outgoing.is_waiting()), (10, false));
 }
 
 #[test]

@@ -104,6 +104,23 @@ impl Flight {
         self.tell(verdict, alive, flown.address, report)
     }
 
+    /// The same of a connection that is read, by what its watch recorded until this age in milliseconds.
+    pub(crate) fn judged_reading(
+        &self,
+        (who, address): (&str, &str),
+        (recorder, age_ms): (&Recorder, u64),
+        event: Event,
+    ) -> Told {
+        let flown = Flown {
+            who,
+            address,
+            side: Side::Reading,
+            recorder,
+            age_ms,
+        };
+        self.judged(&flown, event)
+    }
+
     /// An attempt to connect failed. Told at the first of an outage.
     pub(crate) fn failed(&self, address: &str, error: &Error) -> Option<Told> {
         let errno = error.io().map_or_else(|| Errno(error.to_string()), Errno::from);

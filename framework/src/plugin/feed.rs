@@ -11,8 +11,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::framings::FramingSpec;
 use super::intake::{FrameIntake, Intake};
+use super::partial::Partial;
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::find::{Answer, Found, Query, Wanted};
 use crate::framing::{Cutter, Limits};
 use crate::mailbox::Outlet;
@@ -138,6 +139,12 @@ impl Feed {
         self.shared.dispatch(batch);
     }
 
+    /// A connection whose bytes the source cuts itself counts here what it holds of a frame, or of a message with frames, that has not come whole: all connections
+    /// together may hold `partial_bytes`. An [`Intake`] does so by itself.
+    pub fn partial(&self) -> Partial {
+        Partial::new(self.shared.clone())
+    }
+
     /// How long a frame may be, by the source's framing: for frames that are not cut by it.
     pub fn limits(&self) -> Limits {
         self.shared.framing.limits
@@ -246,22 +253,6 @@ impl Shared {
     /// Takes the shared read buffer, or another when it travels with a batch.
     pub(super) fn take_buffer(&self) -> PooledBuffer {
         self.buffer.borrow_mut().take().unwrap_or_else(|| self.pool.take())
-    }
-
-    /// Notes that a stream's unfinished frame grew or shrank.
-    ///
-    /// # Errors
-    /// When all unfinished frames together pass `partial_bytes`: the stream that asked must end.
-    pub(super) fn account_partial(&self, before: usize, after: usize) -> Result<()> {
-        let total = self.partial_bytes.get() - before + after;
-        self.partial_bytes.set(total);
-        if after > before && total > self.partial_limit {
-            return Err(Error::rejected(format!(
-                "unfinished frames hold {total} bytes over all connections, more than partial_bytes = {}; raise it or lower max_frame_bytes",
-                self.partial_limit
-            )));
-        }
-        Ok(())
     }
 }
 

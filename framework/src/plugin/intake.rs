@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::feed::{READ_BYTES, Shared};
+use super::partial::Partial;
 use crate::batch::{Attributes, Batch, BatchBuilder};
-use crate::error::Result;
 use crate::framing::{Counters, Cut, Cutter, Payload};
 use crate::receipt::Receipt;
 use crate::seeded::{self, Bug};
@@ -38,18 +38,18 @@ pub struct Intake {
     cutter: Cutter,
     attributes: Attributes,
     cuts: Vec<Cut>,
-    partial: usize,
+    partial: Partial,
     counted: Counters,
 }
 
 impl Intake {
     pub(super) fn new(shared: Rc<Shared>, cutter: Cutter, attributes: Attributes) -> Self {
         Self {
+            partial: Partial::new(shared.clone()),
             shared,
             cutter,
             attributes,
             cuts: Vec::new(),
-            partial: 0,
             counted: Counters::default(),
         }
     }
@@ -66,7 +66,7 @@ impl Intake {
 
     /// Bytes of the frame that is not complete yet.
     pub fn partial_bytes(&self) -> usize {
-        self.partial
+        self.partial.bytes()
     }
 
     /// Reads once with `read` (at most 256,000 bytes), cuts what came into frames and sends them on as one batch.
@@ -84,7 +84,8 @@ impl Intake {
                 return match cut {
                     Ok(()) => {
                         let frames = self.send_cuts(buffer, lead + bytes, received_ns);
-                        self.settle_partial()
+                        self.partial
+                            .set(self.cutter.partial_bytes())
                             .map_or_else(Filled::Refused, |()| Filled::Read { bytes, frames })
                     }
                     Err(error) => {
@@ -176,11 +177,6 @@ impl Intake {
             tracing::warn!(actor = %self.shared.source, total, "a frame longer than `max_frame_bytes` was not taken: raise the limit if it was a good one");
         }
     }
-
-    fn settle_partial(&mut self) -> Result<()> {
-        let before = std::mem::replace(&mut self.partial, self.cutter.partial_bytes());
-        self.shared.account_partial(before, self.partial)
-    }
 }
 
 impl Drop for Intake {
@@ -192,8 +188,6 @@ impl Drop for Intake {
         }
         self.cutter.abandon();
         self.count();
-        let total = self.shared.partial_bytes.get();
-        self.shared.partial_bytes.set(total.saturating_sub(self.partial));
     }
 }
 

@@ -78,6 +78,7 @@ mod hold;
 mod intake;
 mod lane;
 mod output;
+mod partial;
 mod registry;
 pub mod rejection;
 pub(crate) mod store_reader;
@@ -100,6 +101,7 @@ pub use framings::FramingSpec;
 pub use hold::HoldLimit;
 pub use intake::{Filled, FrameIntake, Intake};
 pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
+pub use partial::Partial;
 pub use registry::{About, Blueprint, Registry};
 pub use store_reader::{NamedCursor, Read, ReadCursor, Start, StoreReader, StoreUse};
 

@@ -1,5 +1,8 @@
 //! One connection to a receiver.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -22,6 +25,9 @@ use crate::sinks::watch::Watch;
 
 /// What a receiver says is short.
 const LONGEST_BYTES: usize = 1024;
+
+/// Reads of the receiver's words in one go, so that a talking one cannot hold up the writing.
+const READS_AT_ONCE: usize = 16;
 
 /// A receiver that has made nothing durable for so long, although it lives, is named in `status`.
 const STALLED: Duration = Duration::from_secs(10);
@@ -80,6 +86,12 @@ impl Connection {
     pub(super) fn acknowledged_frames(&self) -> u64 {
         let linked = self.linked.as_ref();
         linked.map_or(0, |linked| linked.outgoing.acknowledged_frames())
+    }
+
+    /// The first frame that is not acknowledged, where those written last begin at `last`.
+    pub(super) fn first_kept(&self, last: u64) -> u64 {
+        let linked = self.linked.as_ref();
+        linked.map_or(last, |linked| linked.outgoing.first_kept(last))
     }
 
     /// Writes what the receiver does not have yet.
@@ -227,14 +239,15 @@ impl Connection {
         }
     }
 
-    /// Hears what has come.
+    /// Hears what has come; what is left after so many reads, the next time.
     fn hear(&mut self) -> Result<()> {
+        let mut reads = 0;
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Ack(sequence))) => self.acknowledged(sequence)?,
                 Ok(Some(Message::Refused { reason, text })) => return Err(self.refused(reason, &text)),
                 Ok(Some(_)) => return Err(self.senseless(&Fault::Unexpected)),
-                Ok(None) if self.read()? => {}
+                Ok(None) if reads < READS_AT_ONCE && self.read()? => reads += 1,
                 Ok(None) => return Ok(()),
                 Err(fault) => return Err(self.senseless(&fault)),
             }
@@ -258,14 +271,11 @@ impl Connection {
     }
 
     fn acknowledged(&mut self, sequence: u64) -> Result<()> {
-        let linked = self.linked.as_mut();
-        let more = match linked.map(|linked| linked.outgoing.acknowledge(sequence)) {
-            Some(Ok(more)) => more,
-            Some(Err(fault)) => return Err(self.senseless(&fault)),
-            None => return Err(self.senseless(&Fault::Unexpected)),
+        let Some(Linked { outgoing, .. }) = &mut self.linked else {
+            return Err(self.senseless(&Fault::Unexpected));
         };
+        let (more, waiting) = (outgoing.acknowledge(sequence), outgoing.is_waiting());
         let now = Instant::now();
-        let waiting = self.linked.as_ref().is_some_and(|linked| linked.outgoing.is_waiting());
         if more || !waiting {
             self.moved = now;
             if self.stalled_since_ns.get() != 0 {

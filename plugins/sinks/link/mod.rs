@@ -1,6 +1,8 @@
 //! The sink `link`: sends the frames of the store in front of it to the source `link` of another Aqueduct, each exactly once.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,8 +15,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+use crate::link::HEARTBEAT;
 use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
 use connection::Connection;
+
+/// One word of the receiver may come late.
+const SHORTEST_ACK_TIMEOUT: Duration = HEARTBEAT.saturating_mul(2);
 
 /// Sends frames to the source `link` of another Aqueduct, each exactly once; stands directly behind a store with `persist = "always"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,7 +31,7 @@ pub(super) struct Config {
     /// How long an attempt to connect may take, and then the receiver's welcome.
     #[serde(default = "connect_timeout")]
     connect_timeout: Period,
-    /// While frames are not acknowledged the receiver says every 5 s that it lives. After this long without a word the connection is given up, and another one tried.
+    /// While frames are not acknowledged the receiver says every 5 s that it lives. After this long without a word, 10 s or more, the connection is given up, and another one tried.
     #[serde(default = "ack_timeout")]
     ack_timeout: Period,
     /// After this long without a word from the receiver its kernel is asked whether it is still there; after three questions without an answer,
@@ -54,8 +60,9 @@ pub(super) struct Link {
     flight: Rc<Flight>,
     signal: Rc<Notify>,
     connection: Option<Connection>,
-    /// Where the frames written last began. What the store calls its positions is known with its first batch.
-    last: Option<Position>,
+    /// Where the frames written last began; between two connections the first frame that is not acknowledged. What the store calls its positions is known with
+    /// its first batch.
+    from: Option<Position>,
     context: Context,
 }
 
@@ -65,6 +72,14 @@ impl Sink for Link {
     const SAMPLE: &'static str = include_str!("sample.toml");
 
     fn new(config: Config, context: &Context) -> Result<Self> {
+        let ack_timeout = config.ack_timeout.duration();
+        if ack_timeout < SHORTEST_ACK_TIMEOUT {
+            return Err(Error::fatal(format!(
+                "`ack_timeout` must be {} or more: a receiver says only every {} that it lives",
+                humantime::format_duration(SHORTEST_ACK_TIMEOUT),
+                humantime::format_duration(HEARTBEAT)
+            )));
+        }
         for name in ["frames_skipped", "refusals"] {
             context.counter(name);
         }
@@ -74,19 +89,21 @@ impl Sink for Link {
                 timeout: config.connect_timeout.duration(),
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
-            ack_timeout: config.ack_timeout.duration(),
+            ack_timeout,
             keepalive: Keepalive::new(config.keepalive),
             flight: Rc::new(Flight::dialling(context)),
             signal: Rc::default(),
             connection: None,
-            last: None,
+            from: None,
             context: context.clone(),
         })
     }
 
     async fn open(&mut self) -> Result<()> {
-        self.connection = None;
-        match self.last {
+        if let (Some(connection), Some(from)) = (self.connection.take(), &mut self.from) {
+            from.first = connection.first_kept(from.first);
+        }
+        match self.from {
             Some(position) => self.connect(position).await,
             None => {
                 self.context.say("state", "connects when the first frame comes");
@@ -100,7 +117,7 @@ impl Sink for Link {
             Error::fatal("a batch has no position: `link` must stand directly behind a store with persist = \"always\"")
         })?;
         let position = position.behind(delivery.frames_written());
-        self.last = Some(position);
+        self.from = Some(position);
         if self.connection.is_none() {
             self.connect(position).await?;
         }

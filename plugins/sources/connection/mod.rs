@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use aqueduct_framework::batch::Attributes;
 use aqueduct_framework::error::Result;
-use aqueduct_framework::flight::{Event, Recorder, Side};
+use aqueduct_framework::flight::{Event, Recorder};
 use aqueduct_framework::plugin::{Context, Feed, Filled, Intake};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::net::{Flight, Flown, Keepalive, Told};
+use crate::net::{Flight, Keepalive, Told};
 use end::End;
 use reply::Replies;
 pub(super) use reply::ReplyConfig;
@@ -67,15 +67,9 @@ impl Settings {
 }
 
 impl Settings {
-    fn judged(&self, peer: &str, (recorder, age_ms): (&Recorder, u64), event: Event) -> Told {
-        let flown = Flown {
-            who: if self.only { &self.context.actor } else { peer },
-            address: peer,
-            side: Side::Reading,
-            recorder,
-            age_ms,
-        };
-        self.flight.judged(&flown, event)
+    fn judged(&self, peer: &str, recorded: (&Recorder, u64), event: Event) -> Told {
+        let who = if self.only { &self.context.actor } else { peer };
+        self.flight.judged_reading((who, peer), recorded, event)
     }
 
     /// Says it in the log: aloud what needs attention, unless it was said often enough.

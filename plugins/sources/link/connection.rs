@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aqueduct_framework::flight::{Errno, Event, Ours, Side};
-use aqueduct_framework::plugin::Feed;
+use aqueduct_framework::flight::{Errno, Event, Ours};
+use aqueduct_framework::plugin::{Feed, Partial};
 use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use super::Shared;
 use super::line::Line;
 use super::taking::{Entered, acknowledge};
 use crate::link::{Fault, Hello, Message, Messages, Reason, VERSION, Welcome};
-use crate::net::{Flown, Told, is_reset};
+use crate::net::{Told, is_reset};
 use crate::sources::connection::watch::Watch;
 
 /// A sender that is sent away has so long to hear why.
@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) stream: Rc<TcpStream>,
     pub(super) peer: String,
     pub(super) messages: Messages,
+    /// What of a message has come that has not come whole.
+    pub(super) partial: Partial,
     pub(super) shared: Rc<Shared>,
     pub(super) feed: Feed,
     pub(super) watch: Watch,
@@ -63,6 +65,7 @@ impl Connection {
         Self {
             watch: Watch::new(&shared.context, &stream, false),
             messages: Messages::new(shared.max_message_bytes),
+            partial: feed.partial(),
             peer: peer.to_string(),
             stream: Rc::new(stream),
             shared,
@@ -180,9 +183,12 @@ impl Connection {
     }
 
     async fn end(&mut self, end: &End) {
+        let partial_bytes = self.messages.partial_bytes() as u64;
+        // Others may have the room while this one hears why.
+        self.messages = Messages::new(0);
+        self.partial = self.feed.partial();
         let context = &self.shared.context;
         context.counter("disconnects").add(1);
-        let partial_bytes = self.messages.partial_bytes() as u64;
         let event = match end {
             End::Closed => Event::Finished { partial_bytes },
             End::Failed(error) => {
@@ -196,15 +202,9 @@ impl Connection {
             }),
             End::Stopping => Event::Ours(Ours::Stopping),
         };
-        let (recorder, age_ms) = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
-        let flown = Flown {
-            who: &self.peer,
-            address: &self.peer,
-            side: Side::Reading,
-            recorder,
-            age_ms,
-        };
-        let told = self.shared.flight.judged(&flown, event);
+        let recorded = self.watch.end(&self.stream, matches!(end, End::Failed(_)));
+        let flight = &self.shared.flight;
+        let told = flight.judged_reading((&self.peer, &self.peer), recorded, event);
         self.say(&told);
         match end {
             End::Refused(reason, why) => {

@@ -3,6 +3,8 @@
 mod connection;
 mod line;
 mod taking;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -36,7 +38,7 @@ pub(super) struct Config {
     #[serde(default = "max_message_bytes")]
     #[schemars(range(min = 262_144, max = 1_073_741_824))]
     max_message_bytes: ByteSize,
-    /// How long a new connection may take to introduce itself.
+    /// How long a new connection may take to introduce itself; more than 0.
     #[serde(default = "hello_timeout")]
     hello_timeout: Period,
     /// After this long without a word from the sender its kernel is asked whether it is still there; after three questions without an answer, a
@@ -86,6 +88,12 @@ impl Source for Link {
     const FEEDS_STORE: bool = true;
 
     fn new(config: Config, context: &Context) -> Result<Self> {
+        let hello_timeout = config.hello_timeout.duration();
+        if hello_timeout.is_zero() {
+            return Err(Error::fatal(
+                "`hello_timeout` must be more than 0s, or no sender could introduce itself",
+            ));
+        }
         for name in [
             "connects",
             "disconnects",
@@ -109,7 +117,7 @@ impl Source for Link {
                 max_message_bytes: max_message_bytes
                     .map_err(|_| Error::fatal("`max_message_bytes` is more than this machine can address"))?,
                 max_streams: config.max_streams.get(),
-                hello_timeout: config.hello_timeout.duration(),
+                hello_timeout,
                 keepalive: Keepalive::new(config.keepalive),
                 flight: Flight::accepting(context),
                 lines: RefCell::default(),
@@ -165,6 +173,7 @@ impl Shared {
 
     /// Waits until the store has settled what an instance before this one gave to it: how far the streams are is known only then.
     async fn at_rest(&self) {
+        // Looked at again and again, because meters ring for nobody: it is only after a restart of the source, and lasts as long as a commit.
         let (given, settled) = (&self.context.meters.frames_in, self.context.counter("settled"));
         while settled.get() < given.get() {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::time::Duration;
 
 use aqueduct_framework::batch::{Batch, Position, StreamId};
-use aqueduct_framework::flight::{Event, Side};
+use aqueduct_framework::flight::Event;
 use aqueduct_framework::spill::Streams;
 use aqueduct_framework::spill::record::decode_foreign;
 use bytes::Bytes;
@@ -18,13 +17,9 @@ use tokio::time::{sleep, sleep_until};
 use super::Shared;
 use super::connection::{Connection, End, send};
 use super::line::Line;
-use crate::link::{Fault, Message, Taken};
-use crate::net::Flown;
+use crate::link::{Fault, HEARTBEAT, Message, Reason, Taken};
 
-/// So often the sender hears of us, even when nothing new is durable.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-
-/// Bytes handed on before the others of the thread get a turn.
+/// Bytes read before the others of the thread get a turn.
 const TURN_BYTES: usize = 1024 * 1024;
 
 /// The stream that a connection brings.
@@ -98,23 +93,32 @@ impl Connection {
         loop {
             match self.messages.cut() {
                 Ok(Some(Message::Data { position, record })) => {
-                    turn += record.len();
                     if let Some(end) = self.data(entered, position, &record, stopping.as_mut()).await {
                         return end;
                     }
                     continue;
                 }
                 Ok(Some(_)) => return Fault::Unexpected.into(),
-                Ok(None) => {}
+                Ok(None) => {
+                    if let Err(error) = self.partial.set(self.messages.partial_bytes()) {
+                        return End::Refused(Reason::TooLong, error.to_string());
+                    }
+                }
                 Err(fault) => return fault.into(),
             }
             if turn >= TURN_BYTES {
                 turn = 0;
                 tokio::task::yield_now().await;
+                if feed.is_stopping() {
+                    return End::Stopping;
+                }
             }
             match self.read() {
                 Ok(Some(0)) => return End::Closed,
-                Ok(Some(_)) => continue,
+                Ok(Some(bytes)) => {
+                    turn += bytes;
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => return End::Failed(error),
             }
@@ -206,15 +210,8 @@ impl Connection {
     fn look(&mut self) -> std::time::Instant {
         let flight = &self.shared.flight;
         let next = self.watch.still_held(&self.stream, flight.blame());
-        if let Some((recorder, age_ms)) = self.watch.stall() {
-            let flown = Flown {
-                who: &self.peer,
-                address: &self.peer,
-                side: Side::Reading,
-                recorder,
-                age_ms,
-            };
-            let told = flight.judged(&flown, Event::Stalled);
+        if let Some(recorded) = self.watch.stall() {
+            let told = flight.judged_reading((&self.peer, &self.peer), recorded, Event::Stalled);
             self.say(&told);
         }
         next
