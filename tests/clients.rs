@@ -4,6 +4,9 @@ mod acknowledged;
 mod all;
 mod strangers;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use crate::harness::{Destination, Feeder, Folder, Messages, Program, Sequence};
 
 const MESSAGES: Messages = Messages::SHORT;
@@ -138,6 +141,27 @@ fn who_leaves_is_counted_by_how() {
     let status = program.wait_for("both have left", |status| status.number("network", "disconnects") == 2);
     let reasons = ["failures_peer_closed", "failures_reset"].map(|name| status.number("network", name));
     assert_eq!(reasons, [1, 1]);
+    program.stop();
+}
+
+#[test]
+fn what_the_framing_cannot_hold_counts_as_rejected_and_not_as_delivered() {
+    let folder = Folder::new();
+    let framing = r#"framing = { type = "length_delimited", header_bytes = 1 }"#;
+    let program = folder.run_pipeline(&pipeline(
+        r#"retain_bytes = "1 GiB""#,
+        &format!(r#"tokens = {{ billing = "token-of-billing" }}, {framing}"#),
+    ));
+    let lines = format!("first\n{}\nlast\n", "x".repeat(300));
+    Feeder::connect(program.address_of("source"), MESSAGES).send_text(&lines);
+    let mut billing = TcpStream::connect(program.address_of("network")).unwrap();
+    billing.write_all(b"token-of-billing\n").unwrap();
+    let mut came = [0; 11];
+    billing.read_exact(&mut came).unwrap();
+    assert_eq!(&came, b"\x05first\x04last");
+    let status = program.wait_for("all is settled", |status| status.number("network", "bytes_out") > 0);
+    let counted = ["frames_in", "rejected", "frames_out", "bytes_in", "bytes_out"];
+    assert_eq!(counted.map(|name| status.number("network", name)), [3, 1, 2, 309, 9]);
     program.stop();
 }
 

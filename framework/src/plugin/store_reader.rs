@@ -187,6 +187,11 @@ impl ReadCursor {
         self.unsettled.settle(position);
     }
 
+    /// The frame at `position`, one of those read last, cannot be given to the client: `bytes` long, it does not count as delivered once it is settled. In ascending order.
+    pub fn reject(&mut self, position: u64, bytes: u64) {
+        self.unsettled.reject(position, bytes);
+    }
+
     /// Frames in the store that this cursor has not settled.
     pub fn waiting_frames(&self) -> u64 {
         self.link.tail().saturating_sub(self.shared.settled())

@@ -116,7 +116,9 @@ impl<'h> Visit<'h> {
         self.house.roll.passed(self.cursor.name(), read.passed_frames);
         let first = read.end - read.batch.len() as u64;
         let (mut delivery, refused) = Delivery::encoded(&*self.framing, read.batch);
-        for (_, error) in &refused {
+        for (index, error) in &refused {
+            let bytes = delivery.batch().frame(*index).bytes().len() as u64;
+            self.cursor.reject(first + *index as u64, bytes);
             self.reject(error);
         }
         self.sent.push(first, delivery.ends());

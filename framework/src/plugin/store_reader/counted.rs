@@ -12,8 +12,17 @@ use crate::telemetry::Meters;
 #[derive(Debug)]
 pub(super) struct Unsettled {
     meters: Meters,
-    /// The positions of each batch that was read and are not settled, and its bytes.
-    batches: VecDeque<(Range<u64>, u64)>,
+    batches: VecDeque<Unfinished>,
+}
+
+#[derive(Debug)]
+struct Unfinished {
+    /// The positions that are not settled.
+    positions: Range<u64>,
+    /// Of frames that were not rejected.
+    bytes: u64,
+    /// Where frames stand that were rejected; ascending.
+    rejected: VecDeque<u64>,
 }
 
 impl Unsettled {
@@ -28,19 +37,35 @@ impl Unsettled {
         let (frames, bytes) = (batch.len() as u64, frame_bytes(batch));
         self.meters.frames_in.add(frames);
         self.meters.bytes_in.add(bytes);
-        self.batches.push_back((end - frames..end, bytes));
+        self.batches.push_back(Unfinished {
+            positions: end - frames..end,
+            bytes,
+            rejected: VecDeque::new(),
+        });
+    }
+
+    /// A frame of the batch read last is given to nobody.
+    pub(super) fn reject(&mut self, position: u64, bytes: u64) {
+        if let Some(last) = self.batches.back_mut() {
+            last.rejected.push_back(position);
+            last.bytes = last.bytes.saturating_sub(bytes);
+        }
     }
 
     /// A batch's bytes count when all of it is settled, its frames one by one.
     pub(super) fn settle(&mut self, position: u64) {
-        while let Some((unsettled, bytes)) = self.batches.front_mut() {
-            let settled = position.clamp(unsettled.start, unsettled.end);
-            self.meters.frames_out.add(settled - unsettled.start);
-            unsettled.start = settled;
-            if settled < unsettled.end {
+        while let Some(batch) = self.batches.front_mut() {
+            let settled = position.clamp(batch.positions.start, batch.positions.end);
+            let mut delivered = settled - batch.positions.start;
+            while batch.rejected.pop_front_if(|rejected| *rejected < settled).is_some() {
+                delivered = delivered.saturating_sub(1);
+            }
+            self.meters.frames_out.add(delivered);
+            batch.positions.start = settled;
+            if settled < batch.positions.end {
                 return;
             }
-            self.meters.bytes_out.add(*bytes);
+            self.meters.bytes_out.add(batch.bytes);
             self.batches.pop_front();
         }
     }
