@@ -14,7 +14,7 @@ use crate::actors::Order;
 use crate::config::Role;
 use crate::seeded::{self, Bug};
 
-/// What the supervisor must do next: give these actors this order.
+/// What the supervisor must do next: give these actors this order, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// Who.
@@ -130,8 +130,10 @@ impl Shutdown {
 
     fn drain(&mut self) -> Option<Action> {
         self.stage = Stage::Draining;
+        let mut actors = self.of(|role| role == Role::Spill);
+        actors.extend(self.of(|role| !matches!(role, Role::Source | Role::Spill)));
         Some(Action {
-            actors: self.of(|role| role != Role::Source),
+            actors,
             order: Order::Drain,
         })
     }
@@ -164,7 +166,7 @@ mod tests {
         let first = shutdown.begin().expect("the sources are told");
         assert_eq!((first.actors, first.order), (vec!["a".to_owned()], Order::Drain));
         let second = shutdown.ended("a").expect("the rest is told");
-        assert_eq!(second.actors, ["out", "store"]);
+        assert_eq!(second.actors, ["store", "out"], "before a sender gives back what it would get again");
         assert_eq!(shutdown.ended("out"), None);
         assert_eq!(shutdown.ended("store"), None);
         assert_eq!(shutdown.stage(), Stage::Ended);
