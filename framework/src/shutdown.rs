@@ -166,7 +166,11 @@ mod tests {
         let first = shutdown.begin().expect("the sources are told");
         assert_eq!((first.actors, first.order), (vec!["a".to_owned()], Order::Drain));
         let second = shutdown.ended("a").expect("the rest is told");
-        assert_eq!(second.actors, ["store", "out"], "before a sender gives back what it would get again");
+        assert_eq!(
+            second.actors,
+            ["store", "out"],
+            "before a sender gives back what it would get again"
+        );
         assert_eq!(shutdown.ended("out"), None);
         assert_eq!(shutdown.ended("store"), None);
         assert_eq!(shutdown.stage(), Stage::Ended);

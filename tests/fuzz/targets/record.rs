@@ -24,6 +24,11 @@ fn read(key: u64, value: &[u8]) {
     for (first, batch) in record.batches {
         assert_eq!(first, position, "batches follow each other");
         position = position.wrapping_add(batch.len() as u64);
+        let own = batch.attributes.frame_attributes();
+        assert!(
+            own.iter().all(|own| (own.frame as usize) < batch.len()),
+            "attributes of frames"
+        );
         for frame in batch.frames() {
             // Whatever can be asked of a frame has an answer.
             let (_, _, _) = (frame.bytes().len(), frame.number(), frame.source().len());
