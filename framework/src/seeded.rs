@@ -73,6 +73,8 @@ bugs! {
     LastCommitNotDoubted,
     /// A cursor that the disk does not give is taken for a new one, and overwritten.
     UnreadCursorIsZero,
+    /// A segment of which a read has failed is not opened anew.
+    FailedReaderKept,
     /// Segments are read in the wrong order.
     NewestSegmentFirst,
     /// A start reads from the cursor's segment, not from the cursor.

@@ -4,6 +4,7 @@ use aqueduct::framework::spill::{SpillError, SpillOptions};
 
 use crate::disk::{Fault, Kind, SimDisk};
 use crate::random::Random;
+use crate::rot;
 use crate::run::Case;
 use crate::script::Script;
 use crate::store::{Promises, Store, options, read_all, verify};
@@ -73,6 +74,45 @@ pub(crate) fn play_reads(case: &mut Case) -> Result<(), String> {
     store.commit().map_err(failed)?;
     store.read(u64::MAX)?.map_err(failed)?;
     verify(&disk.killed(), &store.promises, true)
+}
+
+/// Every operation fails while a full store gives up a segment: whether it goes or not, the others are sound.
+pub(crate) fn play_drops(case: &mut Case) -> Result<(), String> {
+    let (image, promises) = rot::store(case.seed)?;
+    let failed = |error: SpillError| error.to_string();
+    let kind = Kind::ALL[(case.seed % KINDS) as usize];
+    let mut random = Random::new(case.seed);
+    for (times, from) in [1, 2, 4]
+        .into_iter()
+        .flat_map(|times| (1..60).map(move |from| (times, from)))
+    {
+        let disk = SimDisk::of(&image);
+        let mut store = Store::open(disk.clone(), &options(), promises.clone()).map_err(failed)?;
+        let (settled, tail) = (store.delivered, store.promises.appended);
+        let from = disk.operations() + from;
+        disk.fail(Some(Fault { kind, from, times }));
+        let to = settled + 1 + random.below(tail - settled);
+        let dropped = store.storage.drop_oldest_segment(settled + 1..to);
+        disk.fail(None);
+        // Where the looking ended, or at the beginning.
+        store.delivered = [settled, to - 1][random.below(2) as usize];
+        let gone = dropped.ok().flatten();
+        while store.delivered < tail {
+            let found = store.storage.read(store.delivered, tail, 20_000).map_err(failed)?;
+            let expected = store.promises.frames.range(store.delivered..found.next);
+            let kept = expected.filter(|(position, _)| gone.as_ref().is_none_or(|gone| !gone.contains(position)));
+            let came: usize = found.batches.iter().map(|(_, batch)| batch.len()).sum();
+            if (kept.count(), found.unreadable, store.storage.usage().damaged) != (came, 0, 0) {
+                return Err(format!(
+                    "{kind:?} at {from}, {times} times: {came} frames came: {found:?}"
+                ));
+            }
+            store.delivered = found.next;
+        }
+        case.count("drops", 1);
+        case.count("of them carried out", u64::from(gone.is_some()));
+    }
+    Ok(())
 }
 
 /// Every operation of a start fails, up to so many in a row; the next start finds everything.

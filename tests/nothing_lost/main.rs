@@ -101,6 +101,7 @@ static PARTS: &[Part] = &[
     part("network_answered", Round(24), network::answered::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
+    part("drops_that_fail", Round(20), faults::play_drops),
     part("starts_that_fail", Round(20), faults::play_starts),
     part("reopened_after_a_failure", Round(8), faults::play_reopened),
     part("flipped_bytes", Round(10), rot::play_flips),

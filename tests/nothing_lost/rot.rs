@@ -18,7 +18,8 @@ const NAMES: u64 = 100;
 /// Where they stand in a segment.
 const REDB_FLAGS: u64 = 9;
 
-fn store(seed: u64) -> Result<(Image, Promises), String> {
+/// A store with several segments, and what it promised.
+pub(crate) fn store(seed: u64) -> Result<(Image, Promises), String> {
     // Some runs end with everything delivered: those have nothing to rot.
     for attempt in 0..50 {
         let script = Script {

@@ -11,10 +11,11 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 17] = [
+const ASKED: [(&str, u64); 18] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
+    ("drops_that_fail", 6),
     ("reopened_after_a_failure", 1),
     ("mutations_of_framing", 2_000),
     ("files_cut_or_replaced", 1),
@@ -36,6 +37,8 @@ const fn likely(bug: Bug) -> Option<&'static str> {
     Some(match bug {
         Bug::LastFateCounts => "interleavings_of_receipts",
         Bug::CursorInOneSlot => "faults",
+        Bug::FailedReaderKept => "drops_that_fail",
+        Bug::NameOutlivesEnd => "names_of_stores_without_end",
         Bug::PartialFramePassedOn => "network",
         Bug::ResendOneTooFew
         | Bug::SettledByPart

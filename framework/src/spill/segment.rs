@@ -3,6 +3,7 @@
 //! Every commit is durable and saves redb's allocator state ("quick repair", two syncs): so a file that a killed process left can be opened
 //! at once, whatever its size.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -221,6 +222,7 @@ pub(super) struct Reader {
     /// Until it is dropped.
     database: Option<Database>,
     ended: Arc<AtomicBool>,
+    failed: Cell<bool>,
     path: PathBuf,
 }
 
@@ -251,8 +253,14 @@ impl Reader {
         Ok(Self {
             database: Some(database),
             ended,
+            failed: Cell::new(false),
             path,
         })
+    }
+
+    /// A read of it has failed: redb gives nothing more, whatever the disk would.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.get()
     }
 
     /// The position behind the last durable frame, as it was committed together with the records; none when that is damaged.
@@ -330,10 +338,11 @@ impl Reader {
     }
 
     fn look<T>(&self, act: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, SpillError> {
-        contain("read", &self.path, || {
+        let looked = contain("read", &self.path, || {
             let database = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
             act(&database.begin_read()?)
-        })
+        });
+        looked.inspect_err(|_| self.failed.set(true))
     }
 }
 

@@ -41,6 +41,11 @@ impl Opened {
         }
     }
 
+    /// It must be opened anew.
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Tree(reader) if reader.has_failed()) && !seeded::has(Bug::FailedReaderKept)
+    }
+
     pub(super) fn first_from(&self, position: u64) -> Result<Option<(u64, Bytes)>, SpillError> {
         match self {
             Self::Tree(reader) => reader.first_from(position),
@@ -53,7 +58,7 @@ impl Storage {
     /// The closed segment that begins at `first`, open.
     pub(super) fn opened(&mut self, first: u64) -> Result<&Opened, SpillError> {
         let opened = match self.reader.take() {
-            Some((open, reader)) if open == first => reader,
+            Some((open, reader)) if open == first && !reader.has_failed() => reader,
             _ => self.open_segment(first)?,
         };
         Ok(&self.reader.insert((first, opened)).1)

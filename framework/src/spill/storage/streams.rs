@@ -94,11 +94,7 @@ impl Storage {
         let mut next = None;
         let firsts: Vec<u64> = self.closed.keys().rev().copied().collect();
         for first in firsts {
-            let ask = || {
-                // An open file that failed once gives nothing any more.
-                self.marks_of(first, next).inspect_err(|_| self.reader = None)
-            };
-            match patiently(ask) {
+            match patiently(|| self.marks_of(first, next)) {
                 Ok(Some(marks)) => return self.streams.raise(marks),
                 Ok(None) => self.doubt_streams(&format!("segment {first} cannot tell them")),
                 Err(error) => self.doubt_streams(&error.to_string()),
@@ -117,7 +113,7 @@ impl Storage {
         }
         let opened;
         let reader = match &self.reader {
-            Some((open, Opened::Tree(reader))) if *open == first => reader,
+            Some((open, Opened::Tree(reader))) if *open == first && !reader.has_failed() => reader,
             _ => {
                 opened = Reader::open(&self.folder, first)?;
                 &opened
