@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SpillError;
-use super::disk::{Disk, DiskFile, Open};
+use super::disk::{Disk, DiskFile, Open, patiently};
 use crate::seeded::{self, Bug};
 
 const MAGIC: [u8; 4] = *b"AQCU";
@@ -40,41 +40,34 @@ impl Cursor {
         Ok(newest.map(|(_, position)| (position, whole)))
     }
 
-    /// Whether both slots can be read; false where there is no file.
-    ///
-    /// # Errors
-    /// When the disk does not say.
-    pub(super) fn is_whole(disk: &dyn Disk, path: &Path) -> Result<bool, SpillError> {
-        match Self::look(disk, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(SpillError::io("open", path, error)),
-            Ok(looked) => Ok(looked.is_some_and(|(_, whole)| whole)),
-        }
-    }
-
-    /// Opens the file, or creates it with both slots at 0. When neither slot can be read it stands at 0: that repeats, and loses nothing.
+    /// Opens the file, or creates it. When neither slot can be read it stands at 0: that repeats, and loses nothing. What was found is durable after
+    /// [`Cursor::make_durable`].
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, SpillError> {
         let open = || -> io::Result<Self> {
             let file = disk.open(path, Open::Write)?;
             let (newest, whole) = read_slots(&*file)?;
             let (sequence, position) = newest.unwrap_or_default();
-            let mut cursor = Self {
+            Ok(Self {
                 path: path.to_owned(),
                 file,
                 sequence,
                 position,
                 whole,
-            };
-            if newest.is_none() {
-                cursor.write(0)?;
-                cursor.write(0)?;
-            } else if !seeded::has(Bug::FoundNotSynced) {
-                // The slot that is written next is the one that is durable, if a process was killed before it had synced the other one.
-                cursor.file.sync()?;
-            }
-            Ok(cursor)
+            })
         };
         open().map_err(|error| SpillError::io("open", path, error))
+    }
+
+    /// The slot that is written next is the one that is durable, if a process was killed before it had synced the other one: so that is synced now. Where
+    /// neither was found both are written.
+    pub(super) fn make_durable(&mut self) -> Result<(), SpillError> {
+        let made = match self.sequence {
+            0 => self.write(0).and_then(|()| self.write(0)),
+            _ if seeded::has(Bug::FoundNotSynced) => Ok(()),
+            // After a failed one the system counts as clean what it could not write.
+            _ => self.file.sync().or_else(|_| self.write_again()),
+        };
+        made.map_err(|error| SpillError::io("sync", &self.path, error))
     }
 
     /// Writes a new file, or over what is there, with both slots at `position`. It is to be renamed to `path` when it is written.
@@ -113,21 +106,31 @@ impl Cursor {
             .map_err(|error| SpillError::io("write", &self.path, error))
     }
 
+    fn write_again(&self) -> io::Result<()> {
+        let slot = slot(self.sequence, self.position);
+        self.file.write_at(place_of(self.sequence), &slot)?;
+        self.file.sync()
+    }
+
     fn write(&mut self, position: u64) -> io::Result<()> {
         let sequence = self.sequence + 1;
-        let index = if seeded::has(Bug::CursorInOneSlot) {
-            0
-        } else {
-            sequence % 2
-        };
         let ahead = u64::from(seeded::has(Bug::CursorOneAhead) && position > 0);
         self.file
-            .write_at(index * SLOT_DISTANCE_BYTES, &slot(sequence, position + ahead))?;
+            .write_at(place_of(sequence), &slot(sequence, position + ahead))?;
         if !seeded::has(Bug::SkipCursorFsync) {
             self.file.sync()?;
         }
         (self.sequence, self.position) = (sequence, position);
         Ok(())
+    }
+}
+
+/// Where in the file the slot with this sequence stands.
+fn place_of(sequence: u64) -> u64 {
+    if seeded::has(Bug::CursorInOneSlot) {
+        0
+    } else {
+        sequence % 2 * SLOT_DISTANCE_BYTES
     }
 }
 
@@ -144,7 +147,7 @@ fn slot(sequence: u64, position: u64) -> [u8; SLOT_BYTES] {
 /// The sequence and position of the newer slot, and whether both are whole. A disk that gives neither of them has not said that they are
 /// damaged: the position they hold must not be overwritten.
 fn read_slots(file: &dyn DiskFile) -> io::Result<(Option<(u64, u64)>, bool)> {
-    let slots = [0, 1].map(|slot| read_slot(file, slot));
+    let slots = [0, 1].map(|slot| patiently(|| read_slot(file, slot)));
     let whole = slots.iter().all(|slot| matches!(slot, Ok(Some(_))));
     let newest = slots.iter().flatten().flatten().max().copied();
     match (newest, slots) {

@@ -70,7 +70,8 @@ impl Named {
             }
             let Some(name) = name_of(&file) else { continue };
             let moved_ns = disk.modified_ns(&path);
-            let cursor = Cursor::open(disk, &path)?;
+            let mut cursor = Cursor::open(disk, &path)?;
+            cursor.make_durable()?;
             let name: Arc<str> = name.into();
             found.push(Recovered {
                 name: name.clone(),

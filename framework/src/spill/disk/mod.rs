@@ -133,6 +133,19 @@ pub(super) fn write_durably(disk: &dyn Disk, path: &Path, content: &[u8]) -> io:
     disk.rename(&temporary, path)
 }
 
+/// The disk gets this many chances to read something before what it does not give counts as damaged.
+pub(super) const READS_AT_MOST: u32 = 3;
+
+/// Asks again for what the disk did not give: a failure that passes must not make an older place count.
+pub(super) fn patiently<T, E>(mut ask: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    for _ in 0..READS_AT_MOST {
+        if let Ok(asked) = ask() {
+            return Ok(asked);
+        }
+    }
+    ask()
+}
+
 /// The whole content of a small file.
 pub(super) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path, Open::Read)?;

@@ -1,28 +1,17 @@
 //! Segments in doubt: whatever does not fit makes a segment one whose records are looked for one by one.
 
+use std::io;
+
 use bytes::Bytes;
 
 use super::streams::forget_name;
 use super::{Closed, Damage, Storage};
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::disk::Open;
+use crate::spill::disk::{DiskFile, Open, READS_AT_MOST, patiently};
 use crate::spill::record::decode;
 use crate::spill::salvage::Salvage;
 use crate::spill::segment::{Reader, Records};
-
-/// The disk gets this many chances to read a segment before what it does not give counts as damaged.
-const READS_AT_MOST: u32 = 3;
-
-/// Asks again for what the disk did not give: a failure that passes must not make an older place count.
-pub(super) fn patiently<T>(mut ask: impl FnMut() -> Result<T, SpillError>) -> Result<T, SpillError> {
-    for _ in 0..READS_AT_MOST {
-        if let Ok(asked) = ask() {
-            return Ok(asked);
-        }
-    }
-    ask()
-}
 
 /// A closed segment, open for reading.
 #[derive(Debug)]
@@ -177,7 +166,7 @@ impl Storage {
             let sealed = self.sealed.end_of(first);
             match tail {
                 Ok(tail) => {
-                    patiently(|| self.make_durable(first))?;
+                    self.make_durable(first)?;
                     return Ok(sealed.unwrap_or(tail));
                 }
                 Err(why) if !why.is_damage() => return Err(why),
@@ -202,14 +191,21 @@ impl Storage {
     }
 
     /// A process that was killed in a commit may have left it unsynced: what was found must not be gone after a power cut, because others are
-    /// told of it, such as the sender of a stream.
+    /// told of it, such as the sender of a stream. After a sync that failed, the system counts as clean what it could not write, and the next one says
+    /// nothing (see [`super::sealed`]): so all of the segment is written again.
     fn make_durable(&self, first: u64) -> Result<(), SpillError> {
         if seeded::has(Bug::FoundNotSynced) {
             return Ok(());
         }
-        let path = self.folder.segment(first);
-        let synced = self.folder.disk().open(&path, Open::Read).and_then(|file| file.sync());
-        synced.map_err(|error| SpillError::io("sync", &path, error))
+        let (disk, path) = (self.folder.disk(), self.folder.segment(first));
+        let synced = disk.open(&path, Open::Read).and_then(|file| file.sync());
+        if synced.is_ok() {
+            return Ok(());
+        }
+        let again = disk
+            .open(&path, Open::Write)
+            .and_then(|file| write_again(&*file).and_then(|()| file.sync()));
+        again.map_err(|error| SpillError::io("sync", &path, error))
     }
 
     /// Where a segment ends, which must be where its last record does.
@@ -257,4 +253,16 @@ impl Storage {
             what,
         }
     }
+}
+
+/// Writes what stands in a file where it stands.
+fn write_again(file: &dyn DiskFile) -> io::Result<()> {
+    let (bytes, mut at, mut chunk) = (file.len()?, 0, vec![0; 256 * 1024]);
+    while at < bytes {
+        let length = chunk.len().min((bytes - at) as usize);
+        file.read_at(at, &mut chunk[..length])?;
+        file.write_at(at, &chunk[..length])?;
+        at += length as u64;
+    }
+    Ok(())
 }

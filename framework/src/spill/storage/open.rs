@@ -72,11 +72,11 @@ impl Storage {
     fn closed(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<Self, SpillError> {
         let folder = Folder::open(disk.clone(), &options.directory)?;
         let firsts = folder.segments()?;
-        let cursor = folder.path().join("main.cursor");
-        if firsts.is_empty() && !Cursor::is_whole(&*disk, &cursor)? {
+        let mut cursor = Cursor::open(&*disk, &folder.path().join("main.cursor"))?;
+        if firsts.is_empty() && !cursor.was_whole() {
             forget_name(&folder)?;
         }
-        let cursor = Cursor::open(&*disk, &cursor)?;
+        cursor.make_durable()?;
         let (named, found) = Named::open(&*disk, folder.path())?;
         let reserve = Reserve::open(&folder);
         folder.sync()?;

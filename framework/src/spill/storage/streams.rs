@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::damage::patiently;
 use super::{Opened, Storage};
 use crate::batch::{Position, StreamId};
 use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
-use crate::spill::disk;
+use crate::spill::disk::{self, patiently};
 use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::segment::{Changes, Reader};
 use crate::spill::streams::{Mark, Streams, parse};
