@@ -198,14 +198,15 @@ impl Storage {
             return Ok(());
         }
         let (disk, path) = (self.folder.disk(), self.folder.segment(first));
-        let synced = disk.open(&path, Open::Read).and_then(|file| file.sync());
-        if synced.is_ok() {
-            return Ok(());
-        }
-        let again = disk
-            .open(&path, Open::Write)
-            .and_then(|file| write_again(&*file).and_then(|()| file.sync()));
-        again.map_err(|error| SpillError::io("sync", &path, error))
+        let durable = || {
+            let found = disk.open(&path, Open::Read)?;
+            found.sync().or_else(|_| {
+                let file = disk.open(&path, Open::Write)?;
+                write_again(&*file)?;
+                file.sync()
+            })
+        };
+        durable().map_err(|error| SpillError::io("sync", &path, error))
     }
 
     /// Where a segment ends, which must be where its last record does.
