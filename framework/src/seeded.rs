@@ -67,6 +67,8 @@ bugs! {
     UnsureTailBelieved,
     /// A start believes what a killed process had not synced, and does not sync it.
     FoundNotSynced,
+    /// After a sync that failed the next one is believed.
+    SecondSyncBelieved,
     /// Positions that are given twice are called what they were called before.
     NameOutlivesEnd,
     /// The one bit is believed that says which of a segment's two commits is the last.

@@ -1,5 +1,7 @@
 //! Failures of the disk at every operation: nothing unsure is acknowledged, and nothing acknowledged is lost.
 
+use std::sync::{Arc, Mutex};
+
 use aqueduct::framework::spill::{SpillError, SpillOptions};
 
 use crate::disk::{Fault, Kind, SimDisk};
@@ -138,6 +140,58 @@ pub(crate) fn play_starts(case: &mut Case) -> Result<(), String> {
             if disk.faults_met() == 0 {
                 break;
             }
+        }
+    }
+    Ok(())
+}
+
+/// The program is killed in the middle of something, every operation of the next start fails once, and where it starts all the same the power fails: what it
+/// found is there, although the system says only once that it could not write it.
+pub(crate) fn play_killed(case: &mut Case) -> Result<(), String> {
+    let mut random = Random::new(case.seed);
+    let steps = 5 + random.below(STEPS);
+    let (seed, drains) = (case.seed, true);
+    let disk = SimDisk::default();
+    let moments = Arc::new(Mutex::new(Vec::new()));
+    let seen = moments.clone();
+    disk.at_every_sync(move |loss| seen.lock().unwrap().push(loss));
+    let mut promised = Promises::default();
+    let script = Script { seed, steps, drains };
+    script.run(&disk, Promises::default(), |now| {
+        let mut seen = moments.lock().unwrap();
+        if seen.len() > 40 {
+            seen.drain(..20);
+        }
+        promised = now.clone();
+        Ok(())
+    })?;
+    // At those moments less may have been promised: nothing is taken for sure but what the start finds.
+    let least = Promises {
+        acknowledged: 0,
+        settle_done: 0,
+        ..promised
+    };
+    let losses = std::mem::take(&mut *moments.lock().unwrap());
+    let loss = &losses[random.below(losses.len() as u64) as usize];
+    for from in 1.. {
+        let disk = SimDisk::after_kill(loss);
+        let kind = Kind::Io;
+        disk.fail(Some(Fault { kind, from, times: 1 }));
+        let opened = Store::open(disk.clone(), &options(), least.clone());
+        case.count("starts", 1);
+        if let Ok(store) = opened {
+            let found = Promises {
+                frames: least.frames.clone(),
+                appended: least.appended,
+                ..store.promises.clone()
+            };
+            for image in disk.power_cut().images(&mut random, 2, 5) {
+                verify(&image, &found, false).map_err(|why| format!("operation {from}: {why}"))?;
+                case.count("images", 1);
+            }
+        }
+        if disk.faults_met() == 0 {
+            return Ok(());
         }
     }
     Ok(())

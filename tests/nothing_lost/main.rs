@@ -103,6 +103,7 @@ static PARTS: &[Part] = &[
     part("reads_that_fail", Round(20), faults::play_reads),
     part("drops_that_fail", Round(20), faults::play_drops),
     part("starts_that_fail", Round(20), faults::play_starts),
+    part("starts_after_a_kill", Round(40), faults::play_killed),
     part("reopened_after_a_failure", Round(8), faults::play_reopened),
     part("flipped_bytes", Round(10), rot::play_flips),
     part("files_cut_or_replaced", Round(10), rot::play_cuts),

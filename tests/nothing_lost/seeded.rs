@@ -11,11 +11,12 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 18] = [
+const ASKED: [(&str, u64); 19] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
     ("drops_that_fail", 6),
+    ("starts_after_a_kill", 12),
     ("reopened_after_a_failure", 1),
     ("mutations_of_framing", 2_000),
     ("files_cut_or_replaced", 1),
@@ -38,6 +39,7 @@ const fn likely(bug: Bug) -> Option<&'static str> {
         Bug::LastFateCounts => "interleavings_of_receipts",
         Bug::CursorInOneSlot => "faults",
         Bug::FailedReaderKept => "drops_that_fail",
+        Bug::SecondSyncBelieved => "starts_after_a_kill",
         Bug::NameOutlivesEnd => "names_of_stores_without_end",
         Bug::PartialFramePassedOn => "network",
         Bug::ResendOneTooFew

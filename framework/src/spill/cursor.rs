@@ -58,16 +58,20 @@ impl Cursor {
         open().map_err(|error| SpillError::io("open", path, error))
     }
 
-    /// The slot that is written next is the one that is durable, if a process was killed before it had synced the other one: so that is synced now. Where
-    /// neither was found both are written.
+    /// The slot that is written next is the one that is durable, if a process was killed, or failed, before it had synced the other one. So that one is
+    /// written again: a sync alone says nothing of what an earlier one has failed to write. Where neither was found both are written.
     pub(super) fn make_durable(&mut self) -> Result<(), SpillError> {
         let made = match self.sequence {
             0 => self.write(0).and_then(|()| self.write(0)),
             _ if seeded::has(Bug::FoundNotSynced) => Ok(()),
-            // After a failed one the system counts as clean what it could not write.
-            _ => self.file.sync().or_else(|_| self.write_again()),
+            _ => self.write_again(),
         };
-        made.map_err(|error| SpillError::io("sync", &self.path, error))
+        let failed = |error| SpillError::io("write", &self.path, error);
+        match made.map_err(failed) {
+            // A full disk is no reason not to drain it.
+            Err(error) if error.is_full() && self.sequence > 0 => self.file.sync().map_err(failed),
+            made => made,
+        }
     }
 
     /// Writes a new file, or over what is there, with both slots at `position`. It is to be renamed to `path` when it is written.

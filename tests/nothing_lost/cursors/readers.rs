@@ -320,6 +320,7 @@ impl Readers {
                 self.cursors.fetch_failed(ticket);
                 if let Some(reader) = self.readers.values_mut().find(|one| one.ticket == Some(ticket)) {
                     reader.fetching = false;
+                    reader.retained_from(self.floor);
                 }
             }
             Answer::Persisted(positions) => self.cursors.persisted(&positions),

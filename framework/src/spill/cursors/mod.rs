@@ -187,12 +187,15 @@ impl Cursors {
         known.fetched(found)
     }
 
-    /// The answer did not reach the cursor: it was not read, and not told.
+    /// The answer did not reach the cursor: it was not read, and not told. What has gone meanwhile counts now.
     pub fn fetch_failed(&mut self, ticket: u64) {
-        if let Some(open) = self.of_mut(ticket).and_then(|known| known.open.as_mut()) {
+        let floor = self.floor;
+        let Some(known) = self.of_mut(ticket) else { return };
+        if let Some(open) = &mut known.open {
             open.fetching = false;
             open.wanted = None;
         }
+        known.retained_from(floor);
     }
 
     /// Everything below `tail` is durable.
