@@ -167,7 +167,7 @@ fn the_silence_before_a_sender_left_is_told() {
     drop(peer);
     let line = there.log.first(&["finished at a frame's end"]);
     assert!(
-        line.contains(" ms after its last bytes") && !line.contains(", 0 ms"),
+        line.contains(" after its last bytes") && !line.contains(", 0 ms"),
         "{line}"
     );
     there.stop();
