@@ -186,9 +186,8 @@ pub(crate) fn waited_for(status: &PipelineStatus) -> String {
 fn spilling(edge: &str, store: &ActorStatus) -> String {
     let (offered, taken) = (store.bytes_in_per_second, store.bytes_per_second);
     let growth = offered - taken;
-    let left = number(store, "disk_max_bytes").saturating_sub(number(store, "disk_bytes")) as f64;
     let future = if growth > 1.0 {
-        format!("full in {}", time(left / growth))
+        filling(store, growth)
     } else if growth < -1.0 {
         format!("empty in {}", time(number(store, "disk_bytes") as f64 / -growth))
     } else {
@@ -201,6 +200,15 @@ fn spilling(edge: &str, store: &ActorStatus) -> String {
         bytes(taken),
         bytes(growth.max(0.0))
     )
+}
+
+/// When nothing more can be taken, because `max_bytes` are used up or because the disk has no more.
+fn filling(store: &ActorStatus, growth: f64) -> String {
+    let left = number(store, "disk_max_bytes").saturating_sub(number(store, "disk_bytes"));
+    match store.meters.numbers.get("disk_free_bytes") {
+        Some(free) if *free < left => format!("the disk is full in {}", time(*free as f64 / growth)),
+        _ => format!("full in {}", time(left as f64 / growth)),
+    }
 }
 
 /// Lines about the clients of one sink, or about the cursors of one store, before the rest is only counted.
@@ -286,6 +294,19 @@ mod tests {
         status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
         let line = actor(&status);
         assert!(line.ends_with("  0 frames, failures: 12 refused, 1 reset"), "{line}");
+    }
+
+    #[test]
+    fn what_a_store_may_still_take_is_the_less_of_its_bound_and_the_room_on_the_disk() {
+        let mut store = idle("spill store");
+        store.bytes_in_per_second = 1e6;
+        let said = |store: &ActorStatus| spilling("input -> drain", store).split(", ").last().map(str::to_owned);
+        store.meters.numbers.insert("disk_max_bytes".to_owned(), 600_000_000);
+        assert_eq!(said(&store).as_deref(), Some("full in 10 min"));
+        store.meters.numbers.insert("disk_free_bytes".to_owned(), 120_000_000);
+        assert_eq!(said(&store).as_deref(), Some("the disk is full in 2 min"));
+        store.meters.numbers.insert("disk_free_bytes".to_owned(), 900_000_000);
+        assert_eq!(said(&store).as_deref(), Some("full in 10 min"));
     }
 
     #[test]

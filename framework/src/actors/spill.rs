@@ -270,9 +270,13 @@ impl Spill {
                     Failure::Drop => self.fifo.drop_failed(),
                 }
             }
-            StorageEvent::Checked { deleted_frames } => {
+            StorageEvent::Checked {
+                deleted_frames,
+                free_bytes,
+            } => {
                 self.checking = false;
                 self.report.deleted(deleted_frames);
+                self.report.free(free_bytes);
             }
             StorageEvent::Closed { deleted_frames, error } => {
                 self.report.closed(deleted_frames);

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// The unit of `st_blocks`, whatever the file system's block size is (stat(2)), in bytes.
 const STAT_BLOCK_BYTES: u64 = 512;
@@ -35,6 +35,12 @@ pub fn sync_folder(path: impl AsRef<Path>) -> io::Result<()> {
 /// Bytes of disk a file occupies, holes left out and reserved space included (`st_blocks`, stat(2)).
 pub fn allocated_bytes(path: impl AsRef<Path>) -> io::Result<u64> {
     Ok(fs::metadata(path)?.blocks() * STAT_BLOCK_BYTES)
+}
+
+/// Bytes that this user may still write on the file system of a path (`f_bavail`, statvfs(3)). Quotas are not in it.
+pub fn free_bytes(path: impl AsRef<Path>) -> io::Result<u64> {
+    let disk = statvfs(path.as_ref())?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Takes the exclusive lock of an open file (flock(2)); `false` when somebody else holds it. Never waits.

@@ -136,6 +136,13 @@ impl Report {
         self.deleted_frames.set(frames);
     }
 
+    /// What room the disk has, which may be less than `max_bytes` leaves.
+    pub(super) fn free(&self, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.context.gauge("disk_free_bytes").set(bytes);
+        }
+    }
+
     /// The end: what stood in deleted files and still waits does not wait for the next run.
     pub(super) fn closed(&mut self, deleted: u64) {
         self.gone = deleted.min(self.waiting_frames.get());

@@ -204,6 +204,11 @@ impl Storage {
             .sum()
     }
 
+    /// Bytes the disk still has; none when it does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        aqueduct_sys::file::free_bytes(self.folder.path()).ok()
+    }
+
     /// Closes the files. What was appended and not committed is undone.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub enum StorageCommand {
     },
     /// Something for the named cursors.
     Named(NamedCommand),
-    /// Look whether the files still have their names.
+    /// Look whether the files still have their names, and what room the disk has.
     Check,
     /// Close the files and end the thread.
     Close,
@@ -104,6 +104,8 @@ pub enum StorageEvent {
     Checked {
         /// See [`crate::spill::Storage::deleted_frames`].
         deleted_frames: u64,
+        /// Bytes the disk still has; none when it does not say.
+        free_bytes: Option<u64>,
     },
     /// The files are closed; the last event. What was committed is safe even with an error.
     Closed {

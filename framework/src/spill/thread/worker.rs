@@ -124,7 +124,11 @@ impl<R: Fn(StorageEvent)> Worker<R> {
             }
             StorageCommand::Check => {
                 let deleted_frames = self.storage.deleted_frames();
-                (self.report)(StorageEvent::Checked { deleted_frames });
+                let free_bytes = self.storage.free_bytes();
+                (self.report)(StorageEvent::Checked {
+                    deleted_frames,
+                    free_bytes,
+                });
             }
             StorageCommand::Close => return false,
         }

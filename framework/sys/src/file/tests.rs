@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::{allocated_bytes, lock_exclusive, reserve, sync_folder};
+use super::{allocated_bytes, free_bytes, lock_exclusive, reserve, sync_folder};
 
 const MIB: u64 = 1 << 20;
 
@@ -32,6 +32,17 @@ fn more_than_the_disk_has_is_refused() {
         matches!(refused, io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge),
         "{refused:?}"
     );
+}
+
+#[test]
+fn what_is_free_is_what_can_be_reserved() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = File::create(folder.path().join("segment")).unwrap();
+    let free = free_bytes(folder.path()).unwrap();
+    reserve(&file, 0, free / 1000).unwrap();
+    assert!(reserve(&file, 0, free.saturating_mul(1000)).is_err());
+    let missing = free_bytes(folder.path().join("missing")).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
