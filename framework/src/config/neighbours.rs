@@ -50,14 +50,15 @@ fn store(store: &Actor, actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog,
     let below: Vec<&str> = of(edges, |edge| edge.edge.from == store.name, |edge| &edge.edge.to);
     let reader = actors
         .iter()
-        .find(|actor| below.contains(&actor.name.as_str()) && reads(actor, catalog));
+        .filter(|actor| below.contains(&actor.name.as_str()))
+        .find_map(|actor| Some((actor, cursors(actor, catalog)?)));
     let key = |name: &str| join(&store.key, name);
     // What a sink asks for is not known while its own table is wrong.
     let mut sinks = actors.iter().filter(|actor| below.contains(&actor.name.as_str()));
     let unsure = sinks.any(|actor| !report.clean(&actor.key));
     match (reader, config.retain_bytes) {
         (None, _) if unsure => {}
-        (Some(reader), None) => {
+        (Some((reader, _)), None) => {
             report
                 .add(
                     &store.key,
@@ -79,6 +80,15 @@ fn store(store: &Actor, actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog,
                 )
                 .expected("\"drop_oldest\", to go on when the disk is full, or \"block\"");
         }
+        (Some((reader, at_least)), Some(_)) if at_least > config.max_cursors => {
+            let message = format!(
+                "is {}, but `{}` names {at_least} clients",
+                config.max_cursors, reader.name
+            );
+            report
+                .add(&key("max_cursors"), message)
+                .expected(format!("at least {at_least}"));
+        }
         (None, Some(_)) => {
             report
                 .add(
@@ -99,10 +109,13 @@ fn store(store: &Actor, actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog,
     }
 }
 
-/// True for a sink whose clients have cursors in the store in front of it.
-fn reads(actor: &Actor, catalog: &dyn Catalog) -> bool {
-    let config = actor.config.as_ref().filter(|_| actor.role == Role::Sink);
-    config.is_some_and(|config| catalog.store_use(&config.plugin, &config.settings) == StoreUse::Cursors)
+/// For a sink whose clients have cursors in the store in front of it: how many at least.
+fn cursors(actor: &Actor, catalog: &dyn Catalog) -> Option<u32> {
+    let config = actor.config.as_ref().filter(|_| actor.role == Role::Sink)?;
+    match catalog.store_use(&config.plugin, &config.settings) {
+        StoreUse::Cursors { at_least } => Some(at_least),
+        StoreUse::Any | StoreUse::Positions => None,
+    }
 }
 
 /// A sink that counts by the positions of the store in front of it.
@@ -127,7 +140,7 @@ fn sink(sink: &Actor, wanted: StoreUse, actors: &[Actor], edges: &[Edge], report
     let stored = actors
         .iter()
         .any(|actor| actor.name == *store && actor.role == Role::Spill);
-    if wanted == StoreUse::Cursors && stored && !beside.is_empty() {
+    if matches!(wanted, StoreUse::Cursors { .. }) && stored && !beside.is_empty() {
         let message = format!("its store feeds {} too", beside.join(", "));
         report
             .add(&sink.key, message)

@@ -25,7 +25,10 @@ pub enum StoreUse {
     /// [`Sink::acknowledged_bytes`](super::Sink::acknowledged_bytes) are frames, told with [`Delivery::advance_frames`](super::Delivery::advance_frames).
     Positions,
     /// The same, with `retain_bytes`, and feeds nothing else: the sink reads it itself, see [`Sink::serve`](super::Sink::serve).
-    Cursors,
+    Cursors {
+        /// Cursors it will have, as far as the config says that.
+        at_least: u32,
+    },
 }
 
 /// Where a cursor begins that the store does not know yet.

@@ -80,9 +80,11 @@ impl Sink for TcpServer {
     }
 
     fn store_use(&self) -> StoreUse {
-        match self.serves {
+        match &self.serves {
             Serves::One(_) | Serves::All(_) => StoreUse::Any,
-            Serves::Named(_) => StoreUse::Cursors,
+            Serves::Named(named) => StoreUse::Cursors {
+                at_least: named.known_clients(),
+            },
         }
     }
 

@@ -60,6 +60,12 @@ impl Named {
         })
     }
 
+    /// Clients that have a token.
+    pub(super) fn known_clients(&self) -> u32 {
+        let names = self.guests.names().map_or(0, Iterator::count);
+        u32::try_from(names).unwrap_or(u32::MAX)
+    }
+
     /// Serves until the pipeline ends.
     ///
     /// # Errors

@@ -152,7 +152,7 @@ impl Catalog for Fake {
 
     fn store_use(&self, name: &str, _: &Value) -> StoreUse {
         match name {
-            "readers" => StoreUse::Cursors,
+            "readers" => StoreUse::Cursors { at_least: 3 },
             _ => StoreUse::Any,
         }
     }
