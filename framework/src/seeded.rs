@@ -164,6 +164,14 @@ bugs! {
     /// A frame that is given up leaves no dead letter.
     GivenUpWithoutLetter,
 
+    // Links.
+    /// What a link's sender sends again is taken again.
+    LinkTakesRepeats,
+    /// A link acknowledges what has come, not what is durable.
+    LinkAcknowledgesArrival,
+    /// A new connection of a link leaves out one frame more than the receiver has.
+    LinkSkipsOneMore,
+
     // Shutdown.
     /// Stores are told to close while sources still read.
     StoresClosedFirst,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use aqueduct_framework::receipt::Fate;
+use aqueduct_framework::seeded::{self, Bug};
 
 /// One stream, over all its connections.
 #[derive(Debug)]
@@ -77,6 +78,9 @@ impl Incoming {
 
     /// Frames below it are durable: what WELCOME and ACK say.
     pub fn sequence(&self) -> u64 {
+        if seeded::has(Bug::LinkAcknowledgesArrival) {
+            return self.taken;
+        }
         self.durable
     }
 
@@ -93,7 +97,8 @@ impl Incoming {
         let Some(end) = first.checked_add(frames as u64) else {
             return Taken::Impossible;
         };
-        if end <= self.taken {
+        let repeats = seeded::has(Bug::LinkTakesRepeats);
+        if end <= self.taken && !repeats {
             return Taken::Repeated;
         }
         let missing = if self.known {
@@ -101,7 +106,11 @@ impl Incoming {
         } else {
             0
         };
-        let skip = self.taken.saturating_sub(first) as usize;
+        let skip = if repeats {
+            0
+        } else {
+            self.taken.saturating_sub(first) as usize
+        };
         let token = self.first_token + self.pending.len() as u64;
         (self.known, self.taken) = (true, end);
         self.pending.push_back(Pending {

@@ -8,7 +8,7 @@
 //! | [`interleavings`] | every order in which the messages between actors can arrive, over the real state machines |
 //! | [`kill`] | the real program under load, killed at random moments, against a high-water mark outside of it |
 //! | [`kill_named`] | the same with named clients, one slow and one away |
-//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs, also with answers |
+//! | [`network`] | the real program behind a proxy that delays, slices, stalls, refuses, half-closes and resets, on both legs, also with answers; two of them with a link between |
 //! | [`power`] | a store's files on a disk that loses its power at any sync, also while it recovers from the last time |
 //! | [`faults`] | the same on a disk that fails, is full or lies, from any operation on |
 //! | [`rot`] | the same with bytes flipped, and files cut or replaced |
@@ -99,6 +99,7 @@ static PARTS: &[Part] = &[
     part("network", Round(network::CASES), network::play),
     part("network_acknowledged", Round(24), network::acknowledged::play),
     part("network_answered", Round(24), network::answered::play),
+    part("network_linked", Round(16), network::linked::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
     part("drops_that_fail", Round(20), faults::play_drops),

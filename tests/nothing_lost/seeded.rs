@@ -11,7 +11,7 @@ use aqueduct::framework::seeded::Bug;
 use crate::run::Case;
 
 /// Parts, and how many cases are enough for the bugs they can catch.
-const ASKED: [(&str, u64); 19] = [
+const ASKED: [(&str, u64); 20] = [
     ("interleavings_of_a_shutdown", 1),
     ("reads_that_fail", 1),
     ("starts_that_fail", 1),
@@ -29,6 +29,7 @@ const ASKED: [(&str, u64); 19] = [
     ("power", 1),
     ("interleavings_of_receipts", 1),
     ("network_acknowledged", 8),
+    ("network_linked", 24),
     ("network", 36),
     ("faults", 1),
 ];
@@ -42,6 +43,7 @@ const fn likely(bug: Bug) -> Option<&'static str> {
         Bug::SecondSyncBelieved => "starts_after_a_kill",
         Bug::NameOutlivesEnd => "names_of_stores_without_end",
         Bug::PartialFramePassedOn => "network",
+        Bug::LinkTakesRepeats | Bug::LinkAcknowledgesArrival | Bug::LinkSkipsOneMore => "network_linked",
         Bug::ResendOneTooFew
         | Bug::SettledByPart
         | Bug::ResendTurned

@@ -3,6 +3,7 @@
 pub(crate) mod acknowledged;
 pub(crate) mod answered;
 mod ends;
+pub(crate) mod linked;
 mod plan;
 mod proxy;
 mod trial;

@@ -44,7 +44,8 @@ pub(super) struct Proxy {
 struct Shared {
     leg: Leg,
     opens: Opens,
-    target: SocketAddr,
+    /// None while nobody is there.
+    target: Mutex<Option<SocketAddr>>,
     plan: Mutex<Plan>,
     /// For what a peer answers behind a sink.
     answers: Mutex<Plan>,
@@ -75,7 +76,7 @@ impl Proxy {
             shared: Arc::new(Shared {
                 leg,
                 opens,
-                target,
+                target: Mutex::new(Some(target)),
                 plan: Mutex::new(plan),
                 answers: Mutex::new(answers),
             }),
@@ -105,8 +106,14 @@ impl Proxy {
         }
     }
 
+    /// New connections go there; without a target they end at once.
+    pub(super) fn aim(&self, target: Option<SocketAddr>) {
+        *self.shared.target.lock().unwrap() = target;
+    }
+
     pub(super) fn breaks_left(&self) -> usize {
-        self.shared.plan.lock().unwrap().breaks.len()
+        let left = |plan: &Mutex<Plan>| plan.lock().unwrap().breaks.len();
+        left(&self.shared.plan) + left(&self.shared.answers)
     }
 }
 
@@ -145,7 +152,10 @@ async fn listen(door: Door, shared: Arc<Shared>) {
 }
 
 async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
-    let target = small_socket()?.connect(shared.target).await?;
+    let Some(target) = *shared.target.lock().unwrap() else {
+        return Ok(());
+    };
+    let target = small_socket()?.connect(target).await?;
     client.set_nodelay(true)?;
     target.set_nodelay(true)?;
     let (program, peer) = match shared.opens {
