@@ -45,7 +45,7 @@ impl Sink for Scribe {
     }
 
     fn store_use(&self) -> StoreUse {
-        StoreUse::Cursors
+        StoreUse::Cursors { at_least: 0 }
     }
 
     async fn serve(&mut self, store: &StoreReader) -> Result<()> {
