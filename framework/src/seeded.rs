@@ -89,6 +89,8 @@ bugs! {
     LoseBatchAtRollover,
     /// The records of a segment that is full are committed after it was closed.
     TailWithoutLastRecord,
+    /// A segment that was given up is read while its file is there.
+    GivenUpStillRead,
     /// A damaged segment is passed over, and nobody told.
     PassOverDamage,
     /// A damaged segment ends the reading.

@@ -1,5 +1,6 @@
 //! Failures of the disk at every operation: nothing unsure is acknowledged, and nothing acknowledged is lost.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use aqueduct::framework::spill::{SpillError, SpillOptions};
@@ -78,43 +79,71 @@ pub(crate) fn play_reads(case: &mut Case) -> Result<(), String> {
     verify(&disk.killed(), &store.promises, true)
 }
 
-/// Every operation fails while a full store gives up a segment: whether it goes or not, the others are sound.
+/// Every operation fails while a full store gives up a segment: whether it goes or not, the others are sound. What has gone does not come in this run; after a
+/// kill it may, where its file could not be deleted.
 pub(crate) fn play_drops(case: &mut Case) -> Result<(), String> {
     let (image, promises) = rot::store(case.seed)?;
     let failed = |error: SpillError| error.to_string();
     let kind = Kind::ALL[(case.seed % KINDS) as usize];
     let mut random = Random::new(case.seed);
-    for (times, from) in [1, 2, 4]
-        .into_iter()
-        .flat_map(|times| (1..60).map(move |from| (times, from)))
-    {
-        let disk = SimDisk::of(&image);
-        let mut store = Store::open(disk.clone(), &options(), promises.clone()).map_err(failed)?;
-        let (settled, tail) = (store.delivered, store.promises.appended);
-        let from = disk.operations() + from;
-        disk.fail(Some(Fault { kind, from, times }));
-        let to = settled + 1 + random.below(tail - settled);
-        let dropped = store.storage.drop_oldest_segment(settled + 1..to);
-        disk.fail(None);
-        // Where the looking ended, or at the beginning.
-        store.delivered = [settled, to - 1][random.below(2) as usize];
-        let gone = dropped.ok().flatten();
-        while store.delivered < tail {
-            let found = store.storage.read(store.delivered, tail, 20_000).map_err(failed)?;
-            let expected = store.promises.frames.range(store.delivered..found.next);
-            let kept = expected.filter(|(position, _)| gone.as_ref().is_none_or(|gone| !gone.contains(position)));
-            let came: usize = found.batches.iter().map(|(_, batch)| batch.len()).sum();
-            if (kept.count(), found.unreadable, store.storage.usage().damaged) != (came, 0, 0) {
-                return Err(format!(
-                    "{kind:?} at {from}, {times} times: {came} frames came: {found:?}"
-                ));
+    for times in [1, 1, 2, 4] {
+        let share = random.below(u64::MAX);
+        for after in 1.. {
+            let disk = SimDisk::of(&image);
+            let mut store = Store::open(disk.clone(), &options(), promises.clone()).map_err(failed)?;
+            let (settled, tail) = (store.delivered, store.promises.appended);
+            let from = disk.operations() + after;
+            disk.fail(Some(Fault { kind, from, times }));
+            let to = settled + 1 + share % (tail - settled);
+            let gone = store.storage.drop_oldest_segment(settled + 1..to).ok().flatten();
+            let over = disk.operations() < from;
+            disk.fail(None);
+            // Where the looking ended, or at the beginning.
+            store.delivered = [settled, to - 1][random.below(2) as usize];
+            let gone = gone.unwrap_or_default();
+            let told =
+                |why| format!("{kind:?} at {after}, {times} times, {gone:?} dropped of {settled} to {to}: {why}");
+            let came = read_beside(&mut store, &gone).map_err(told)?;
+            if came > 0 {
+                return Err(told(format!("{came} frames came all the same")));
             }
-            store.delivered = found.next;
+            let mut again = Store::open(SimDisk::of(&disk.killed()), &options(), promises.clone()).map_err(failed)?;
+            let came = read_beside(&mut again, &gone).map_err(|why| told(format!("after a kill: {why}")))?;
+            case.count("drops", 1);
+            case.count("of them carried out", u64::from(!gone.is_empty()));
+            case.count("of them undone by a kill", u64::from(came > 0));
+            if over {
+                break;
+            }
         }
-        case.count("drops", 1);
-        case.count("of them carried out", u64::from(gone.is_some()));
     }
     Ok(())
+}
+
+/// Reads everything that is left: what lies beside `gone` is all there, and of that so many frames came as are returned.
+fn read_beside(store: &mut Store, gone: &Range<u64>) -> Result<usize, String> {
+    let tail = store.promises.appended;
+    let mut unwanted = 0;
+    while store.delivered < tail {
+        let found = store.storage.read(store.delivered, tail, 20_000);
+        let found = found.map_err(|error| error.to_string())?;
+        let read = store.delivered..found.next;
+        let expected = store.promises.frames.range(read.clone());
+        let kept = expected.filter(|(position, _)| !gone.contains(position)).count();
+        let positions = found.batches.iter();
+        let positions = positions.flat_map(|(first, batch)| *first..first + batch.len() as u64);
+        let (inside, beside): (Vec<u64>, Vec<u64>) = positions.partition(|position| gone.contains(position));
+        let (unreadable, damaged) = (found.unreadable, store.storage.usage().damaged);
+        if (kept, unreadable, damaged) != (beside.len(), 0, 0) {
+            let came = beside.len();
+            return Err(format!(
+                "{came} frames came of {kept} from {read:?}, {unreadable} are unreadable, {damaged} segments damaged"
+            ));
+        }
+        unwanted += inside.len();
+        store.delivered = found.next;
+    }
+    Ok(unwanted)
 }
 
 /// Every operation of a start fails, up to so many in a row; the next start finds everything.

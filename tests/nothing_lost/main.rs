@@ -102,7 +102,7 @@ static PARTS: &[Part] = &[
     part("network_linked", Round(16), network::linked::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
-    part("drops_that_fail", Round(20), faults::play_drops),
+    part("drops_that_fail", Round(8), faults::play_drops),
     part("starts_that_fail", Round(20), faults::play_starts),
     part("starts_after_a_kill", Round(40), faults::play_killed),
     part("reopened_after_a_failure", Round(8), faults::play_reopened),

@@ -39,7 +39,7 @@ const fn likely(bug: Bug) -> Option<&'static str> {
     Some(match bug {
         Bug::LastFateCounts => "interleavings_of_receipts",
         Bug::CursorInOneSlot => "faults",
-        Bug::FailedReaderKept => "drops_that_fail",
+        Bug::FailedReaderKept | Bug::GivenUpStillRead => "drops_that_fail",
         Bug::SecondSyncBelieved => "starts_after_a_kill",
         Bug::NameOutlivesEnd => "names_of_stores_without_end",
         Bug::PartialFramePassedOn => "network",

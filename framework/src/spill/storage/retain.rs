@@ -62,12 +62,13 @@ impl Storage {
         {
             self.shelve(writer);
         }
-        let Some(oldest) = self.closed.keys().next().copied() else {
+        let mut there = self.closed.iter().filter(|(_, closed)| !closed.given_up);
+        let Some(oldest) = there.next().map(|(first, _)| *first) else {
             return Ok(None);
         };
         let end = self.end_of(oldest);
         if end <= to && self.newest_in(oldest, end).is_some_and(|newest| newest < before_ns) {
-            return self.drop_oldest_segment(0..to);
+            return self.drop_oldest_segment(oldest..to);
         }
         Ok(None)
     }

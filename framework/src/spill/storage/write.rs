@@ -118,8 +118,8 @@ impl Storage {
             let bytes = self.folder.allocated_bytes(&path);
             let closed = Closed {
                 bytes,
-                damage: None,
                 vetted: true,
+                ..Closed::default()
             };
             self.closed.insert(first, closed);
         } else {
