@@ -47,6 +47,19 @@ pub struct Recorder {
     first_window_end: u64,
     window_end: u64,
     sampled_ms: Option<u64>,
+    /// Unread at the last look, and the time without demand since the last read.
+    unread: u64,
+    held_ms: u64,
+    /// Who took nothing at the last look that found somebody.
+    last_blame: u8,
+}
+
+/// What stood unread at the end, in a buffer that was not full as far as one can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Untouched<'a> {
+    pub(super) bytes: u64,
+    pub(super) held_ms: u64,
+    pub(super) blame: Option<&'a Blame>,
 }
 
 /// A time in which a buffer was full, up to the end of the connection as far as one can tell.
@@ -92,6 +105,7 @@ impl Recorder {
 
     /// For `waited_ms` up to now there was no demand, or the socket took nothing.
     pub fn waited(&mut self, now_ms: u64, waited_ms: u64) {
+        self.held_ms += waited_ms;
         let slot = self.ring.at(now_ms);
         slot.waited_ms = slot.waited_ms.saturating_add(short(waited_ms));
     }
@@ -102,6 +116,7 @@ impl Recorder {
         let resent = sample.retransmits.saturating_sub(self.retransmits);
         self.retransmits = sample.retransmits;
         self.sampled_ms = Some(now_ms);
+        self.unread = sample.waiting;
         if sample.window_end > 0 {
             if self.first_window_end == 0 {
                 self.first_window_end = sample.window_end;
@@ -121,7 +136,7 @@ impl Recorder {
         slot.untaken = whole(sample.untaken);
         slot.retransmits = slot.retransmits.saturating_add(short(resent.into()));
         if blame > 0 {
-            slot.blame = blame;
+            (slot.blame, self.last_blame) = (blame, blame);
         }
     }
 
@@ -204,7 +219,17 @@ impl Recorder {
         })
     }
 
+    /// Bytes stood unread at the end, and nothing was read for lack of demand.
+    pub(super) fn untouched(&self) -> Option<Untouched<'_>> {
+        (self.unread > 0 && self.held_ms > 0).then(|| Untouched {
+            bytes: self.unread,
+            held_ms: self.held_ms,
+            blame: self.blame(self.last_blame),
+        })
+    }
+
     fn moved(&mut self, now_ms: u64, bytes: u64, calls: u32) {
+        self.held_ms = 0;
         self.bytes += bytes;
         self.last_bytes_ms = now_ms;
         let slot = self.ring.at(now_ms);

@@ -1,5 +1,6 @@
 //! Ends of connections that we read.
 
+use super::super::Blame;
 use super::super::recorder::Stall;
 use super::{Case, SILENCE_MS, Verdict, idle, size, time, turned_away};
 use crate::flight::{Cause, Event, Recorder, Sureness};
@@ -31,7 +32,7 @@ pub(super) fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verd
 
 /// The peer broke off while our buffer was full.
 fn stalled(recorder: &Recorder, stall: &Stall<'_>, end: &str, sureness: Sureness, case: &Case<'_>) -> Verdict {
-    let (cause, why) = why_not_read(stall);
+    let (cause, why) = why_not_read(stall.blame, stall.waited_ms);
     let since = time(case.now_ms.saturating_sub(stall.since_ms));
     let full = stall.last_ms.saturating_sub(stall.since_ms);
     let held = stall.held_ms.max(full).max(recorder.silence_ms(case.now_ms));
@@ -50,7 +51,7 @@ pub(super) fn full(recorder: &Recorder, case: &Case<'_>) -> Verdict {
     let Some(stall) = recorder.stall(case.now_ms) else {
         return Verdict::new(Cause::SlowReader, Sureness::Unsure, format!("{who} can send again"));
     };
-    let (cause, why) = why_not_read(&stall);
+    let (cause, why) = why_not_read(stall.blame, stall.waited_ms);
     let sentence = format!(
         "{who} cannot send: our unread bytes reached {} % of the buffer {} ago, and we do not read because {why}",
         stall.percent,
@@ -69,9 +70,9 @@ fn held_bytes(stall: &Stall<'_>) -> String {
     )
 }
 
-fn why_not_read(stall: &Stall<'_>) -> (Cause, String) {
-    match stall.blame {
-        Some(blame) if stall.waited_ms >= WAIT_MS => {
+fn why_not_read(blame: Option<&Blame>, waited_ms: u64) -> (Cause, String) {
+    match blame {
+        Some(blame) if waited_ms >= WAIT_MS => {
             let cause = if blame.is_work {
                 Cause::SlowReader
             } else {
@@ -79,12 +80,24 @@ fn why_not_read(stall: &Stall<'_>) -> (Cause, String) {
             };
             (cause, blame.clause.clone())
         }
-        _ if stall.waited_ms >= WAIT_MS => (Cause::SlowReader, "the actor below took nothing".to_owned()),
+        _ if waited_ms >= WAIT_MS => (Cause::SlowReader, "the actor below took nothing".to_owned()),
         _ => (
             Cause::SlowReader,
             "our own thread was busy: nothing downstream refused to take more".to_owned(),
         ),
     }
+}
+
+/// How we read up to the end, when the buffer was not full: where something stood unread it may be that we held the peer up all the same, when it had more at
+/// once than its own buffer takes.
+fn reading(recorder: &Recorder) -> Option<String> {
+    let unread = recorder.untouched().filter(|unread| unread.held_ms >= WAIT_MS)?;
+    let (_, why) = why_not_read(unread.blame, unread.held_ms);
+    Some(format!(
+        "{} of what it had sent stood unread, and we had not read for {} because {why}",
+        size(unread.bytes),
+        time(unread.held_ms)
+    ))
 }
 
 fn replies_note(verdict: Verdict, recorder: &Recorder) -> Verdict {
@@ -98,19 +111,21 @@ fn replies_note(verdict: Verdict, recorder: &Recorder) -> Verdict {
     })
 }
 
-/// A reset while we kept up.
+/// A reset while our buffer had room.
 fn reset(recorder: &Recorder, errno: &str, partial_bytes: u64, case: &Case<'_>) -> Verdict {
     let (who, sent) = (case.who, recorder.reply_bytes);
+    let held = reading(recorder);
     let silence = recorder.silence_ms(case.now_ms);
     if sent > 0 && recorder.peer_reads() != Some(true) {
-        let sureness = if recorder.peer_reads() == Some(false) {
+        let sureness = if recorder.peer_reads() == Some(false) && held.is_none() {
             Sureness::Certain
         } else {
             Sureness::Likely
         };
         let sentence = format!(
-            "{who} closed with our replies unread ({} of them sent), which makes its kernel send {errno} instead of a FIN; we had kept up with reading",
-            size(sent)
+            "{who} closed with our replies unread ({} of them sent), which makes its kernel send {errno} instead of a FIN; {}",
+            size(sent),
+            held.unwrap_or_else(|| "we had kept up with reading".to_owned())
         );
         let untaken = recorder.last_untaken();
         let known = recorder.peer_reads().is_some();
@@ -144,9 +159,13 @@ fn reset(recorder: &Recorder, errno: &str, partial_bytes: u64, case: &Case<'_>) 
             .with("it restarted without a goodbye, or a firewall between forgot the connection");
     }
     let sentence = format!(
-        "{who} reset the connection ({errno}) {} after its last bytes{}, while we kept up with reading",
+        "{who} reset the connection ({errno}) {} after its last bytes{}{}",
         time(silence),
-        middle(partial_bytes)
+        middle(partial_bytes),
+        held.map_or_else(
+            || ", while we kept up with reading".to_owned(),
+            |held| format!("; {held}")
+        )
     );
     let replied = recorder.since_reply_ms(case.now_ms);
     Verdict::new(Cause::PeerReset, Sureness::Unsure, sentence)
@@ -179,7 +198,7 @@ fn finished(recorder: &Recorder, stall: Option<&Stall<'_>>, partial_bytes: u64, 
             .with("it crashed, was killed, gave the frame up, or ends without a last delimiter");
     }
     if let Some(stall) = stall {
-        let (_, why) = why_not_read(stall);
+        let (_, why) = why_not_read(stall.blame, stall.waited_ms);
         let sentence = format!(
             "{who} finished at a frame's end, {} after our buffer was {} % full because {why}",
             time(case.now_ms.saturating_sub(stall.last_ms)),

@@ -250,3 +250,23 @@ fn only_who_accepts_can_turn_us_away() {
     let reset = visitor(Side::Reading, &failed("ECONNRESET"));
     assert_eq!(reset.cause, Cause::PeerReset, "{reset:#?}");
 }
+
+#[test]
+fn nobody_is_said_to_have_kept_up_whom_work_kept_from_reading() {
+    let (reset, held) = (failed("ECONNRESET"), held(30, blame(true)));
+    let reading = "30.0 kB of what it had sent stood unread, and we had not read for 500 ms because drain took nothing";
+    let alone = verdict(Side::Reading, &held, &reset, 2_510);
+    assert!(alone.sentence.ends_with(reading), "{}", alone.sentence);
+    let mut with_replies = replied(held, 100, 0);
+    with_replies.sample(2_500, &unread(30_000, 100_000), blame(true));
+    let with_replies = verdict(Side::Reading, &with_replies, &reset, 2_510);
+    assert_eq!(
+        (with_replies.cause, with_replies.sureness),
+        (Cause::RepliesUnread, Sureness::Likely)
+    );
+    assert!(
+        with_replies.sentence.contains("drain took nothing"),
+        "{}",
+        with_replies.sentence
+    );
+}
