@@ -202,7 +202,7 @@ impl Storage {
     pub fn deleted_frames(&self) -> u64 {
         let written = self.writer.as_ref().filter(|writer| writer.is_published());
         let written = written.map(|writer| writer.first()..writer.tail());
-        let closed = self.closed.keys().map(|first| *first..self.end_of(*first));
+        let closed = self.readable().map(|first| first..self.end_of(first));
         let deleted = closed.chain(written).filter(|range| {
             let path = self.folder.segment(range.start);
             self.folder.check_named(&path).is_err()
@@ -229,6 +229,12 @@ impl Storage {
             Some(writer) => writer.close(),
             None => Ok(()),
         }
+    }
+
+    /// The closed segments that somebody may read, ascending.
+    fn readable(&self) -> impl Iterator<Item = u64> {
+        let there = self.closed.iter().filter(|(_, closed)| !closed.given_up);
+        there.map(|(first, _)| *first)
     }
 
     /// The position behind what may be read from a closed segment: what a failed commit left behind it is covered by the next one.

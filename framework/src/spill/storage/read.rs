@@ -76,8 +76,7 @@ impl Storage {
             .as_ref()
             .filter(|writer| writer.is_published())
             .map(|writer| (writer.first(), writer.tail()));
-        let closed = self.closed.iter().filter(|(_, closed)| !closed.given_up);
-        let closed = closed.map(|(first, _)| (*first, self.end_of(*first)));
+        let closed = self.readable().map(|first| (first, self.end_of(first)));
         if seeded::has(Bug::NewestSegmentFirst) {
             return closed.chain(writer).filter(|(_, end)| *end > position).last();
         }

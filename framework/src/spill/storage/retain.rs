@@ -62,8 +62,7 @@ impl Storage {
         {
             self.shelve(writer);
         }
-        let mut there = self.closed.iter().filter(|(_, closed)| !closed.given_up);
-        let Some(oldest) = there.next().map(|(first, _)| *first) else {
+        let Some(oldest) = self.readable().next() else {
             return Ok(None);
         };
         let end = self.end_of(oldest);
