@@ -3,8 +3,9 @@
 
 mod mailbox;
 mod processors;
+mod recorder;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(benches, mailbox::bench, processors::bench);
+criterion_group!(benches, mailbox::bench, processors::bench, recorder::bench);
 criterion_main!(benches);
