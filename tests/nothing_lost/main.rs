@@ -99,7 +99,7 @@ static PARTS: &[Part] = &[
     part("network", Round(network::CASES), network::play),
     part("network_acknowledged", Round(24), network::acknowledged::play),
     part("network_answered", Round(24), network::answered::play),
-    part("network_linked", Round(16), network::linked::play),
+    part("network_linked", Round(12), network::linked::play),
     part("faults", Round(faults::KINDS), faults::play),
     part("reads_that_fail", Round(20), faults::play_reads),
     part("drops_that_fail", Round(8), faults::play_drops),

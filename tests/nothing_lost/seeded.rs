@@ -29,7 +29,7 @@ const ASKED: [(&str, u64); 20] = [
     ("power", 1),
     ("interleavings_of_receipts", 1),
     ("network_acknowledged", 8),
-    ("network_linked", 24),
+    ("network_linked", 16),
     ("network", 36),
     ("faults", 1),
 ];

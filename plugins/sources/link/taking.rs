@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use aqueduct_framework::batch::{Batch, Position, StreamId};
 use aqueduct_framework::flight::Event;
+use aqueduct_framework::seeded::{self, Bug};
 use aqueduct_framework::spill::Streams;
 use aqueduct_framework::spill::record::decode_foreign;
 use bytes::Bytes;
@@ -179,6 +180,9 @@ impl Connection {
             new.receipt = entered.line.receipt(token);
             if !self.hand(new, stopping.as_mut()).await {
                 return Some(End::Stopping);
+            }
+            if seeded::has(Bug::LinkAcknowledgesArrival) {
+                entered.line.pass_on();
             }
         }
         None

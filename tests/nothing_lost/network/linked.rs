@@ -63,7 +63,9 @@ enum Whom {
 impl Trial {
     fn start(mut random: fastrand::Rng) -> Self {
         let (near, far) = (Folder::new(), Folder::new());
-        let (data, answers) = (plan(&mut random, 2_000_000), plan(&mut random, 2_000));
+        let (mut data, answers) = (plan(&mut random, 2_000_000), plan(&mut random, 2_000));
+        // Slow enough to be under way at a kill, over several commits.
+        data.bytes_per_second = random.bool().then(|| random.u64(500_000..2_000_000));
         let breaks = data.breaks.len() + answers.breaks.len();
         let receiver = receive(&far);
         let proxy = Proxy::start_both(Leg::Sink, Opens::Program, receiver.address_of("here"), data, answers);
@@ -183,7 +185,6 @@ impl Trial {
 fn plan(random: &mut fastrand::Rng, bytes: u64) -> Plan {
     let mut plan = Plan {
         slice_bytes: random.bool().then(|| random.usize(1..20_000)),
-        bytes_per_second: random.bool().then(|| random.u64(500_000..10_000_000)),
         ..Plan::default()
     };
     if random.u8(0..4) == 0 {
@@ -218,7 +219,7 @@ fn receive(folder: &Folder) -> Program {
         name = "p"
         flow = ["here -> in -> network"]
         sources.here = { type = "link", listen = "127.0.0.1:0" }
-        spills.in = { directory = "in", persist = "always", segment_bytes = "1 MiB", commit_delay = "30ms" }
+        spills.in = { directory = "in", persist = "always", segment_bytes = "1 MiB", commit_delay = "100ms" }
         sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
         "#,
     )
