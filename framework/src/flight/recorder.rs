@@ -219,9 +219,9 @@ impl Recorder {
         })
     }
 
-    /// Bytes stood unread at the end, and nothing was read for lack of demand.
+    /// What stood unread at the last look, if anything did, and for how long there was no demand for it.
     pub(super) fn untouched(&self) -> Option<Untouched<'_>> {
-        (self.unread > 0 && self.held_ms > 0).then(|| Untouched {
+        (self.unread > 0).then(|| Untouched {
             bytes: self.unread,
             held_ms: self.held_ms,
             blame: self.blame(self.last_blame),

@@ -1,9 +1,8 @@
 //! Ends of connections that we read.
 
-use super::super::Blame;
 use super::super::recorder::Stall;
 use super::{Case, SILENCE_MS, Verdict, idle, size, time, turned_away};
-use crate::flight::{Cause, Event, Recorder, Sureness};
+use crate::flight::{Blame, Cause, Event, Recorder, Sureness};
 
 /// A wait without demand that was longer than this explains why nothing was read; shorter ones are the pace of every pipeline.
 const WAIT_MS: u64 = 20;
