@@ -54,7 +54,7 @@ fn a_destination_that_is_dialled_before_it_listens_gets_everything_and_its_absen
         .log
         .so_far()
         .iter()
-        .filter(|line| line.contains("frames are safe"))
+        .filter(|line| line.contains("waits in the spill store"))
         .count();
     assert_eq!(said, 1, "the missing destination is said once");
     let (listener, mut seen) = (Listener::on(address, None), Sequence::default());
@@ -100,7 +100,10 @@ fn a_server_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_get
     let (folder, listener) = (Folder::new(), Listener::open(Some(BUFFER)));
     let program = listening(
         &folder,
-        &format!("{}, send_buffer_bytes = {BUFFER}", dialling(listener.address())),
+        &format!(
+            r#"{}, send_buffer_bytes = {BUFFER}, acknowledge = "kernel""#,
+            dialling(listener.address())
+        ),
     );
     leave_and_come_back(program.address_of("source"), MESSAGES, (300, 40_000), || {
         listener.accept_small(MESSAGES)
@@ -112,7 +115,10 @@ fn a_server_that_leaves_with_fin_and_comes_back_ten_times_misses_nothing_and_get
 #[test]
 fn a_destination_that_resets_every_300_frames_keeps_the_order_and_loses_at_most_what_the_sockets_held() {
     let (folder, last, listener) = (Folder::new(), 40_000, Listener::open(Some(BUFFER)));
-    let sink = format!("{}, send_buffer_bytes = {BUFFER}", dialling(listener.address()));
+    let sink = format!(
+        r#"{}, send_buffer_bytes = {BUFFER}, acknowledge = "written""#,
+        dialling(listener.address())
+    );
     let program = listening(&folder, &sink);
     let (source, mut seen, mut receive_buffer) = (program.address_of("source"), Sequence::default(), 0);
     std::thread::scope(|scope| {

@@ -34,4 +34,15 @@ impl Keepalive {
         }
         socket::set_keepalive(stream, self.0, self.0 / PROBES, PROBES)
     }
+
+    /// Asks after a second of silence instead, which brings the peer's window anew, or again as before; never where nothing is to be asked.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub(crate) fn ask_soon(self, stream: impl AsFd, soon: bool) -> io::Result<()> {
+        if self.0.is_zero() || !soon {
+            return self.apply(stream);
+        }
+        socket::set_keepalive(stream, Duration::from_secs(1), self.0 / PROBES, PROBES)
+    }
 }

@@ -4,25 +4,27 @@
 //! `acknowledge = "reply"` it is taken as answers, and thrown away otherwise.
 
 mod hearing;
+mod settling;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::Counter;
-use aqueduct_framework::units::ByteSize;
+use aqueduct_framework::units::{ByteSize, Period};
 use aqueduct_sys::socket;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+use self::settling::{Look, Settling};
 use super::reply::{Exchange, Reply, wrong};
 use super::watch::Watch;
 use crate::net::{Flight, Keepalive};
@@ -33,6 +35,15 @@ const PIECE_BYTES: usize = 128_000;
 
 /// From here on a write is worth handing over whole again.
 const WHOLE_BYTES: usize = 1024 * 1024;
+
+/// The kernel is asked no more often than this how far the peer is, while all goes well.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A connection is old after so many times `settle_after`.
+const OLD: u32 = 10;
+
+/// The pause between two looks while the peer's goodbye is waited for.
+const GOODBYE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks at what the peer's kernel has not acknowledged at the close.
 const CLOSE_PAUSE: Duration = Duration::from_millis(1);
@@ -52,10 +63,14 @@ pub(super) enum OnPeerFin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Acknowledge {
-    /// When our kernel has taken it.
+    /// When the peer's kernel has acknowledged it, the peer's window does not show it as unread, and the connection has outlived it by `settle_after`. What
+    /// is not settled when a connection ends is written again on the next one: at least once.
     #[default]
+    Settled,
+    /// When our kernel has taken it: at most once. What the peer has not read when its connection ends is lost; the log and `status` say how much that is
+    /// at most.
     Written,
-    /// When the peer's kernel has acknowledged it.
+    /// When the peer's kernel has acknowledged it. What stands unread there is lost with it.
     Kernel,
     /// When the peer's application has answered it, as `reply` says.
     Reply,
@@ -66,8 +81,15 @@ impl Acknowledge {
     ///
     /// # Errors
     /// When bytes are to be sent again of which nobody keeps track.
-    pub(super) fn with(self, resend_bytes: ByteSize) -> Result<Acknowledgement> {
+    pub(super) fn with(self, resend_bytes: ByteSize, settle: Settle) -> Result<Acknowledgement> {
         match (self, resend_bytes.bytes()) {
+            (Self::Settled, 0) => Ok(Acknowledgement::Confirmed {
+                settle_bytes: settle.bytes.bytes(),
+                unread_bytes: settle.unread_bytes.bytes(),
+            }),
+            (Self::Settled, _) => Err(Error::fatal(
+                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"settled\" what the peer seems not to have read is written again anyway",
+            )),
             (Self::Kernel, resend_bytes) => Ok(Acknowledgement::Later { resend_bytes }),
             (Self::Written, 0) => Ok(Acknowledgement::Written),
             (Self::Reply, 0) => Ok(Acknowledgement::Later { resend_bytes: 0 }),
@@ -81,10 +103,43 @@ impl Acknowledge {
     }
 }
 
+/// The options of `acknowledge = "settled"`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settle {
+    /// What may wait for that.
+    pub(super) bytes: ByteSize,
+    /// What may wait because it seems to be unread.
+    pub(super) unread_bytes: ByteSize,
+}
+
+impl Settle {
+    pub(super) const AFTER: Period = Period::seconds(1);
+    pub(super) const BYTES: ByteSize = ByteSize::mib(16);
+    pub(super) const UNREAD_BYTES: ByteSize = ByteSize::mib(64);
+}
+
+/// How a connection is treated, whoever opened it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConnectionOptions {
+    pub(super) on_fin: OnPeerFin,
+    pub(super) keepalive: Keepalive,
+    pub(super) acknowledge: Acknowledge,
+    pub(super) settle_after: Duration,
+    /// The peer has opened it.
+    pub(super) invited: bool,
+}
+
 pub(super) struct Connection {
     stream: TcpStream,
     peer: String,
-    on_fin: OnPeerFin,
+    options: ConnectionOptions,
+    settling: Settling,
+    began: Instant,
+    looked: Option<Instant>,
+    /// The peer's kernel is asked for its window.
+    asking: bool,
+    /// We have said that nothing more comes.
+    said_goodbye: bool,
     /// The peer's FIN was read.
     finished: bool,
     /// Our kernel reported an error: no more will be acknowledged.
@@ -105,18 +160,22 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         (who, peer): (&str, String),
-        on_fin: OnPeerFin,
-        keepalive: Keepalive,
+        options: ConnectionOptions,
         flight: &Rc<Flight>,
         context: &Context,
     ) -> Self {
         // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
-        let _ = keepalive.apply(&stream);
+        let _ = options.keepalive.apply(&stream);
         Self {
             watch: Watch::new(who, flight.clone(), context),
             stream,
             peer,
-            on_fin,
+            settling: Settling::new(options.settle_after.as_millis() as u64),
+            options,
+            began: Instant::now(),
+            looked: None,
+            asking: false,
+            said_goodbye: false,
             finished: false,
             failed: false,
             written: 0,
@@ -255,6 +314,14 @@ impl Connection {
                 orderly: true,
             };
         }
+        let waits = self.options.acknowledge == Acknowledge::Kernel || self.takes_leave();
+        if !waits {
+            self.look();
+            return LastAcknowledged {
+                bytes: self.settling.confirmed().settled,
+                orderly: false,
+            };
+        }
         // Whether it came to an end in time shows below.
         let _ = tokio::time::timeout(linger, async {
             loop {
@@ -267,9 +334,93 @@ impl Connection {
         })
         .await;
         let bytes = self.acknowledged_bytes();
+        self.look();
+        self.note_parting();
+        if self.options.acknowledge != Acknowledge::Kernel {
+            let bytes = self.settling.confirmed().settled;
+            return LastAcknowledged { bytes, orderly: false };
+        }
         LastAcknowledged {
             bytes,
             orderly: !self.failed && bytes == self.written,
+        }
+    }
+
+    /// How far the peer is; none where it answers itself.
+    pub(super) fn confirmed(&mut self) -> Option<Confirmed> {
+        if self.exchange.is_some() {
+            return None;
+        }
+        if !self.failed && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.look();
+        }
+        Some(self.settling.confirmed())
+    }
+
+    /// Says goodbye and waits, at most `linger`, until the peer has confirmed everything, by its own goodbye at best.
+    ///
+    /// # Errors
+    /// `unavailable` when the peer has gone otherwise.
+    pub(super) async fn finish(&mut self, linger: Duration) -> Result<()> {
+        self.said_goodbye = true;
+        let confirmed = tokio::time::timeout(linger, async {
+            self.stream.shutdown().await.map_err(|error| self.lost(error))?;
+            while !self.finished && self.settling.confirmed().settled < self.written {
+                tokio::select! {
+                    readable = self.stream.readable() => {
+                        readable.map_err(|error| self.lost(error))?;
+                        self.hear()?;
+                    }
+                    () = tokio::time::sleep(GOODBYE_PAUSE) => {}
+                }
+                self.look();
+            }
+            Ok(())
+        });
+        // What is not confirmed by then is given back, or counted.
+        confirmed.await.unwrap_or(Ok(()))
+    }
+
+    /// The peer has said goodbye first: once its kernel has all that was written, it has read that (RFC 2525, 2.17: one that closes with bytes unread resets).
+    /// On a young connection that we opened it proves nothing: a proxy without a backend ends so.
+    fn takes_leave(&self) -> bool {
+        self.finished && !self.failed && (self.options.invited || self.is_grown())
+    }
+
+    fn note_parting(&mut self) {
+        if self.takes_leave() {
+            self.settling.parted();
+        }
+    }
+
+    /// True once it has lived for `settle_after`.
+    pub(super) fn is_grown(&self) -> bool {
+        self.began.elapsed() >= self.options.settle_after
+    }
+
+    /// True once it has lived for so long that the next one may be trusted from its beginning.
+    pub(super) fn is_old(&self) -> bool {
+        self.began.elapsed() >= self.options.settle_after * OLD
+    }
+
+    /// Asks our kernel how far the peer is.
+    fn look(&mut self) {
+        self.looked = Some(Instant::now());
+        let (Ok(unsent), Ok(info)) = (socket::unsent_bytes(&self.stream), socket::tcp_info(&self.stream)) else {
+            return;
+        };
+        let look = Look {
+            // A FIN of ours counts as a byte.
+            acknowledged: self.written.saturating_sub(unsent),
+            unsent,
+            window: info.snd_wnd.map(u64::from),
+        };
+        self.settling.note(self.began.elapsed().as_millis() as u64, look);
+        let asks = self.options.acknowledge == Acknowledge::Settled && !self.failed && self.settling.wants_window();
+        if asks != self.asking {
+            self.asking = asks;
+            // Where the kernel refuses that, the window is told with the next data.
+            let _ = self.options.keepalive.ask_soon(&self.stream, asks);
         }
     }
 
@@ -299,7 +450,12 @@ impl Connection {
 
     fn peer_finished(&mut self) -> Result<()> {
         self.finished = true;
-        match self.on_fin {
+        if self.said_goodbye {
+            self.look();
+            self.settling.parted();
+            return Ok(());
+        }
+        match self.options.on_fin {
             OnPeerFin::Continue => Ok(()),
             OnPeerFin::Reconnect => {
                 let told = self

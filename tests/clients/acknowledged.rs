@@ -42,7 +42,7 @@ fn first_again(program: &Program, last: u64) -> u64 {
 #[test]
 fn after_a_reset_exactly_what_the_clients_kernel_had_not_acknowledged_comes_again() {
     let (folder, last) = (Folder::new(), 1_000);
-    let program = run(&folder, "", last);
+    let program = run(&folder, ", acknowledge = \"kernel\"", last);
     let acknowledged = reset_once(&program);
     assert_eq!(first_again(&program, last), first_beyond(acknowledged));
     program.stop();
@@ -51,7 +51,7 @@ fn after_a_reset_exactly_what_the_clients_kernel_had_not_acknowledged_comes_agai
 #[test]
 fn the_last_acknowledged_bytes_come_again_where_they_are_asked_for() {
     let (folder, last) = (Folder::new(), 1_000);
-    let program = run(&folder, ", resend_bytes = 50000", last);
+    let program = run(&folder, ", acknowledge = \"kernel\", resend_bytes = 50000", last);
     let acknowledged = reset_once(&program);
     assert_eq!(first_again(&program, last), first_beyond(acknowledged - 50_000));
     program.stop();

@@ -130,7 +130,8 @@ fn a_receiver_that_ends_in_order_refuses_nothing() {
     acknowledged(&here);
     take(&there, 10).assert_is(1, 10);
     there.stop();
-    here.log.first(&["there closed the connection", "frames are safe"]);
+    here.log
+        .first(&["there closed the connection", "waits in the spill store"]);
     let status = here.status_of("p");
     assert_eq!(status.number("there", "failures_peer_closed"), 1, "{status:?}");
     assert_eq!(status.number("there", "refusals"), 0, "{status:?}");

@@ -197,7 +197,7 @@ fn frames_whose_store_was_deleted_are_not_called_kept_but_lost() {
     let status = folder.aqueduct(&["status", "p"]).stdout;
     let status = String::from_utf8(status).unwrap();
     assert_says(&status, &["its files were deleted"]);
-    assert!(!status.contains("frames are safe"), "{status}");
+    assert!(!status.contains("waits in the spill store"), "{status}");
     program.log.first(&["were deleted while it is in use", "data"]);
     program.terminate();
     assert_eq!(program.exit_code(), LOST);

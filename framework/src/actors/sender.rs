@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use super::{Ended, Order, Outcome, panic_text};
-use crate::config::RetryConfig;
+use crate::config::{Persist, RetryConfig};
 use crate::find::{Find, State};
 use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec, StoreReader};
@@ -20,6 +20,7 @@ mod serving;
 #[cfg(test)]
 mod tests;
 mod unacknowledged;
+mod unconfirmed;
 mod work;
 
 /// What a sender is made of.
@@ -42,13 +43,24 @@ pub struct SenderParts {
     /// Where dead letters go.
     pub rejected: Vec<Edge>,
     /// The spill store that keeps frames while the destination is away, if there is one upstream.
-    pub store: Option<String>,
+    pub store: Option<StoreAbove>,
     /// The store in front, for a sink that reads it itself.
     pub reader: Option<StoreReader>,
     /// Makes its spans.
     pub tracer: Tracer,
     /// Hears how it ended.
     pub supervisor: Recipient<Ended>,
+}
+
+/// What a sender knows of the nearest spill store upstream.
+#[derive(Debug, Clone)]
+pub struct StoreAbove {
+    /// Its name.
+    pub name: String,
+    /// What it has on disk.
+    pub persist: Persist,
+    /// What it sends downstream before some of it is settled.
+    pub in_flight_bytes: u64,
 }
 
 /// The actor.

@@ -292,5 +292,5 @@ const fn max_cursors() -> u32 {
 }
 
 fn in_flight_bytes() -> ByteSize {
-    ByteSize::mib(4)
+    ByteSize::mib(128)
 }

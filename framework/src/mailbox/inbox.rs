@@ -280,6 +280,14 @@ impl Held {
     pub fn take(&mut self) -> Option<Batch> {
         self.batch.take()
     }
+
+    /// Gives the batch's bytes back to the window before the rest of this is dropped: for one that is bounded otherwise from here on.
+    pub fn release(&mut self) {
+        let cost = std::mem::take(&mut self.cost);
+        if cost > 0 {
+            self.inbox.release(self.edge, cost);
+        }
+    }
 }
 
 impl Drop for Held {
@@ -288,6 +296,6 @@ impl Drop for Held {
             .shown
             .borrow_mut()
             .retain(|shown| shown.ticket != self.ticket);
-        self.inbox.release(self.edge, self.cost);
+        self.release();
     }
 }

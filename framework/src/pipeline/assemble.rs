@@ -9,7 +9,7 @@ use super::finder::Asked;
 use super::plan::{Plan, Stage};
 use crate::actors::processor::{Processor, ProcessorParts};
 use crate::actors::reader::{Reader, ReaderParts};
-use crate::actors::sender::{Sender, SenderParts};
+use crate::actors::sender::{Sender, SenderParts, StoreAbove};
 use crate::actors::spill::{Spill, SpillParts};
 use crate::actors::{Ended, Order};
 use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig, Role};
@@ -231,7 +231,7 @@ impl Assembly<'_> {
             retry: host.retry.clone(),
             upstream: stage.upstream.clone(),
             rejected: self.outgoing(stage, REJECTED),
-            store: stage.store.clone(),
+            store: stage.store.as_deref().and_then(|name| self.store_above(name)),
             reader: self.reader(stage, &context),
             tracer: self.tracer(actor, stage, &context),
             supervisor: self.ended(),
@@ -242,6 +242,17 @@ impl Assembly<'_> {
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
         self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
+    }
+
+    fn store_above(&self, name: &str) -> Option<StoreAbove> {
+        let HostConfig::Spill(spill) = &self.config.actor(name)?.host else {
+            return None;
+        };
+        Some(StoreAbove {
+            name: name.to_owned(),
+            persist: spill.persist,
+            in_flight_bytes: spill.in_flight_bytes.bytes(),
+        })
     }
 
     /// The store in front of a sink, when it is one that hands nothing down.

@@ -7,8 +7,8 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::Notify;
 
 use super::{
-    Acknowledgement, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source, StoreReader,
-    StoreUse,
+    Acknowledgement, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source,
+    StoreReader, StoreUse,
 };
 use crate::error::{Error, Result};
 
@@ -79,6 +79,10 @@ pub trait DynSink {
     fn refused_bytes(&self) -> u64;
     /// [`Sink::last_acknowledged`]
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged>;
+    /// [`Sink::confirmed`]
+    fn confirmed(&mut self) -> Option<Confirmed>;
+    /// [`Sink::finish`]
+    fn finish(&mut self) -> LocalBoxFuture<'_, Result<()>>;
     /// [`Sink::close`]
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>>;
 }
@@ -122,6 +126,14 @@ impl<T: Sink> DynSink for T {
 
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged> {
         Sink::last_acknowledged(self).boxed_local()
+    }
+
+    fn confirmed(&mut self) -> Option<Confirmed> {
+        Sink::confirmed(self)
+    }
+
+    fn finish(&mut self) -> LocalBoxFuture<'_, Result<()>> {
+        Sink::finish(self).boxed_local()
     }
 
     fn close(&mut self) -> LocalBoxFuture<'_, Result<()>> {

@@ -129,6 +129,40 @@ pub enum Acknowledgement {
         /// batches are settled all the same: copies are kept in memory, of so many bytes and one batch at most.
         resend_bytes: u64,
     },
+    /// When [`Sink::confirmed`] says that it is settled. What was written gives its share of `window_bytes` back at once; how much waits is
+    /// bounded here, in bytes that the batches pin. Past a bound the oldest batch counts as delivered early; where that was wrong, it is counted.
+    Confirmed {
+        /// What is read, as far as anybody can tell, and waits only for the connection to outlive it.
+        settle_bytes: u64,
+        /// What seems not to be read.
+        unread_bytes: u64,
+    },
+}
+
+/// How far the other side of a byte stream is, in wire bytes taken since `open`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Confirmed {
+    /// Settled: nothing speaks against it any more.
+    pub settled: u64,
+    /// Read by the other side, as far as anybody can tell; at least what is settled.
+    pub read: u64,
+    /// Acknowledged by its kernel; at least what is read.
+    pub acknowledged: u64,
+    /// Read for certain. When the connection breaks off, what is settled beyond it may be lost.
+    pub proven: u64,
+}
+
+impl Confirmed {
+    /// What holds for both.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        Self {
+            settled: self.settled.min(other.settled),
+            read: self.read.min(other.read),
+            acknowledged: self.acknowledged.min(other.acknowledged),
+            proven: self.proven.min(other.proven),
+        }
+    }
 }
 
 /// What is known in the end of a connection that is gone.
@@ -374,6 +408,22 @@ pub trait Sink: Sized + 'static {
                 orderly: false,
             }
         }
+    }
+
+    /// How far the other side is. Asked where [`Sink::acknowledgement`] says [`Acknowledgement::Confirmed`], as often as [`Sink::acknowledged_bytes`]
+    /// elsewhere, and of every sink after its connection has ended, after [`Sink::last_acknowledged`]: what was settled and is not confirmed then is
+    /// counted as `frames_unconfirmed`. None: nothing is known, and nothing counted.
+    fn confirmed(&mut self) -> Option<Confirmed> {
+        None
+    }
+
+    /// Everything was written and nothing more comes, but not all is settled: says goodbye and waits, within bounds of its own, until the other side has
+    /// confirmed the rest. Called before [`Sink::close`] where [`Sink::acknowledgement`] says [`Acknowledgement::Confirmed`].
+    ///
+    /// # Errors
+    /// `unavailable`: the other side has gone; what it has not confirmed is written again.
+    fn finish(&mut self) -> impl Future<Output = Result<()>> {
+        async { Ok(()) }
     }
 
     /// The end: flush, say goodbye. Called at the end of the input, within the shutdown deadline; not after a fatal error, nor when the pipeline is

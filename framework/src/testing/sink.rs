@@ -10,9 +10,10 @@ use actix::prelude::*;
 use super::frames::{FramingChoice, Seen};
 use super::watched::{Stage, Watched, address, failure, must, number, said};
 use super::{DeadLetter, lines, options};
-use crate::actors::sender::{Sender, SenderParts};
+use crate::actors::sender::{Sender, SenderParts, StoreAbove};
 use crate::actors::{Ended, Order, Outcome};
 use crate::batch::{Position, StreamId};
+use crate::config::Persist;
 use crate::config::RetryConfig;
 use crate::demand::Grant;
 use crate::error::{Error, Result};
@@ -137,7 +138,11 @@ impl<S: Sink> SinkKit<S> {
                     to: around.clone().recipient(),
                     meters: EdgeMeters::default(),
                 }],
-                store: Some("test".to_owned()),
+                store: Some(StoreAbove {
+                    name: "test".to_owned(),
+                    persist: Persist::Always,
+                    in_flight_bytes: u64::MAX,
+                }),
                 reader: None,
                 tracer: Tracer::off(),
                 supervisor: around.clone().recipient(),

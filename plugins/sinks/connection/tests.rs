@@ -1,5 +1,7 @@
+use super::{Acknowledge, ConnectionOptions};
 use std::net::{Shutdown, TcpListener};
 use std::rc::Rc;
+use std::time::Duration;
 
 use aqueduct_framework::plugin::Context;
 use tokio::net::TcpStream;
@@ -15,8 +17,13 @@ async fn connected(on_fin: OnPeerFin) -> (Connection, std::net::TcpStream) {
     let connection = Connection::new(
         stream.expect("it listens"),
         ("peer", "127.0.0.1:0".to_owned()),
-        on_fin,
-        Keepalive::new(Keepalive::default_period()),
+        ConnectionOptions {
+            on_fin,
+            keepalive: Keepalive::new(Keepalive::default_period()),
+            acknowledge: Acknowledge::Written,
+            settle_after: Duration::from_secs(1),
+            invited: false,
+        },
         &Rc::new(Flight::dialling(&context)),
         &context,
     );

@@ -6,13 +6,13 @@ mod tests;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use super::connection::{Acknowledge, Connection, OnPeerFin};
+use super::connection::{Acknowledge, Connection, ConnectionOptions, OnPeerFin, Settle};
 use super::reply::{Reply, ReplyConfig};
 use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
 
@@ -31,6 +31,15 @@ pub(super) struct Config {
     /// When a frame counts as delivered.
     #[serde(default)]
     acknowledge: Acknowledge,
+    /// `acknowledge = "settled"`: how long a connection has to outlive what was written on it.
+    #[serde(default = "settle_after")]
+    settle_after: Period,
+    /// `acknowledge = "settled"`: memory that may wait for `settle_after`. A faster feed settles what is read sooner.
+    #[serde(default = "settle_bytes")]
+    settle_bytes: ByteSize,
+    /// `acknowledge = "settled"`: memory that may wait because the destination seems not to have read it. Past it the oldest counts as delivered.
+    #[serde(default = "unread_bytes")]
+    unread_bytes: ByteSize,
     /// What the application on the other side answers; needed for `acknowledge = "reply"`.
     reply: Option<ReplyConfig>,
     /// When a connection broke off: of the bytes that the peer's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
@@ -58,6 +67,18 @@ const fn no_bytes() -> ByteSize {
     ByteSize::kib(0)
 }
 
+const fn settle_after() -> Period {
+    Settle::AFTER
+}
+
+const fn settle_bytes() -> ByteSize {
+    Settle::BYTES
+}
+
+const fn unread_bytes() -> ByteSize {
+    Settle::UNREAD_BYTES
+}
+
 const fn linger() -> Period {
     Period::seconds(2)
 }
@@ -65,13 +86,14 @@ const fn linger() -> Period {
 /// The plugin.
 pub(super) struct TcpClient {
     dial: Dial,
-    on_peer_fin: OnPeerFin,
+    options: ConnectionOptions,
     acknowledgement: Acknowledgement,
     reply: Option<Rc<Reply>>,
-    keepalive: Keepalive,
     linger: Period,
     flight: Rc<Flight>,
     connection: Option<Connection>,
+    /// The last connection ended young: the next has to live for a while before anything is written on it.
+    wary: bool,
     context: Context,
 }
 
@@ -87,10 +109,22 @@ impl Sink for TcpClient {
                 timeout: config.connect_timeout.0,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
-            on_peer_fin: config.on_peer_fin,
-            acknowledgement: config.acknowledge.with(config.resend_bytes)?,
+            options: ConnectionOptions {
+                on_fin: config.on_peer_fin,
+                keepalive: Keepalive::new(config.keepalive),
+                acknowledge: config.acknowledge,
+                settle_after: config.settle_after.0,
+                invited: false,
+            },
+            wary: false,
+            acknowledgement: config.acknowledge.with(
+                config.resend_bytes,
+                Settle {
+                    bytes: config.settle_bytes,
+                    unread_bytes: config.unread_bytes,
+                },
+            )?,
             reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
-            keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::dialling(context)),
             connection: None,
@@ -99,19 +133,27 @@ impl Sink for TcpClient {
     }
 
     async fn open(&mut self) -> Result<()> {
-        self.connection = None;
+        if let Some(last) = self.connection.take() {
+            self.wary = !last.is_grown() || (self.wary && !last.is_old());
+        }
         let address = &self.dial.address;
         let stream = self.dial.connect_noted(&self.flight, &self.context).await?;
         tracing::info!(actor = %self.context.actor, "connected to {address}");
         let connection = Connection::new(
             stream,
             (&self.context.actor, address.clone()),
-            self.on_peer_fin,
-            self.keepalive,
+            self.options,
             &self.flight,
             &self.context,
         );
-        self.connection = Some(connection.expecting(self.reply.as_ref()));
+        let connection = self.connection.insert(connection.expecting(self.reply.as_ref()));
+        if self.wary && self.options.acknowledge == Acknowledge::Settled {
+            // A proxy without a backend closes soon, and takes with it what was written.
+            tokio::select! {
+                gone = connection.watch() => return Err(gone),
+                () = tokio::time::sleep(self.options.settle_after) => {}
+            }
+        }
         Ok(())
     }
 
@@ -154,6 +196,17 @@ impl Sink for TcpClient {
                 bytes: 0,
                 orderly: true,
             },
+        }
+    }
+
+    fn confirmed(&mut self) -> Option<Confirmed> {
+        self.connection.as_mut()?.confirmed()
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        match &mut self.connection {
+            Some(connection) => connection.finish(self.linger.0).await,
+            None => Ok(()),
         }
     }
 

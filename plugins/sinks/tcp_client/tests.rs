@@ -21,7 +21,7 @@ fn relay(address: SocketAddr, options: &str) -> Running {
 #[test]
 fn the_peers_fin_is_noticed_before_anything_is_written_to_nobody() {
     let (destination, address) = listener();
-    let running = relay(address, "");
+    let running = relay(address, "acknowledge = \"written\"");
     let mut input = running.connect("input");
     let mut expected = 0..10;
     for _ in 0..5 {

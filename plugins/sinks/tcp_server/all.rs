@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::Delivery;
+use aqueduct_framework::plugin::{Confirmed, Delivery, LastAcknowledged};
 use aqueduct_framework::telemetry::{Counter, Gauge};
 use futures_util::future;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -27,6 +27,10 @@ pub(super) struct All {
     began: Instant,
     clients: Gauge,
     too_slow: Counter,
+    /// Wire bytes that were written to everybody since `open`.
+    position: u64,
+    /// How far the client that left last had come.
+    left: Confirmed,
 }
 
 struct Member {
@@ -35,6 +39,8 @@ struct Member {
     /// What it has to take of the batch that is being written.
     copy: Option<Delivery>,
     place: Place,
+    /// Where in what is written to all its first byte stands; none before there was one.
+    first: Option<u64>,
 }
 
 /// What a wait ended with.
@@ -61,12 +67,16 @@ impl All {
             began: Instant::now(),
             clients,
             too_slow,
+            position: 0,
+            left: Confirmed::default(),
         }
     }
 
     /// Waits until a client is there.
     pub(super) async fn open(&mut self) -> Result<()> {
         let address = self.door.open().await?;
+        (self.position, self.left) = (0, Confirmed::default());
+        self.members.iter_mut().for_each(|member| member.first = None);
         while self.members.is_empty() {
             let context = &self.door.context;
             context.say("state", format!("waiting for clients on {address}"));
@@ -86,6 +96,7 @@ impl All {
         let now_ms = self.now_ms();
         for member in &mut self.members {
             member.copy = Some(delivery.share());
+            member.first.get_or_insert(self.position);
             member.place.begin(now_ms);
         }
         loop {
@@ -96,6 +107,7 @@ impl All {
                 None => self.last_gone(advanced),
             };
             delivery.advance(to - advanced);
+            self.position += (to - advanced) as u64;
             advanced = to;
             match gone {
                 Some(gone) => return Err(gone),
@@ -127,6 +139,27 @@ impl All {
         let members = self.members.iter_mut();
         let closed = future::join_all(members.map(|member| member.connection.close(linger))).await;
         closed.into_iter().collect()
+    }
+
+    /// How far the one is that is behind all others; in the end the one who left last.
+    pub(super) fn confirmed(&mut self) -> Confirmed {
+        let position = self.position;
+        let members = self.members.iter_mut().map(|member| member.confirmed(position));
+        members.reduce(Confirmed::least).unwrap_or(self.left)
+    }
+
+    pub(super) fn last_acknowledged(&mut self) -> LastAcknowledged {
+        LastAcknowledged {
+            bytes: self.confirmed().settled,
+            orderly: false,
+        }
+    }
+
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        let linger = self.terms.linger;
+        let members = self.members.iter_mut();
+        let finished = future::join_all(members.map(|member| member.connection.finish(linger))).await;
+        finished.into_iter().collect()
     }
 
     /// Before a batch: lets those in who have connected, and those go who have left.
@@ -165,6 +198,7 @@ impl All {
             peer,
             copy: None,
             place,
+            first: None,
         });
         self.door.context.counter("connects").add(1);
         tracing::info!(actor = %self.door.context.actor, clients = self.members.len(), "{peer} is a client now: it gets what comes from here on");
@@ -249,7 +283,9 @@ impl All {
     }
 
     fn remove(&mut self, index: usize, gone: Error) {
-        let place = self.members.swap_remove(index).place;
+        let mut member = self.members.swap_remove(index);
+        self.left = member.confirmed(self.position);
+        let place = member.place;
         // That the last one leaves is told by the actor.
         if !self.members.is_empty() {
             self.terms.farewell(&gone);
@@ -276,6 +312,20 @@ impl All {
 
     fn now_ms(&self) -> u64 {
         self.began.elapsed().as_millis() as u64
+    }
+}
+
+impl Member {
+    /// How far it is in what is written to all; with nothing for it yet, as far as everybody.
+    fn confirmed(&mut self, position: u64) -> Confirmed {
+        let first = self.first.unwrap_or(position);
+        let own = self.connection.confirmed().unwrap_or_default();
+        Confirmed {
+            settled: first + own.settled,
+            read: first + own.read,
+            acknowledged: first + own.acknowledged,
+            proven: first + own.proven,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::connection::{Acknowledge, OnPeerFin};
+use super::super::connection::{Acknowledge, ConnectionOptions, OnPeerFin, Settle};
 use super::super::reply::ReplyConfig;
 use super::guests::Secret;
 use crate::net::Keepalive;
@@ -43,8 +43,20 @@ pub(in super::super) struct Config {
     /// What it means when the client finishes sending.
     #[serde(default)]
     pub(super) on_peer_fin: OnPeerFin,
-    /// When a frame counts as delivered. Unset: `"written"`; `"kernel"` with `clients = "named"`.
-    pub(super) acknowledge: Option<Acknowledge>,
+    /// When a frame counts as delivered.
+    #[serde(default)]
+    pub(super) acknowledge: Acknowledge,
+    /// `acknowledge = "settled"`: how long a connection has to outlive what was written on it.
+    #[serde(default = "settle_after")]
+    pub(super) settle_after: Period,
+    /// `acknowledge = "settled"`: memory that may wait for `settle_after`. A faster feed settles what is read sooner. With `"named"` nothing is kept in
+    /// memory, and this bounds nothing.
+    #[serde(default = "settle_bytes")]
+    pub(super) settle_bytes: ByteSize,
+    /// `acknowledge = "settled"`: memory that may wait because the client seems not to have read it. Past it the oldest counts as delivered; with
+    /// `"named"` it never does.
+    #[serde(default = "unread_bytes")]
+    pub(super) unread_bytes: ByteSize,
     /// What the client's application answers; needed for `acknowledge = "reply"`.
     pub(super) reply: Option<ReplyConfig>,
     /// When a connection broke off: of the bytes that the client's kernel had acknowledged, these last ones are sent again too, in whole frames. Needs
@@ -117,10 +129,10 @@ impl Config {
                 return Err(Error::fatal(format!("`{key}` needs `clients = {needed}`")));
             }
         }
-        if all && self.acknowledge() != Acknowledge::Written {
+        if all && !matches!(self.acknowledge, Acknowledge::Settled | Acknowledge::Written) {
             return Err(Error::fatal(
-                "`clients = \"all\"` cannot have `acknowledge` other than \"written\": what one client has not acknowledged would be sent again to all; \
-                 clients that must miss nothing need `clients = \"named\"`",
+                "`clients = \"all\"` can have `acknowledge = \"settled\"` or \"written\" only: what one client has not acknowledged would be sent again to \
+                 all; clients that must miss nothing need `clients = \"named\"`",
             ));
         }
         Ok(())
@@ -141,13 +153,36 @@ impl Config {
         self.introduction_timeout.map_or(INTRODUCTION_TIMEOUT, Period::duration)
     }
 
-    /// When a frame counts as delivered.
-    pub(super) fn acknowledge(&self) -> Acknowledge {
-        self.acknowledge.unwrap_or(match self.clients {
-            Clients::One | Clients::All => Acknowledge::Written,
-            Clients::Named => Acknowledge::Kernel,
-        })
+    /// What waits to be settled.
+    pub(super) fn settle(&self) -> Settle {
+        Settle {
+            bytes: self.settle_bytes,
+            unread_bytes: self.unread_bytes,
+        }
     }
+
+    /// How every client's connection is treated.
+    pub(super) fn options(&self) -> ConnectionOptions {
+        ConnectionOptions {
+            on_fin: self.on_peer_fin,
+            keepalive: Keepalive::new(self.keepalive),
+            acknowledge: self.acknowledge,
+            settle_after: self.settle_after.0,
+            invited: true,
+        }
+    }
+}
+
+const fn settle_after() -> Period {
+    Settle::AFTER
+}
+
+const fn settle_bytes() -> ByteSize {
+    Settle::BYTES
+}
+
+const fn unread_bytes() -> ByteSize {
+    Settle::UNREAD_BYTES
 }
 
 const fn no_bytes() -> ByteSize {

@@ -12,10 +12,10 @@ use aqueduct_framework::plugin::Context;
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::connection::{Connection, OnPeerFin};
+use super::super::connection::{Connection, ConnectionOptions};
 use super::super::reply::Reply;
 use super::config::Config;
-use crate::net::{Flight, Keepalive, Listen, pause_after};
+use crate::net::{Flight, Listen, pause_after};
 
 /// Somebody who has connected.
 pub(super) type Newcomer = (TcpStream, SocketAddr);
@@ -101,8 +101,7 @@ pub(super) struct Terms {
     pub(super) linger: Duration,
     /// What clients answer, where that counts.
     pub(super) reply: Option<Rc<Reply>>,
-    on_peer_fin: OnPeerFin,
-    keepalive: Keepalive,
+    options: ConnectionOptions,
     flight: Rc<Flight>,
     context: Context,
     began: Instant,
@@ -114,12 +113,11 @@ impl Terms {
     /// # Errors
     /// When `reply` does not fit the other options.
     pub(super) fn new(config: &Config, context: &Context) -> Result<Rc<Self>> {
-        let reply = Reply::new(config.acknowledge(), config.reply.as_ref(), config.on_peer_fin, context)?;
+        let reply = Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?;
         Ok(Rc::new(Self {
             linger: config.linger.0,
             reply,
-            on_peer_fin: config.on_peer_fin,
-            keepalive: Keepalive::new(config.keepalive),
+            options: config.options(),
             flight: Rc::new(Flight::accepting(context)),
             context: context.clone(),
             began: Instant::now(),
@@ -135,8 +133,7 @@ impl Terms {
         let unusable = |error: io::Error| Error::unavailable(format!("{who} has left at once")).because(error);
         stream.set_nodelay(true).map_err(unusable)?;
         let names = (who, peer.to_string());
-        let (fin, keepalive) = (self.on_peer_fin, self.keepalive);
-        let connection = Connection::new(stream, names, fin, keepalive, &self.flight, &self.context);
+        let connection = Connection::new(stream, names, self.options, &self.flight, &self.context);
         Ok(connection.expecting(self.reply.as_ref()))
     }
 

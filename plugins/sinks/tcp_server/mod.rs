@@ -27,7 +27,9 @@ mod welcome;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse};
+use aqueduct_framework::plugin::{
+    Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse,
+};
 use tokio::sync::Notify;
 
 use crate::net::{Buffers, Listen, checked};
@@ -59,7 +61,7 @@ impl Sink for TcpServer {
 
     fn new(config: Config, context: &Context) -> Result<Self> {
         config.check()?;
-        let acknowledgement = config.acknowledge().with(config.resend_bytes)?;
+        let acknowledgement = config.acknowledge.with(config.resend_bytes, config.settle())?;
         let listen = Listen {
             address: checked("listen", config.listen.clone())?,
             buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
@@ -144,10 +146,27 @@ impl Sink for TcpServer {
     async fn last_acknowledged(&mut self) -> LastAcknowledged {
         match &mut self.serves {
             Serves::One(one) => one.last_acknowledged().await,
-            Serves::All(_) | Serves::Named(_) => LastAcknowledged {
+            Serves::All(all) => all.last_acknowledged(),
+            Serves::Named(_) => LastAcknowledged {
                 bytes: 0,
                 orderly: true,
             },
+        }
+    }
+
+    fn confirmed(&mut self) -> Option<Confirmed> {
+        match &mut self.serves {
+            Serves::One(one) => one.confirmed(),
+            Serves::All(all) => Some(all.confirmed()),
+            Serves::Named(_) => None,
+        }
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        match &mut self.serves {
+            Serves::One(one) => one.finish().await,
+            Serves::All(all) => all.finish().await,
+            Serves::Named(_) => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Confirmed, Delivery, LastAcknowledged};
 
 use super::super::connection::Connection;
 use super::door::{Door, Newcomer, Terms};
@@ -104,6 +104,17 @@ impl One {
                 bytes: 0,
                 orderly: true,
             },
+        }
+    }
+
+    pub(super) fn confirmed(&mut self) -> Option<Confirmed> {
+        self.client.as_mut()?.confirmed()
+    }
+
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        match &mut self.client {
+            Some(client) => client.finish(self.terms.linger).await,
+            None => Ok(()),
         }
     }
 

@@ -4,7 +4,11 @@ mod options;
 use crate::testing::{Running, lines, listener, mistakes, read_all, read_text, reset, send};
 
 fn relay() -> Running {
-    Running::start(
+    relay_with("")
+}
+
+fn relay_with(options: &str) -> Running {
+    Running::start(&format!(
         r#"
         flow = "input -> output"
         [sources.input]
@@ -13,14 +17,15 @@ fn relay() -> Running {
         [sinks.output]
         type = "tcp_server"
         listen = "127.0.0.1:0"
-        retry = { first = "1ms", max = "10ms" }
+        retry = {{ first = "1ms", max = "10ms" }}
+        {options}
         "#,
-    )
+    ))
 }
 
 #[test]
 fn frames_wait_for_the_client_and_come_in_order_each_time_it_is_back() {
-    let running = relay();
+    let running = relay_with("acknowledge = \"written\"");
     let mut input = running.connect("input");
     running.until("it says that it waits", || {
         running.text("output", "state").contains("waiting for a client")

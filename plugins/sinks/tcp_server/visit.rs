@@ -166,6 +166,7 @@ impl<'h> Visit<'h> {
             Acknowledgement::Later { resend_bytes } => {
                 self.connection.acknowledged_bytes().saturating_sub(resend_bytes)
             }
+            Acknowledgement::Confirmed { .. } => self.connection.confirmed().unwrap_or_default().settled,
         };
         self.settle_bytes(bytes)
     }
@@ -194,6 +195,10 @@ impl<'h> Visit<'h> {
             }
             Leave::Stopping => {
                 self.hear_answers().await;
+                if matches!(self.house.acknowledgement, Acknowledgement::Confirmed { .. }) {
+                    // What the client does not confirm comes again, so it does not matter how it left.
+                    let _ = self.connection.finish(self.house.terms.linger).await;
+                }
                 self.settle_last().await;
                 if let Err(error) = self.connection.close(self.house.terms.linger).await {
                     tracing::warn!(actor = %self.house.context.actor, "the end was not clean: {error}");
@@ -224,9 +229,13 @@ impl<'h> Visit<'h> {
     }
 
     async fn settle_last(&mut self) {
-        let Acknowledgement::Later { resend_bytes } = self.house.acknowledgement else {
-            self.settle();
-            return;
+        let resend_bytes = match self.house.acknowledgement {
+            Acknowledgement::Written => {
+                self.settle();
+                return;
+            }
+            Acknowledgement::Later { resend_bytes } => resend_bytes,
+            Acknowledgement::Confirmed { .. } => 0,
         };
         let last = self.connection.last_acknowledged(self.house.terms.linger).await;
         let again = if last.orderly { 0 } else { resend_bytes };

@@ -20,7 +20,7 @@ pub(super) struct Outgoing {
 
 struct Open {
     /// Its share of the window.
-    _held: Held,
+    held: Held,
     frames: u64,
     refused: u64,
     bytes: u64,
@@ -36,7 +36,7 @@ impl Outgoing {
     pub(super) fn new(delivery: Delivery, span: WorkSpan, held: Held) -> Self {
         let batch = delivery.batch();
         let open = Open {
-            _held: held,
+            held,
             frames: batch.len() as u64,
             refused: 0,
             bytes: frame_bytes(batch),
@@ -87,6 +87,13 @@ impl Outgoing {
             bytes: open.bytes,
         });
         self.delivery.settle(fate);
+    }
+
+    /// Gives its share of the window back, before it is settled.
+    pub(super) fn release_window(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.held.release();
+        }
     }
 
     /// Its frames while it is not settled.

@@ -94,7 +94,7 @@ impl Serving {
             error: Some(error.to_string()),
         };
         if self.backoff.attempts() == 0 {
-            tracing::warn!(actor = %context.actor, "{error}; frames are safe: they wait in the spill store in front until it is back");
+            tracing::warn!(actor = %context.actor, "{error}; what comes meanwhile waits in the spill store in front");
         }
         context.counter(error.failure().counter()).add(1);
         self.retries.add(1);

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::plugin::Confirmed;
 use crate::seeded::{self, Bug};
 
 #[cfg(test)]
@@ -21,6 +22,8 @@ pub(super) struct Unacknowledged<T> {
     written: u64,
     /// Bytes acknowledged since then, as far as is known.
     acknowledged: u64,
+    /// What the entries that are not settled pin in memory.
+    held_cost: u64,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,7 @@ struct Entry<T> {
     /// Where on the connection that began, and where its last byte ended.
     start: u64,
     end: u64,
+    cost: u64,
 }
 
 /// Something to be written again.
@@ -51,11 +55,13 @@ impl<T> Unacknowledged<T> {
             settled: 0,
             written: 0,
             acknowledged: 0,
+            held_cost: 0,
         }
     }
 
-    /// Notes that these bytes of it were written behind everything before.
-    pub(super) fn push(&mut self, what: T, bytes: Range<u64>) {
+    /// Notes that these bytes of it were written behind everything before; it pins `cost` bytes of memory.
+    pub(super) fn push(&mut self, what: T, bytes: Range<u64>, cost: u64) {
+        self.held_cost += cost;
         let start = self.written;
         self.written += bytes.end - bytes.start;
         self.entries.push_back(Entry {
@@ -63,6 +69,7 @@ impl<T> Unacknowledged<T> {
             from: bytes.start,
             start,
             end: self.written,
+            cost,
         });
     }
 
@@ -74,6 +81,7 @@ impl<T> Unacknowledged<T> {
             && (entry.end <= self.acknowledged || seeded::has(Bug::SettledByPart) && entry.start < self.acknowledged)
         {
             settle(&mut entry.what);
+            self.held_cost -= entry.cost;
             self.settled += 1;
         }
         let kept_from = self.acknowledged.saturating_sub(self.resend_bytes);
@@ -114,6 +122,34 @@ impl<T> Unacknowledged<T> {
             })
         });
         again.collect()
+    }
+
+    /// How much is to be acknowledged: what is settled; more while what is not pins too much, but nothing that does not seem to be read before that, too,
+    /// pins too much.
+    pub(super) fn due(&self, confirmed: Confirmed, settle_bytes: u64, unread_bytes: u64) -> u64 {
+        let unread = self.written.saturating_sub(confirmed.read);
+        let mut held = self.held_cost;
+        let mut due = confirmed.settled;
+        for entry in self.entries.range(self.settled..) {
+            let waits_long = held.saturating_sub(unread) > settle_bytes && entry.end <= confirmed.read;
+            let too_much = held > settle_bytes.saturating_add(unread_bytes) && entry.end <= confirmed.acknowledged;
+            if entry.end > due && !waits_long && !too_much {
+                break;
+            }
+            due = due.max(entry.end);
+            held -= entry.cost;
+        }
+        due
+    }
+
+    /// Bytes acknowledged since the connection began.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.min(self.written)
+    }
+
+    /// Bytes acknowledged that would not be written again if the connection broke off now.
+    pub(super) fn given_up(&self) -> u64 {
+        self.acknowledged().saturating_sub(self.resend_bytes)
     }
 
     /// True while something waits for its acknowledgement.

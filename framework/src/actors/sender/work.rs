@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::outgoing::Outgoing;
 use super::unacknowledged::Unacknowledged;
+use super::unconfirmed::{MayBeLost, Unconfirmed};
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
@@ -24,6 +25,7 @@ use crate::plugin::{Acknowledgement, Delivery, DynSink, StoreUse, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;
+mod confirming;
 mod giving_up;
 mod opening;
 
@@ -47,14 +49,16 @@ pub(super) async fn work(
         Ok(built) => built,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
-    let (unacknowledged, unacknowledged_bytes) = match sink.acknowledgement() {
-        Acknowledgement::Written => (None, Gauge::default()),
-        Acknowledgement::Later { resend_bytes } => {
-            parts.context.counter("frames_resent");
-            let bytes = parts.context.gauge("unacknowledged_bytes");
-            (Some(Unacknowledged::new(resend_bytes)), bytes)
-        }
+    let acknowledgement = sink.acknowledgement();
+    let resend_bytes = match acknowledgement {
+        Acknowledgement::Written => None,
+        Acknowledgement::Later { resend_bytes } => Some(resend_bytes),
+        Acknowledgement::Confirmed { .. } => Some(0),
     };
+    let unacknowledged_bytes = resend_bytes.map(|_| {
+        parts.context.counter("frames_resent");
+        parts.context.gauge("unacknowledged_bytes")
+    });
     let mut work = Work {
         backoff: Backoff::new(parts.retry.clone()),
         retries: parts.context.counter("retries"),
@@ -64,8 +68,11 @@ pub(super) async fn work(
         said: None,
         began: Instant::now(),
         again: VecDeque::new(),
-        unacknowledged,
-        unacknowledged_bytes,
+        unacknowledged: resend_bytes.map(Unacknowledged::new),
+        unacknowledged_bytes: unacknowledged_bytes.unwrap_or_default(),
+        limits: confirming::Limits::new(acknowledgement, parts.store.as_ref()),
+        unconfirmed: Unconfirmed::default(),
+        may_be_lost: None,
         signal: sink.acknowledged_signal(),
         takes_batches: sink.store_use() == StoreUse::Positions,
         turn_bytes: 0,
@@ -105,6 +112,11 @@ struct Work {
     /// What was written; none when that is all a batch needs to be settled.
     unacknowledged: Option<Unacknowledged<Outgoing>>,
     unacknowledged_bytes: Gauge,
+    /// What may wait to be confirmed; none where the sink does not confirm.
+    limits: Option<confirming::Limits>,
+    unconfirmed: Unconfirmed,
+    /// What the connection that ended last may have cost, until it is told.
+    may_be_lost: Option<MayBeLost>,
     /// Rung when more may be acknowledged; none when the sink must be asked.
     signal: Option<Rc<Notify>>,
     /// The sink takes batches as they are, not in a framing.
@@ -142,7 +154,13 @@ impl Work {
                         self.take_back(None).await;
                         self.come_back(error).await?
                     }
-                    Next::Finished => break,
+                    Next::Finished => match self.finish().await {
+                        Ok(()) => break,
+                        Err(error) => {
+                            self.take_back(None).await;
+                            self.come_back(error).await?
+                        }
+                    },
                 },
             };
             if !goes_on {
@@ -196,13 +214,14 @@ impl Work {
             return Next::Batch(held);
         }
         let mut pause = FIRST_PAUSE;
+        let confirms = self.limits.is_some();
         loop {
             let waiting = self.is_waiting();
             tokio::select! {
                 biased;
                 next = self.inbox.next(), if !(waiting && self.inbox.is_finished()) => match next {
                     Some(held) => return Next::Batch(held),
-                    None if waiting => {}
+                    None if waiting && !confirms => {}
                     None => return Next::Finished,
                 },
                 error = self.sink.watch() => return Next::PeerGone(error),
@@ -286,13 +305,18 @@ impl Work {
                 }
             }
         }
+        self.note_written(&outgoing, from);
         let Some(unacknowledged) = &mut self.unacknowledged else {
             self.settle(&mut outgoing);
             return Ok(true);
         };
         outgoing.span = WorkSpan::default();
+        if self.limits.is_some() {
+            outgoing.release_window();
+        }
         let written = from..outgoing.delivery.written_bytes();
-        unacknowledged.push(outgoing, written);
+        let cost = outgoing.delivery.batch().cost() as u64;
+        unacknowledged.push(outgoing, written, cost);
         Ok(true)
     }
 

@@ -17,6 +17,18 @@ pub(super) struct Entry {
     pub(super) batch: Option<Batch>,
     /// Its payload's bytes while they may still be written: it is not durable, and not settled or with the writer already.
     pub(super) volatile_bytes: u64,
+    /// It was handed down and is not settled: the bound on what is in flight counts it.
+    pub(super) in_flight: bool,
+}
+
+impl Entry {
+    /// Bytes it takes while it waits to be handed down.
+    fn waiting_bytes(&self) -> u64 {
+        match &self.batch {
+            Some(batch) if !self.in_flight => batch.cost() as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// Entries by position, and their cost.
@@ -25,6 +37,7 @@ pub(super) struct Memory {
     entries: VecDeque<Entry>,
     tail: u64,
     bytes: u64,
+    waiting_bytes: u64,
     volatile_bytes: u64,
 }
 
@@ -34,6 +47,7 @@ impl Memory {
             entries: VecDeque::new(),
             tail,
             bytes: 0,
+            waiting_bytes: 0,
             volatile_bytes: 0,
         }
     }
@@ -53,6 +67,28 @@ impl Memory {
         self.bytes
     }
 
+    /// The same, of those only that are not in flight.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
+    }
+
+    /// The batch at exactly this position is in flight now.
+    pub(super) fn handed(&mut self, position: u64) {
+        let index = self.index(position);
+        if let Some(entry) = self.entries.get_mut(index) {
+            self.waiting_bytes -= entry.waiting_bytes();
+            entry.in_flight = true;
+        }
+    }
+
+    /// Nothing is in flight any more: what is not settled waits again.
+    pub(super) fn taken_back(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.in_flight) {
+            entry.in_flight = false;
+            self.waiting_bytes += entry.waiting_bytes();
+        }
+    }
+
     /// Payload bytes that may still be written: the disk must have room for them.
     pub(super) fn volatile_bytes(&self) -> u64 {
         self.volatile_bytes
@@ -63,6 +99,7 @@ impl Memory {
         let end = self.tail + batch.len() as u64;
         let volatile_bytes = batch.payload.len() as u64;
         self.bytes += batch.cost() as u64;
+        self.waiting_bytes += batch.cost() as u64;
         self.volatile_bytes += volatile_bytes;
         self.entries.push_back(Entry {
             position: self.tail,
@@ -71,6 +108,7 @@ impl Memory {
             receipt: Some(receipt),
             batch: Some(batch),
             volatile_bytes,
+            in_flight: false,
         });
         self.tail = end;
     }
@@ -126,6 +164,7 @@ impl Memory {
             if entry.end > to {
                 break;
             }
+            self.waiting_bytes -= entry.waiting_bytes();
             self.bytes -= entry.batch.take().map_or(0, |batch| batch.cost() as u64);
             if entry.position >= queued {
                 self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
@@ -167,7 +206,7 @@ impl Memory {
             }
             receipts.extend(entry.receipt);
         }
-        (self.bytes, self.volatile_bytes) = (0, 0);
+        (self.bytes, self.waiting_bytes, self.volatile_bytes) = (0, 0, 0);
         (receipts, frames)
     }
 
@@ -180,6 +219,7 @@ impl Memory {
 
     fn pop_front(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
+            self.waiting_bytes -= entry.waiting_bytes();
             self.bytes -= entry.batch.map_or(0, |batch| batch.cost() as u64);
             self.volatile_bytes -= entry.volatile_bytes;
         }

@@ -159,7 +159,7 @@ impl Fifo {
             self.upstream.push_back((receipt, Fate::Delivered));
         }
         self.memory.push(batch, now_ns);
-        if self.memory.bytes() > self.options.memory_bytes {
+        if self.memory.waiting_bytes() > self.options.memory_bytes {
             self.spilling = true;
         }
         self.note_peaks();
@@ -173,7 +173,7 @@ impl Fifo {
         if self.is_full() {
             return self.options.when_full == WhenFull::DropNewest;
         }
-        self.memory.bytes() < self.most_memory_bytes()
+        self.memory.waiting_bytes() < self.most_memory_bytes()
     }
 
     /// The writer made everything up to `tail` durable.
@@ -262,6 +262,7 @@ impl Fifo {
         }
         if self.flight.renew() {
             self.hand = self.flight.settled();
+            self.memory.taken_back();
             self.ahead.clear();
         }
         self.try_dropping_again();
@@ -390,7 +391,7 @@ impl Fifo {
     fn is_full(&self) -> bool {
         let disk_bytes = self.usage.bytes + ENGINE_FACTOR * self.memory.volatile_bytes() + ENGINE_BYTES;
         let failing = self.write_retry_ns.is_some();
-        disk_bytes >= self.options.max_bytes || (failing && self.memory.bytes() >= self.most_memory_bytes())
+        disk_bytes >= self.options.max_bytes || (failing && self.memory.waiting_bytes() >= self.most_memory_bytes())
     }
 
     fn most_memory_bytes(&self) -> u64 {

@@ -106,7 +106,9 @@ impl Fifo {
             return self.ahead.pop();
         }
         let (_, batch) = self.memory.get(self.hand)?;
-        Some((self.hand, batch.share(Receipt::none())))
+        let share = batch.share(Receipt::none());
+        self.memory.handed(self.hand);
+        Some((self.hand, share))
     }
 
     /// Everything has been handed down: what is on disk is drained, nothing more needs to be written.

@@ -4,7 +4,7 @@ use super::*;
 fn three(resend_bytes: u64) -> Unacknowledged<char> {
     let mut ledger = Unacknowledged::new(resend_bytes);
     for what in ['a', 'b', 'c'] {
-        ledger.push(what, 0..10);
+        ledger.push(what, 0..10, 10);
     }
     ledger
 }
@@ -47,8 +47,8 @@ fn what_is_taken_back_tells_how_much_of_it_is_done_and_counts_from_there() {
     settled(&mut ledger, 15);
     assert_eq!(taken_back(&mut ledger), [('b', 5), ('c', 0)]);
     assert!(!ledger.is_waiting());
-    ledger.push('b', 4..10);
-    ledger.push('c', 0..10);
+    ledger.push('b', 4..10, 10);
+    ledger.push('c', 0..10, 10);
     assert_eq!(settled(&mut ledger, 5), "");
     assert_eq!(settled(&mut ledger, 6), "b");
     assert_eq!(settled(&mut ledger, 12), "");
@@ -60,8 +60,8 @@ fn the_last_acknowledged_bytes_are_kept_to_be_written_again_and_settled_only_onc
     let mut ledger = three(12);
     assert_eq!(settled(&mut ledger, 25), "ab");
     assert_eq!(taken_back(&mut ledger), [('b', 3), ('c', 0)]);
-    ledger.push('b', 3..10);
-    ledger.push('c', 0..10);
+    ledger.push('b', 3..10, 10);
+    ledger.push('c', 0..10, 10);
     assert_eq!(taken_back(&mut ledger), [('b', 3), ('c', 0)]);
 }
 
@@ -69,7 +69,7 @@ fn the_last_acknowledged_bytes_are_kept_to_be_written_again_and_settled_only_onc
 fn what_is_kept_is_let_go_of_as_more_is_acknowledged() {
     let mut ledger = Unacknowledged::new(15);
     for number in 1..=1000 {
-        ledger.push('x', 0..10);
+        ledger.push('x', 0..10, 10);
         settled(&mut ledger, number * 10);
     }
     assert_eq!(taken_back(&mut ledger), [('x', 5), ('x', 0)]);
@@ -78,7 +78,7 @@ fn what_is_kept_is_let_go_of_as_more_is_acknowledged() {
 #[test]
 fn what_takes_no_bytes_waits_for_nothing_but_its_turn() {
     let mut ledger = three(0);
-    ledger.push('d', 0..0);
+    ledger.push('d', 0..0, 10);
     assert_eq!(settled(&mut ledger, 29), "ab");
     assert_eq!(settled(&mut ledger, 30), "cd");
 }
@@ -102,7 +102,7 @@ fn what_was_refused_is_told_of_every_batch_it_reaches_into() {
     let again = ledger.take_back(true, 14);
     let refused: Vec<_> = again.iter().map(|again| again.refused_bytes).collect();
     assert_eq!(refused, [10, 4, 0]);
-    ledger.push('a', 5..10);
+    ledger.push('a', 5..10, 10);
     settled(&mut ledger, 2);
     assert_eq!(
         ledger.take_back(true, 4)[0].refused_bytes,
@@ -115,6 +115,6 @@ fn what_was_refused_is_told_of_every_batch_it_reaches_into() {
 fn what_is_in_hand_is_taken_back_even_when_all_of_it_that_was_written_is_acknowledged() {
     let mut ledger = Unacknowledged::new(0);
     settled(&mut ledger, 10);
-    ledger.push('a', 0..10);
+    ledger.push('a', 0..10, 10);
     assert_eq!(taken_back(&mut ledger), [('a', 10)]);
 }

@@ -12,10 +12,21 @@ impl Work {
 
     /// Settles what was acknowledged since it last looked. True when that is more than before.
     pub(super) fn settle_acknowledged(&mut self) -> bool {
-        self.unacknowledged.is_some() && self.settle_up_to(self.sink.acknowledged_bytes())
+        let confirmed = self.sink.confirmed();
+        self.unconfirmed
+            .proven(confirmed.map_or(u64::MAX, |confirmed| confirmed.proven));
+        let Some(unacknowledged) = &self.unacknowledged else {
+            return false;
+        };
+        let total = match (self.limits, confirmed) {
+            (Some(limits), Some(confirmed)) => limits.due(unacknowledged, confirmed),
+            (Some(_), None) => 0,
+            (None, _) => self.sink.acknowledged_bytes(),
+        };
+        self.settle_up_to(total)
     }
 
-    fn settle_up_to(&mut self, total: u64) -> bool {
+    pub(super) fn settle_up_to(&mut self, total: u64) -> bool {
         let Some(mut unacknowledged) = self.unacknowledged.take() else {
             return false;
         };
@@ -30,21 +41,25 @@ impl Work {
     /// The other side is gone: puts all that was written and not acknowledged before what waits to be written, the batch in hand behind it.
     pub(super) async fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
         self.again.iter_mut().for_each(|outgoing| outgoing.refused_bytes = 0);
-        if self.unacknowledged.is_none() {
+        if let Some((outgoing, from)) = &in_hand {
+            self.note_written(outgoing, *from);
+        }
+        let last = self.sink.last_acknowledged().await;
+        if self.unacknowledged.is_some() {
+            self.settle_up_to(last.bytes);
+        }
+        self.note_what_may_be_lost(last.orderly);
+        let Some(unacknowledged) = &mut self.unacknowledged else {
             if let Some((mut outgoing, _)) = in_hand {
                 outgoing.delivery.rewind();
                 self.again.push_front(outgoing);
             }
             return;
-        }
-        let last = self.sink.last_acknowledged().await;
-        self.settle_up_to(last.bytes);
-        let Some(unacknowledged) = &mut self.unacknowledged else {
-            return;
         };
         if let Some((outgoing, from)) = in_hand {
             let written = from..outgoing.delivery.written_bytes();
-            unacknowledged.push(outgoing, written);
+            let cost = outgoing.delivery.batch().cost() as u64;
+            unacknowledged.push(outgoing, written, cost);
         }
         let mut resent = 0;
         let refused = self.sink.refused_bytes();

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::super::outgoing::Outgoing;
-use super::super::{Drain, SenderParts, Trouble};
+use super::super::{Drain, SenderParts, StoreAbove, Trouble};
 use super::Work;
+use crate::config::Persist;
 use crate::error::{Error, Reaction, Result};
 use crate::failure::Failure;
 use crate::mailbox::Inbox;
@@ -119,14 +120,31 @@ impl Work {
         let seq = numbers.and_then(|(numbers, failed)| numbers.get(failed));
         let trace = resumed.and_then(|outgoing| outgoing.span.trace(outgoing.delivery.batch()));
         let trace_id = trace.map(TraceContext::id);
-        match &self.parts.store {
-            Some(store) => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; frames are safe: they wait in the spill store `{store}` until it is back{heard}")
-            }
-            None => {
-                tracing::warn!(%actor, source, seq, trace_id, "{error}; no spill store stands upstream, so reading stops until it is back{heard}")
-            }
+        let lost = self
+            .may_be_lost
+            .take()
+            .map_or_else(String::new, |lost| format!("; {lost}"));
+        let again: u64 = self.again.iter().map(Outgoing::unsettled_frames).sum();
+        let again = match again {
+            0 => String::new(),
+            frames => format!("; {frames} frames in hand are written when it is back"),
+        };
+        let rest = what_waits(self.parts.store.as_ref());
+        tracing::warn!(%actor, source, seq, trace_id, "{error}{lost}{again}; {rest}{heard}");
+    }
+}
+
+/// What becomes of the frames that come while the destination is away.
+fn what_waits(store: Option<&StoreAbove>) -> String {
+    match store {
+        Some(StoreAbove { name, persist, .. }) => {
+            let place = match persist {
+                Persist::Always => "on disk",
+                Persist::Overflow => "in memory, and on disk what does not fit there or is older than `memory_age`",
+            };
+            format!("what comes meanwhile waits in the spill store `{name}`, {place}")
         }
+        None => "no spill store stands upstream, so reading stops until it is back".to_owned(),
     }
 }
 

@@ -1,0 +1,194 @@
+//! How far a plain TCP peer is: what its kernel has acknowledged, what its window shows as read, and what the connection
+//! has outlived.
+//!
+//! A kernel acknowledges what its application may never read, and a proxy reads what it cannot pass on. Two things tell
+//! more. The advertised window (RFC 9293, 3.8.6; `tcpi_snd_wnd`, tcp(7)) falls by what is not read, so bytes as many as
+//! it stands below the largest one seen lie unread. And a proxy without a backend closes soon, so what the connection has
+//! outlived by a while was taken by somebody.
+//!
+//! Pure: times are milliseconds since whenever, and the kernel's figures are arguments.
+
+use std::collections::VecDeque;
+
+use aqueduct_framework::plugin::Confirmed;
+
+#[cfg(test)]
+mod tests;
+
+/// A receive buffer holds this much before its window says so: a connection begins with a window of 64 KiB, whatever the
+/// buffer (131,072 bytes by Linux' `tcp_rmem`), and the window stays there until the difference is used up.
+const UNSEEN_BYTES: u64 = 128 * 1024;
+
+/// So many times `settle_after` what may lie in that difference waits, as long as nothing speaks against it.
+const UNSEEN_PATIENCE: u64 = 3;
+
+/// Marks kept for each `settle_after`.
+const MARKS: u64 = 20;
+
+/// After so long the largest window is measured anew, where the peer has kept up: buffers shrink too.
+const RELEARN_MS: u64 = 5_000;
+
+/// What the kernel says of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Bytes that the peer's kernel has acknowledged since the connection began.
+    pub(super) acknowledged: u64,
+    /// Bytes that our kernel holds and the peer's has not acknowledged.
+    pub(super) unsent: u64,
+    /// The peer's window; none where the kernel does not tell (before Linux 5.4).
+    pub(super) window: Option<u64>,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Settling {
+    after_ms: u64,
+    /// When how much was acknowledged, oldest first: about [`MARKS`] for the time that the oldest byte may wait.
+    marks: VecDeque<(u64, u64)>,
+    acknowledged: u64,
+    unsent: u64,
+    window: u64,
+    /// The largest window while it kept up, and ever.
+    empty: u64,
+    largest: u64,
+    period: Period,
+    settled: u64,
+    /// The peer has said goodbye.
+    parted: bool,
+}
+
+/// A while in which the window is watched.
+#[derive(Debug, Default)]
+struct Period {
+    began_ms: u64,
+    acknowledged: u64,
+    window: u64,
+    largest: u64,
+    /// Something was unsent: the peer, or the network, was behind.
+    behind: bool,
+}
+
+impl Settling {
+    pub(super) fn new(after_ms: u64) -> Self {
+        Self {
+            after_ms,
+            marks: VecDeque::new(),
+            acknowledged: 0,
+            unsent: 0,
+            window: 0,
+            empty: 0,
+            largest: 0,
+            period: Period::default(),
+            settled: 0,
+            parted: false,
+        }
+    }
+
+    /// Takes in what the kernel says now.
+    pub(super) fn note(&mut self, now_ms: u64, look: Look) {
+        self.acknowledged = self.acknowledged.max(look.acknowledged);
+        self.unsent = look.unsent;
+        if let Some(window) = look.window {
+            self.window = window;
+            self.largest = self.largest.max(window);
+            self.empty = self.empty.max(window);
+            self.relearn(now_ms);
+        }
+        let apart = self.after_ms / MARKS;
+        let due = self
+            .marks
+            .back()
+            .is_none_or(|(at, _)| now_ms.saturating_sub(*at) >= apart);
+        if due && self.marks.back().is_none_or(|(_, bytes)| *bytes < self.acknowledged) {
+            self.marks.push_back((now_ms, self.acknowledged));
+        }
+        self.settle(now_ms);
+    }
+
+    /// The other side has said goodbye to our goodbye, after all that was sent: it has read everything (RFC 2525,
+    /// 2.17: one that closes with bytes unread resets instead).
+    pub(super) fn parted(&mut self) {
+        if self.unsent == 0 {
+            self.settled = self.acknowledged;
+            self.parted = true;
+        }
+    }
+
+    pub(super) fn confirmed(&self) -> Confirmed {
+        Confirmed {
+            settled: self.settled,
+            read: self.acknowledged.saturating_sub(self.unread()).max(self.settled),
+            acknowledged: self.acknowledged,
+            proven: self.proven(),
+        }
+    }
+
+    /// All but what a receive buffer holds at most.
+    fn proven(&self) -> u64 {
+        if self.parted {
+            return self.acknowledged;
+        }
+        let unread = self.largest.max(UNSEEN_BYTES) - self.window.min(UNSEEN_BYTES.max(self.largest));
+        self.acknowledged.saturating_sub(unread)
+    }
+
+    /// True while only a fresh window could tell more: nothing is under way, and something seems not to be read.
+    pub(super) fn wants_window(&self) -> bool {
+        self.unsent == 0 && self.settled < self.acknowledged && self.empty > self.window
+    }
+
+    /// Bytes that the window shows as not read.
+    fn unread(&self) -> u64 {
+        let below = self.empty.saturating_sub(self.window);
+        if below <= self.empty / 8 {
+            return below;
+        }
+        // It has stopped reading, or is slow. The kernel's bookkeeping for small segments is not in the window.
+        let below = self.empty.max(UNSEEN_BYTES) - self.window;
+        below + below / 16
+    }
+
+    fn settle(&mut self, now_ms: u64) {
+        let old = self.older_than(now_ms, self.after_ms);
+        let oldest = self.older_than(now_ms, self.after_ms.saturating_mul(UNSEEN_PATIENCE));
+        // What may lie in a buffer that the window does not show waits for longer.
+        let unseen = UNSEEN_BYTES.saturating_sub(self.empty);
+        let seen = self.acknowledged.saturating_sub(unseen).max(oldest);
+        let read = self.acknowledged.saturating_sub(self.unread());
+        self.settled = self.settled.max(old.min(read).min(seen));
+        let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
+        let needless = |(at, bytes): &(u64, u64)| *bytes <= self.settled || at.saturating_add(patience_ms) <= now_ms;
+        while self.marks.get(1).is_some_and(needless) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// What was acknowledged `ms` ago or before.
+    fn older_than(&self, now_ms: u64, ms: u64) -> u64 {
+        let old = self.marks.iter().take_while(|(at, _)| at.saturating_add(ms) <= now_ms);
+        old.last().map_or(0, |(_, bytes)| *bytes)
+    }
+
+    /// The window of an empty buffer is the largest while the peer keeps up: it took at least half of what came, nothing was
+    /// left unsent, and the window fell no further.
+    fn relearn(&mut self, now_ms: u64) {
+        let period = &mut self.period;
+        period.largest = period.largest.max(self.window);
+        period.behind |= self.unsent > 0;
+        if now_ms.saturating_sub(period.began_ms) < RELEARN_MS {
+            return;
+        }
+        let came = self.acknowledged - period.acknowledged;
+        let kept_up = !period.behind && came > 0 && period.window.saturating_sub(self.window) <= came / 2;
+        if kept_up {
+            self.empty = period.largest;
+        }
+        *period = Period {
+            began_ms: now_ms,
+            acknowledged: self.acknowledged,
+            window: self.window,
+            largest: self.window,
+            behind: false,
+        };
+    }
+}
