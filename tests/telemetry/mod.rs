@@ -32,7 +32,7 @@ fn pipeline(telemetry: &str) -> String {
         sources.c_server = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
         spills.drain = {{ directory = "data", memory_bytes = "64 KiB", memory_age = "1h" }}
         processors.process = {{ type = "filter", contains = "0" }}
-        sinks.network = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        sinks.network = {{ type = "tcp_server", listen = "127.0.0.1:0", acknowledge = "written" }}
         "#
     )
 }
