@@ -1,6 +1,6 @@
 //! Where values came from, and the mistakes found in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mistake::Mistake;
 
@@ -28,28 +28,47 @@ pub(super) enum PlaceKind {
 
 /// The place of every key.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(BTreeMap<String, Place>);
+pub(super) struct Places {
+    places: BTreeMap<String, Place>,
+    /// Keys whose text has a `$` in it that nothing was put in for.
+    loose_dollars: BTreeSet<String>,
+}
 
 impl Places {
     /// Says where `key` came from, unless that is known.
     pub(super) fn first(&mut self, key: &str, place: Place) {
-        self.0.entry(key.to_owned()).or_insert(place);
+        self.places.entry(key.to_owned()).or_insert(place);
     }
 
     /// Says that the value of `key` is from here now.
     pub(super) fn replace(&mut self, key: &str, place: Place) {
-        self.0.insert(key.to_owned(), place);
+        self.places.insert(key.to_owned(), place);
     }
 
     /// The place of `key`, or of the nearest table around it.
     pub(super) fn at(&self, key: &str) -> Option<&Place> {
         let mut key = key;
         loop {
-            if let Some(place) = self.0.get(key) {
+            if let Some(place) = self.places.get(key) {
                 return Some(place);
             }
             key = &key[..key.rfind(['.', '['])?];
         }
+    }
+
+    /// Notes that the text of `key` has a `$` in it that nothing was put in for.
+    pub(super) fn loose_dollar(&mut self, key: &str) {
+        self.loose_dollars.insert(key.to_owned());
+    }
+
+    /// Whether that was noted.
+    pub(super) fn has_loose_dollar(&self, key: &str) -> bool {
+        self.loose_dollars.contains(key)
+    }
+
+    /// True when `key` itself was written somewhere, and is not left at its default.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.places.contains_key(key)
     }
 
     /// True when the value came, as text, from a variable.
