@@ -86,7 +86,18 @@ fn misfit(sink: &Actor, config: &ActorConfig, actors: &[Actor], edges: &[Edge], 
         named(&names)
     );
     let mut warning = report.at(&join(&sink.key, "framing"), message);
-    warning.expected(format!("`{}.rejected -> dead_letters` in the flow", sink.name));
+    // Where dead letters end there is nowhere to send their dead letters.
+    let only_letters = edges
+        .iter()
+        .filter(|edge| edge.edge.to == sink.name)
+        .all(|edge| edge.edge.output == REJECTED);
+    warning.expected(match only_letters {
+        true => "a framing that holds whatever comes, such as that of its sources".to_owned(),
+        false => format!(
+            "`{}.rejected -> dead_letters` in the flow, or a framing that holds whatever comes",
+            sink.name
+        ),
+    });
     Some(warning)
 }
 

@@ -44,7 +44,6 @@ fn ago(text: &str, now: SystemTime) -> Option<SystemTime> {
 }
 
 /// Parts the zone off: whether its clocks are ahead of UTC, and by how much. None: what stands there is no zone.
-#[expect(clippy::type_complexity, reason = "a pair of a text and a signed time, used once")]
 fn zone(text: &str) -> Option<(&str, Option<(bool, Duration)>)> {
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
         return Some((local, None));
