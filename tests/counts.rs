@@ -40,7 +40,7 @@ fn frames_that_the_sink_s_framing_cannot_hold_are_lost_and_check_says_so_before(
     let check = folder.aqueduct(&["check", "p.toml"]);
     assert_eq!(check.status.code(), Some(0));
     let warned = String::from_utf8_lossy(&check.stderr).into_owned();
-    assert!(warned.contains("p.toml:5: sinks.out.framing: "), "{warned}");
+    assert!(warned.contains("p.toml:5:56: sinks.out.framing: "), "{warned}");
     assert!(warned.contains("`out.rejected -> dead_letters`"), "{warned}");
     let ended = folder.aqueduct(&["run", "p.toml"]);
     let log = String::from_utf8_lossy(&ended.stderr);

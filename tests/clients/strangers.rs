@@ -73,10 +73,10 @@ fn mistake(config: &str) -> String {
 fn named_clients_without_a_store_in_front_are_a_mistake_with_its_line() {
     let config = pipeline(r#"retain_bytes = "1 GiB""#, TOKENS);
     let errors = mistake(&config.replace("source -> drain -> network", "source -> network"));
-    let line = "p.toml:6: sinks.network: `source` in front of it is no durable store";
+    let line = "p.toml:6:15: sinks.network: `source` in front of it is no durable store";
     assert!(errors.contains(line), "{errors}");
     let errors = mistake(&pipeline("", TOKENS));
-    let line = "p.toml:5: spills.drain: does not say how much it retains for the clients of `network`";
+    let line = "p.toml:5:16: spills.drain: does not say how much it retains for the clients of `network`";
     assert!(errors.contains(line), "{errors}");
 }
 
@@ -86,7 +86,7 @@ fn what_is_wrong_with_a_sink_is_not_told_of_its_store_too() {
         r#"retain_bytes = "1 GiB""#,
         r#"tokens = { "a b" = "secret-of-ab" }"#,
     ));
-    let line = r#"p.toml:6: sinks.network.tokens: `tokens`: "a b" is no name of a client"#;
+    let line = r#"p.toml:6:118: sinks.network.tokens: `tokens`: "a b" is no name of a client"#;
     assert!(errors.contains(line) && errors.contains("1 mistake;"), "{errors}");
     assert!(!errors.contains("secret-of"), "{errors}");
 }

@@ -9,8 +9,8 @@ use super::mistake::Mistake;
 pub(super) struct Place {
     /// What [`Mistake::file`] says.
     pub(super) file: String,
-    /// From 1.
-    pub(super) line: Option<usize>,
+    /// Line and column, from 1.
+    pub(super) spot: Option<(usize, usize)>,
     /// What kind of place it is.
     pub(super) kind: PlaceKind,
 }
@@ -108,7 +108,8 @@ impl Report {
         let place = self.places.at(key);
         Mistake {
             file: place.map_or_else(|| self.file.clone(), |place| place.file.clone()),
-            line: place.and_then(|place| place.line),
+            line: place.and_then(|place| place.spot).map(|(line, _)| line),
+            column: place.and_then(|place| place.spot).map(|(_, column)| column),
             key: key.to_owned(),
             message: message.into(),
             expected: None,
@@ -127,7 +128,7 @@ impl Report {
 
     /// All mistakes, in the order of the lines.
     pub(super) fn finish(mut self) -> Vec<Mistake> {
-        let order = |a: &Mistake| (a.file.clone(), a.line, a.key.clone(), a.message.clone());
+        let order = |a: &Mistake| (a.file.clone(), a.line, a.column, a.key.clone(), a.message.clone());
         self.mistakes.sort_by_key(order);
         self.mistakes.dedup();
         self.mistakes

@@ -34,6 +34,8 @@ pub(super) struct Twice {
     pub(super) key: String,
     /// Of the second, from 1.
     pub(super) line: usize,
+    /// The end of its name, from 1.
+    pub(super) column: usize,
 }
 
 /// The first key that is given twice. None also for a text that is no JSON: its parser says more.
@@ -47,6 +49,7 @@ pub(super) fn twice(json: &str) -> Option<Twice> {
     found.map(|key| Twice {
         key,
         line: error.line(),
+        column: error.column(),
     })
 }
 

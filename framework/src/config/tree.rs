@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, Environment, FileFormat, Format, Map, Source, Value, ValueKind};
 
-use super::lines::{Lines, line_at};
+use super::lines::{Lines, spot_at};
 use super::mistake::Mistake;
 use super::report::{Place, PlaceKind, Places, Report, join};
 use super::{spelling, text, variables};
@@ -50,13 +50,19 @@ impl File {
             );
             return Err(Box::new(Mistake {
                 line: Some(twice.line),
+                column: Some(twice.column),
                 ..mistake
             }));
         }
         let values = format.parse(None, &text).map_err(|error| {
-            let (line, message) = syntax(error.as_ref(), &text);
+            let (spot, message) = syntax(error.as_ref(), &text);
             let mistake = report.at("", message);
-            Box::new(Mistake { line, ..mistake })
+            let (line, column) = spot.unzip();
+            Box::new(Mistake {
+                line,
+                column,
+                ..mistake
+            })
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -76,26 +82,20 @@ impl File {
 }
 
 /// What a parser says, in one line, and where.
-fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -> (Option<usize>, String) {
+fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -> (Option<(usize, usize)>, String) {
     if let Some(error) = error.downcast_ref::<toml::de::Error>() {
-        let Some(span) = error.span() else {
-            return (None, format!("not valid TOML: {}", error.message()));
-        };
-        let column = 1 + text[..span.start.min(text.len())]
-            .chars()
-            .rev()
-            .take_while(|c| *c != '\n')
-            .count();
+        let spot = error.span().map(|span| spot_at(text, span.start));
         let hint = toml_hint(error.message());
-        let message = format!("not valid TOML at column {column}: {}{hint}", error.message());
-        return (Some(line_at(text, span.start)), message);
+        return (spot, format!("not valid TOML: {}{hint}", error.message()));
     }
-    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the line only in their text.
+    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the place only in their text.
     let error = error.to_string();
-    let line = error
-        .split_once(" line ")
-        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    (line, format!("cannot be understood: {}", error.trim()))
+    let number = |word: &str| -> Option<usize> {
+        let (_, rest) = error.split_once(word)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let spot = number(" line ").zip(number(" column "));
+    (spot, format!("cannot be understood: {}", error.trim()))
 }
 
 /// What the words of the parser ask for, for somebody who does not know TOML.
@@ -151,7 +151,7 @@ pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report:
         let name = file.path.display().to_string();
         let place = |key: &str| Place {
             file: name.clone(),
-            line: lines.line(key),
+            spot: lines.spot(key),
             kind: PlaceKind::File,
         };
         record(&mut report.places, &file.values, "", &place);
@@ -168,7 +168,7 @@ pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report:
                 format!("means any of {others}, which differ only by case; use --set"),
             );
             mistake.file = place;
-            mistake.line = None;
+            (mistake.line, mistake.column) = (None, None);
             continue;
         }
         from_variables.insert(meant.key, value);
@@ -179,7 +179,7 @@ pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report:
             key,
             Place {
                 file,
-                line: None,
+                spot: None,
                 kind: PlaceKind::Variable,
             },
         );
@@ -191,13 +191,13 @@ pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report:
             let mistake = report.add(&setting.key, "differs from a key that is there only by case");
             mistake.expected(format!("`{meant}`"));
             mistake.file = "--set".to_owned();
-            mistake.line = None;
+            (mistake.line, mistake.column) = (None, None);
             continue;
         }
         let value = literal(&setting.value);
         let place = |_: &str| Place {
             file: "--set".into(),
-            line: None,
+            spot: None,
             kind: PlaceKind::Setting,
         };
         record(
