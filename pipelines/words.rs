@@ -61,12 +61,23 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         } else {
             "waiting"
         };
-        line += &format!(
-            ", {} {kept} ({} in memory, {} on disk)",
-            count(number(actor, "waiting_frames") as f64),
-            bytes(number(actor, "memory_bytes") as f64),
-            bytes(number(actor, "disk_bytes") as f64)
-        );
+        let (memory, disk) = (number(actor, "memory_bytes") as f64, number(actor, "disk_bytes") as f64);
+        line += &match number(actor, "waiting_frames") {
+            0 if disk > 0.0 => format!(
+                ", 0 {kept} (its files take {} on disk, all of it delivered)",
+                bytes(disk)
+            ),
+            0 => format!(", 0 {kept}"),
+            waiting => format!(
+                ", {} {kept} ({} in memory, {} on disk)",
+                count(waiting as f64),
+                bytes(memory),
+                bytes(disk)
+            ),
+        };
+    }
+    if actor.role == "source" {
+        line += &without_frames(actor);
     }
     // What an actor gave up undelivered may still wait in a store: only what is lost is lost.
     for (key, word) in [("rejected", "rejected"), ("dropped", "given back"), ("lost", "lost")] {
@@ -98,12 +109,33 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         line += &format!(", failures: {}", failures.join(", "));
     }
     let texts = &actor.meters.texts;
-    match (texts.get("state"), texts.get("listening")) {
+    // That a store is empty is said already.
+    match (
+        texts.get("state").filter(|state| *state != "empty"),
+        texts.get("listening"),
+    ) {
         (Some(state), _) => line += &format!(", {state}"),
         (None, Some(address)) => line += &format!(", listening on {address}"),
         (None, None) => {}
     }
     line
+}
+
+/// What a source read and made no frames of.
+fn without_frames(source: &ActorStatus) -> String {
+    let sizes = [
+        ("oversized_bytes", "of frames that were too long"),
+        ("truncated_bytes", "of frames that were cut off"),
+    ];
+    let mut words: Vec<_> = (sizes.iter())
+        .filter(|(key, _)| number(source, key) > 0)
+        .map(|(key, what)| format!("{} {what}", bytes(number(source, key) as f64)))
+        .collect();
+    let came = number(source, "read_bytes");
+    if came > 0 && number(source, "frames_out") == 0 {
+        words.insert(0, format!("{} came and made no frame", bytes(came as f64)));
+    }
+    words.iter().map(|word| format!(", {word}")).collect()
 }
 
 /// What the plugin counts itself, and how often it panicked: for processors a few words, for sources and sinks too many for a line.
@@ -126,6 +158,7 @@ fn own_meters(actor: &ActorStatus) -> impl Iterator<Item = (&String, &u64)> {
 pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
     let troubled = status.edges.iter().filter(|edge| edge.pressure != Pressure::Flowing);
     let mut sentences: Vec<_> = troubled
+        .filter(|edge| edge.pressure != Pressure::Spilling || moves(status, &edge.to))
         .map(|edge| {
             let to = status.actors.iter().find(|actor| actor.name == edge.to);
             let taken = to.map_or(0.0, |actor| actor.bytes_per_second);
@@ -155,10 +188,16 @@ pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
             }
         })
         .collect();
-    if sentences.is_empty() {
+    if status.edges.iter().all(|edge| edge.pressure == Pressure::Flowing) {
         sentences.push("every edge flows".to_owned());
     }
     sentences
+}
+
+/// True when anything goes into an actor or out of it. Of a store at rest its own line says all.
+fn moves(status: &PipelineStatus, name: &str) -> bool {
+    let mut actors = status.actors.iter().filter(|actor| actor.name == name);
+    actors.any(|actor| actor.bytes_in_per_second >= 0.5 || actor.bytes_per_second >= 0.5)
 }
 
 /// Whom the actors above wait for, with what it says of itself; nothing when nobody waits.
@@ -186,10 +225,12 @@ pub(crate) fn waited_for(status: &PipelineStatus) -> String {
 fn spilling(edge: &str, store: &ActorStatus) -> String {
     let (offered, taken) = (store.bytes_in_per_second, store.bytes_per_second);
     let growth = offered - taken;
+    // Counted in frames: what waits takes other room in memory and on disk than its frames have bytes.
+    let leaving = store.frames_per_second - store.frames_in_per_second;
     let future = if growth > 1.0 {
         filling(store, growth)
-    } else if growth < -1.0 {
-        format!("empty in {}", time(number(store, "disk_bytes") as f64 / -growth))
+    } else if leaving > 0.0 {
+        format!("empty in {}", time(number(store, "waiting_frames") as f64 / leaving))
     } else {
         format!("steady at {} frames", count(number(store, "waiting_frames") as f64))
     };
@@ -265,6 +306,7 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framework::pipeline::EdgeStatus;
     use crate::framework::telemetry::Snapshot;
 
     #[test]
@@ -283,6 +325,7 @@ mod tests {
             frames_per_second: 0.0,
             bytes_per_second: 0.0,
             bytes_in_per_second: 0.0,
+            frames_in_per_second: 0.0,
             meters: Snapshot::default(),
         }
     }
@@ -307,6 +350,68 @@ mod tests {
         assert_eq!(said(&store).as_deref(), Some("the disk is full in 2 min"));
         store.meters.numbers.insert("disk_free_bytes".to_owned(), 900_000_000);
         assert_eq!(said(&store).as_deref(), Some("full in 10 min"));
+    }
+
+    fn with(role: &str, meters: &[(&str, u64)]) -> ActorStatus {
+        let mut status = idle(role);
+        let meters = meters.iter().map(|(name, value)| ((*name).to_owned(), *value));
+        status.meters.numbers = meters.collect();
+        status
+    }
+
+    #[test]
+    fn a_source_says_what_came_though_it_made_no_frame() {
+        let source = with("source", &[("read_bytes", 3_000_000), ("oversized_bytes", 2_000_000)]);
+        let line = actor(&source);
+        assert!(
+            line.ends_with(" 0 frames, 3.0 MB came and made no frame, 2.0 MB of frames that were too long"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn an_empty_store_is_told_in_one_way() {
+        let mut store = with("spill store", &[("disk_bytes", 3_700_000)]);
+        store.meters.texts.insert("state".to_owned(), "empty".to_owned());
+        let line = actor(&store);
+        assert!(
+            line.ends_with(" 0 frames, 0 waiting (its files take 3.7 MB on disk, all of it delivered)"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_store_is_empty_when_its_frames_have_left_whatever_room_they_take() {
+        let mut store = with("spill store", &[("waiting_frames", 4_694), ("disk_bytes", 19_000_000)]);
+        (store.frames_per_second, store.bytes_per_second) = (23_470.0, 326_000.0);
+        let said = spilling("in -> q", &store);
+        assert!(said.ends_with("spills 0 B/s, empty in 0 s"), "{said}");
+    }
+
+    #[test]
+    fn a_store_at_rest_has_no_line_about_its_rates() {
+        let edge = EdgeStatus {
+            edge: "in -> q".to_owned(),
+            from: "in".to_owned(),
+            to: "q".to_owned(),
+            frames: 9,
+            bytes: 9,
+            waited_ns: 0,
+            waiting_ns: 0,
+            pressure: Pressure::Spilling,
+        };
+        let mut status = PipelineStatus {
+            pipeline: "p".to_owned(),
+            at_ns: 0,
+            actors: vec![ActorStatus {
+                name: "q".to_owned(),
+                ..idle("spill store")
+            }],
+            edges: vec![edge],
+        };
+        assert_eq!(pressure(&status), Vec::<String>::new());
+        status.actors[0].bytes_per_second = 5.0;
+        assert_eq!(pressure(&status).len(), 1);
     }
 
     #[test]

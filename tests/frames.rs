@@ -29,7 +29,7 @@ fn an_oversized_frame_is_discarded_and_counted_and_its_neighbours_arrive() {
     assert_eq!(status.number("source", "oversized_frames"), 1);
     assert_eq!(status.number("source", "oversized_bytes"), 400_001);
     assert_eq!(folder.read("out.txt"), "before\nafter\n");
-    program.stop();
+    program.stop_having_lost(1);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_oversized_frame_closes_the_connection_where_the_framing_says_so() {
     });
     assert_eq!(status.number("source", "oversized_frames"), 1);
     program.log.first(&["source", "closed on our side", "1000"]);
-    program.stop();
+    program.stop_having_lost(1);
     assert_eq!(folder.read("out.txt"), "before\n");
 }
 

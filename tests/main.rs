@@ -7,6 +7,7 @@ mod acknowledge;
 mod bounds;
 mod clients;
 mod commands;
+mod counts;
 mod crash;
 mod dead_letters;
 mod demo;

@@ -25,6 +25,7 @@ use crate::framework::plugin::Registry;
 use crate::framework::spill::SpillError;
 use crate::framework::spill::inspect::{Inspection, Stray};
 use crate::framework::spill::thread::THREAD_PREFIX;
+use crate::framework::units::moment;
 
 /// Look into a spill store's directory, or mend it by hand
 #[derive(Debug, Args)]
@@ -200,10 +201,9 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// A time given on the command line; clap says where it was given. The library's own words for what is none name no form.
+/// A time given on the command line; clap says where it was given.
 fn time(text: &str) -> Result<SystemTime, String> {
-    humantime::parse_rfc3339_weak(text)
-        .map_err(|_| "expected a time in UTC, such as 2026-11-21T05:06:30Z or \"2026-11-21 05:06:30\"".to_owned())
+    moment(text, SystemTime::now())
 }
 
 fn time_of(ns: u64) -> SystemTime {

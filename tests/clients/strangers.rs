@@ -1,8 +1,8 @@
 //! Those who cannot say who they are, and pipelines that cannot serve anybody.
 
-use crate::harness::{Destination, Folder, Program};
+use crate::harness::{Destination, Folder, Program, Sequence};
 
-use super::{MESSAGES, TOKENS, client, feed, pipeline};
+use super::{BUFFER, MESSAGES, TOKENS, client, feed, pipeline};
 
 fn run(folder: &Folder, sink: &str) -> Program {
     folder.run_pipeline(&pipeline(r#"retain_bytes = "1 GiB""#, sink))
@@ -73,10 +73,10 @@ fn mistake(config: &str) -> String {
 fn named_clients_without_a_store_in_front_are_a_mistake_with_its_line() {
     let config = pipeline(r#"retain_bytes = "1 GiB""#, TOKENS);
     let errors = mistake(&config.replace("source -> drain -> network", "source -> network"));
-    let line = "p.toml:6: sinks.network: `source` in front of it is no durable store";
+    let line = "p.toml:6:15: sinks.network: `source` in front of it is no durable store";
     assert!(errors.contains(line), "{errors}");
     let errors = mistake(&pipeline("", TOKENS));
-    let line = "p.toml:5: spills.drain: does not say how much it retains for the clients of `network`";
+    let line = "p.toml:5:16: spills.drain: does not say how much it retains for the clients of `network`";
     assert!(errors.contains(line), "{errors}");
 }
 
@@ -86,7 +86,71 @@ fn what_is_wrong_with_a_sink_is_not_told_of_its_store_too() {
         r#"retain_bytes = "1 GiB""#,
         r#"tokens = { "a b" = "secret-of-ab" }"#,
     ));
-    let line = r#"p.toml:6: sinks.network: `tokens`: "a b" is no name of a client"#;
+    let line = r#"p.toml:6:118: sinks.network.tokens: `tokens`: "a b" is no name of a client"#;
     assert!(errors.contains(line) && errors.contains("1 mistake;"), "{errors}");
     assert!(!errors.contains("secret-of"), "{errors}");
+}
+
+/// The same pipeline in three formats, with a client whose name has capital letters in it.
+fn with_a_capital_name() -> [(&'static str, String); 3] {
+    let toml = pipeline(r#"retain_bytes = "1 GiB""#, r#"tokens = { Billing = "of-the-file" }"#);
+    let json = r#"{
+        "name": "p", "flow": "source -> drain -> network",
+        "sources": { "source": { "type": "tcp_server", "listen": "127.0.0.1:0" } },
+        "spills": { "drain": { "directory": "data", "persist": "always", "retain_bytes": "1 GiB" } },
+        "sinks": { "network": { "type": "tcp_server", "listen": "127.0.0.1:0", "clients": "named",
+            "tokens": { "Billing": "of-the-file" } } }
+    }"#;
+    // YAML is a superset of JSON.
+    [
+        ("p.toml", toml),
+        ("p.json", json.to_owned()),
+        ("p.yaml", json.to_owned()),
+    ]
+}
+
+#[test]
+fn a_variable_sets_the_token_of_a_client_whose_name_has_capital_letters() {
+    for (file, text) in with_a_capital_name() {
+        let folder = Folder::new();
+        folder.write(file, &text);
+        let variable = ("AQUEDUCT__SINKS__NETWORK__TOKENS__BILLING", "of-the-variable");
+        let program = folder.run_in(&[variable], &[file]);
+        feed(&program, 1, 10);
+        let (network, mut seen) = (program.address_of("network"), Sequence::default());
+        let mut client = Destination::connect_small(network, MESSAGES, BUFFER).saying("of-the-variable\n");
+        client.take_through(10, &mut seen);
+        seen.assert_is(1, 10);
+        let status = program.status_of("p");
+        let clients = status
+            .actor("network")
+            .meters
+            .texts
+            .keys()
+            .filter(|key| key.starts_with("client "));
+        assert_eq!(clients.collect::<Vec<_>>(), ["client Billing"], "{file}");
+        program.stop();
+    }
+}
+
+#[test]
+fn a_setting_that_meets_a_key_only_by_case_is_refused() {
+    for (file, text) in with_a_capital_name() {
+        let folder = Folder::new();
+        folder.write(file, &text);
+        let checked = folder.aqueduct(&[
+            "check",
+            file,
+            "--set",
+            "sinks.network.tokens.billing=secret-of-a-setting",
+        ]);
+        let errors = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(2), "{errors}");
+        assert!(
+            errors.contains("--set: sinks.network.tokens.billing: differs from a key that is there only by case")
+                && errors.contains("expected `sinks.network.tokens.Billing`"),
+            "{errors}"
+        );
+        assert!(!errors.contains("secret-of"), "{errors}");
+    }
 }

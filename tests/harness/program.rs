@@ -174,6 +174,13 @@ impl Program {
         assert_eq!(self.exit_code(), 0, "exit code");
     }
 
+    /// Asks it to end in order, and expects that it says so many frames are lost.
+    pub(crate) fn stop_having_lost(mut self, frames: u64) {
+        self.terminate();
+        assert_eq!(self.exit_code(), 3, "exit code");
+        self.log.first(&["ended", &format!("lost={frames} ")]);
+    }
+
     /// The most memory it ever had resident, in bytes (`VmHWM`, proc_pid_status(5)).
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use super::{Ended, Order, Outcome, build, panic_text};
 use crate::backoff::Backoff;
-use crate::config::RetryConfig;
+use crate::config::{OnPartial, RetryConfig};
 use crate::error::Reaction;
 use crate::find::Find;
 use crate::mailbox::{CONTROL_SLOTS, Edge, Granted, Outlet};
@@ -31,6 +31,8 @@ pub struct ReaderParts {
     pub framing: FramingSpec,
     /// Bytes of unfinished frames over all its connections.
     pub partial_limit: usize,
+    /// What happens to a frame that a stream's end leaves unfinished.
+    pub on_partial: OnPartial,
     /// How far the store behind it has streams of other Aqueducts.
     pub streams: Streams,
     /// Where its batches go.
@@ -59,6 +61,7 @@ impl Reader {
             framing: parts.framing,
             outlet: outlet.clone(),
             partial_limit: parts.partial_limit,
+            on_partial: parts.on_partial,
             streams: parts.streams,
             ledger: counting_ledger(&parts.context),
             meters: parts.context.meters.clone(),

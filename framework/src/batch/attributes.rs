@@ -39,6 +39,16 @@ impl Attributes {
         }
     }
 
+    /// These, and one more that holds for every frame.
+    pub fn and_of_batch(&self, key: &str, value: &str) -> Self {
+        let mut map = self.batch.as_deref().cloned().unwrap_or_default();
+        map.insert(key.to_owned(), value.to_owned());
+        Self {
+            batch: Some(Arc::new(map)),
+            ..self.clone()
+        }
+    }
+
     /// True when nobody set one: the usual case, which costs nothing.
     pub fn is_empty(&self) -> bool {
         self.batch.is_none() && self.frames.is_none()

@@ -107,6 +107,7 @@ impl Reader<'_> {
                 .add(&join(&self.key, "directory"), "is empty")
                 .expected("a folder of its own");
         }
+        check_path(&join(&self.key, "directory"), &spill.directory, self.report);
         spill.directory = resolve(self.folder, &spill.directory);
         Some(self.config(SPILL, Value::Object(Map::new()), HostConfig::Spill(spill), None))
     }
@@ -186,13 +187,19 @@ impl Reader<'_> {
         check(&mut settings, &info.schema, beside, &self.key, self.report);
         for name in &info.paths {
             if let Some(Value::String(path)) = settings.get_mut(name) {
+                check_path(&join(&self.key, name), Path::new(path.as_str()), self.report);
                 *path = resolve(self.folder, Path::new(path.as_str())).display().to_string();
             }
         }
         if self.report.clean(&self.key)
             && let Err(message) = self.catalog.accepts(self.role, &info.name, &settings)
         {
-            self.report.add(&self.key, message);
+            // It speaks of its own keys in backticks: the first of them that is one is the place.
+            let named = message.split('`').skip(1).step_by(2);
+            let key = named
+                .map(|name| join(&self.key, name))
+                .find(|key| self.report.places.is_written(key));
+            self.report.add(key.as_ref().unwrap_or(&self.key), message);
         }
         settings
     }
@@ -276,6 +283,25 @@ fn split(table: &mut Map<String, Value>, names: &[&str]) -> Map<String, Value> {
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), table.remove(*name)?)))
         .collect()
+}
+
+/// Reports what a shell would have replaced in a path, and nobody does here: it would be a strange name otherwise.
+pub(super) fn check_path(key: &str, path: &Path, report: &mut Report) {
+    let text = path.to_string_lossy();
+    if text.starts_with('~') {
+        let (home, rest) = text.split_once('/').unwrap_or((&text, ""));
+        let mut mistake = format!("`{home}` is not replaced by a home directory here; ");
+        mistake += &match home {
+            "~" => format!("write `${{HOME}}/{rest}`, or `./{text}` for a file of that name"),
+            _ => format!("write the whole path, or `./{text}` for a file of that name"),
+        };
+        report.add(key, mistake);
+    } else if report.places.has_loose_dollar(key) {
+        let message = format!("`{text}` has a `$` that begins no variable of the form `${{NAME}}`, in capital letters");
+        report
+            .add(key, message)
+            .expected("such as `${HOME}/data`; `$$` stands for `$` itself");
+    }
 }
 
 /// `path` seen from `folder`, without `.` and `..`, so that equal paths read the same. Symbolic links are not followed.

@@ -120,7 +120,7 @@ impl Refused {
         let is_key = self.place == ENDPOINTS[0];
         let mut mistake = report.at(if is_key { self.place } else { "" }, self.message);
         if !is_key {
-            (mistake.file, mistake.line) = (format!("variable {}", self.place), None);
+            (mistake.file, mistake.line, mistake.column) = (format!("variable {}", self.place), None, None);
         }
         mistake.expected(self.expected);
         mistake

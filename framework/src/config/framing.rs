@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::framing::{Endian, LONGEST_DELIMITER_BYTES, OnOversize};
+use crate::framing::{Endian, LONGEST_DELIMITER_BYTES, LengthDelimitedConfig, MOST_FRAME_BYTES, OnOversize};
 use crate::units::ByteSize;
 
 /// The framing of a source or sink. Its frames always have a finite maximum size.
@@ -66,6 +66,53 @@ impl Default for FramingConfig {
     }
 }
 
+impl FramingConfig {
+    /// Bytes of the largest frame it reads; none where reads are frames.
+    fn max_frame_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Delimited { max_frame_bytes, .. }
+            | Self::LengthDelimited { max_frame_bytes, .. }
+            | Self::Custom { max_frame_bytes, .. } => Some(*max_frame_bytes),
+            Self::Fixed { bytes } => Some(*bytes),
+            Self::None => None,
+        }
+    }
+
+    /// What happens to larger ones, where there can be such.
+    pub(super) fn on_oversize(&self) -> Option<OnOversize> {
+        match self {
+            Self::Delimited { on_oversize, .. }
+            | Self::LengthDelimited { on_oversize, .. }
+            | Self::Custom { on_oversize, .. } => Some(*on_oversize),
+            Self::Fixed { .. } | Self::None => None,
+        }
+    }
+
+    /// Which of the frames that are read in the framing `read` cannot be written in this one, as far as the two tables tell.
+    pub(super) fn cannot_hold(&self, read: &Self) -> Option<String> {
+        match (self, read) {
+            (Self::Fixed { bytes }, Self::Fixed { bytes: same }) if bytes == same => None,
+            (Self::Fixed { bytes }, _) => Some(format!("that have not {bytes} bytes")),
+            (
+                Self::LengthDelimited {
+                    header_bytes,
+                    header_included,
+                    ..
+                },
+                _,
+            ) => {
+                let own = if *header_included { u64::from(*header_bytes) } else { 0 };
+                let longest = (u64::MAX >> (64 - 8 * u32::from(*header_bytes).clamp(1, 8))) - own;
+                let fits = read.max_frame_bytes().is_some_and(|most| most <= longest);
+                (!fits && longest < MOST_FRAME_BYTES).then(|| format!("of more than {longest} bytes"))
+            }
+            (Self::Delimited { delimiter, .. }, Self::Delimited { delimiter: same, .. }) if delimiter == same => None,
+            (Self::Delimited { .. }, _) => Some("that contain its delimiter".to_owned()),
+            (Self::None | Self::Custom { .. }, _) => None,
+        }
+    }
+}
+
 const MAX_FRAME: ByteSize = ByteSize::mib(1);
 
 /// The `type`s that are no plugins.
@@ -91,6 +138,7 @@ pub(super) enum FramingKeys {
         bytes: ByteSize,
     },
     LengthDelimited {
+        #[serde(default = "header_bytes")]
         #[schemars(extend("enum" = [1, 2, 4, 8]))]
         header_bytes: u8,
         #[serde(default)]
@@ -100,7 +148,8 @@ pub(super) enum FramingKeys {
         #[serde(default = "max_frame_bytes")]
         #[schemars(range(min = 1, max = 1_073_741_824))]
         max_frame_bytes: ByteSize,
-        #[serde(default)]
+        // A length that is too large is rarely a long frame: the peer speaks another protocol, or the stream is damaged.
+        #[serde(default = "close")]
         on_oversize: OnOversize,
     },
     None {},
@@ -126,6 +175,14 @@ impl Default for OversizeKeys {
 
 const fn max_frame_bytes() -> ByteSize {
     MAX_FRAME
+}
+
+fn header_bytes() -> u8 {
+    LengthDelimitedConfig::default().header_bytes
+}
+
+const fn close() -> OnOversize {
+    OnOversize::Close
 }
 
 impl FramingKeys {
@@ -169,7 +226,10 @@ impl FramingKeys {
 fn delimiter_bytes(text: Option<String>, hex: Option<String>) -> Result<Vec<u8>, (&'static str, String)> {
     let (key, bytes) = match (text, hex) {
         (Some(_), Some(_)) => return Err(("delimiter_hex", "is given besides delimiter".into())),
-        (Some(text), None) => ("delimiter", text.into_bytes()),
+        (Some(text), None) => match escaped(&text) {
+            Some(message) => return Err(("delimiter", message)),
+            None => ("delimiter", text.into_bytes()),
+        },
         (None, Some(hex)) => {
             let bytes =
                 from_hex(&hex).ok_or_else(|| ("delimiter_hex", format!("`{hex}` is not pairs of hex digits")))?;
@@ -184,6 +244,23 @@ fn delimiter_bytes(text: Option<String>, hex: Option<String>) -> Result<Vec<u8>,
         }
         _ => Ok(bytes),
     }
+}
+
+/// What to write instead, when the text holds an escape sequence that its quotes have left as it was: a backslash and a letter.
+fn escaped(text: &str) -> Option<String> {
+    let (_, behind) = text.split_once('\\')?;
+    let (meant, hex) = match behind.chars().next()? {
+        'n' => ("\\n", "0a"),
+        'r' if behind.starts_with("r\\n") => ("\\r\\n", "0d0a"),
+        'r' => ("\\r", "0d"),
+        't' => ("\\t", "09"),
+        '0' | 'x' | 'u' => ("\\u0000", "00"),
+        _ => return None,
+    };
+    Some(format!(
+        "`{text}` has a backslash and a letter in it, because these quotes, or none, keep a backslash as it is; \
+         write \"{meant}\" in double quotes, or delimiter_hex = \"{hex}\" (a backslash itself is 5c)"
+    ))
 }
 
 /// Bytes of two digits each.

@@ -54,14 +54,31 @@ pub struct SourceHost {
     /// Bytes that unfinished frames may hold, over all connections of this source.
     #[schemars(range(min = 1))]
     pub partial_bytes: ByteSize,
+    /// What happens to a frame of which a connection or file ended in the middle, such as a last line without its newline. Of a framing with lengths
+    /// there is nothing to keep: what had come of it is counted as `truncated_bytes`, as after a reset.
+    pub on_partial: OnPartial,
 }
 
 impl Default for SourceHost {
     fn default() -> Self {
         Self {
             partial_bytes: ByteSize::mib(64),
+            on_partial: OnPartial::default(),
         }
     }
+}
+
+/// What a source does with a frame that is not whole at the regular end of its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPartial {
+    /// It goes on as a frame, with the attribute `partial = "true"`.
+    #[default]
+    Keep,
+    /// It is left out, and counted as `partial_frames`.
+    Drop,
+    /// It is left out, told, and counted as rejected and lost, so that the exit code is 3: a source has no output for dead letters.
+    Reject,
 }
 
 /// The framework's keys in `[processors.NAME]`, besides `type`.

@@ -14,10 +14,10 @@ use super::mistake::Mistake;
 use super::neighbours;
 use super::pipeline::{PipelineConfig, Role};
 use super::process::ProcessConfig;
-use super::report::Report;
+use super::report::{Report, join};
 use super::routes::{Plan, Sheet};
 use super::schema;
-use super::{ActorConfig, LoadOptions, Loaded, advice, flow, graph, tree};
+use super::{ActorConfig, LoadOptions, Loaded, advice, flow, graph, levels, tree};
 use crate::plugin::StoreUse;
 
 /// The tables of [`ProcessConfig`].
@@ -114,6 +114,12 @@ impl<'a> Part<'a> {
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.tree.get(name)?.clone())));
         let mut process: ProcessConfig = serde_json::from_value(Value::Object(tables.collect())).ok()?;
+        levels::check(&process.log.level, &mut self.report);
+        for (key, path) in [("socket", &process.admin.socket), ("reports", &process.admin.reports)] {
+            if let Some(path) = path {
+                actors::check_path(&join("admin", key), path, &mut self.report);
+            }
+        }
         process.admin.socket = process.admin.socket.map(|socket| resolve(&self.folder, &socket));
         process.admin.reports = process.admin.reports.map(|reports| resolve(&self.folder, &reports));
         if let Err(refused) = process.telemetry.collector(|name| variables.get(name).cloned()) {
@@ -150,7 +156,9 @@ impl<'a> Part<'a> {
         if !self.report.clean("flow") {
             return None;
         }
+        let checked = self.report.mistakes.len();
         let edges = graph::check(&self.actors, edges, &mut self.report);
+        self.forget_the_misplaced(checked);
         neighbours::check(&self.actors, &edges, self.catalog, &mut self.report);
         self.framings(&edges);
         if !self.report.mistakes.is_empty() {
@@ -168,6 +176,30 @@ impl<'a> Part<'a> {
             actors,
             edges,
         })
+    }
+
+    /// Actors in a table of a wrong name, such as `[sink.out]`, are told by that name already: that the flow does not find them follows from it.
+    fn forget_the_misplaced(&mut self, checked: usize) {
+        let known = |name: &str| Role::ALL.iter().any(|role| role.table() == name);
+        let wrong = self
+            .tree
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !known(name));
+        let misplaced: Vec<String> = wrong
+            .filter_map(|(_, table)| table.as_object())
+            .flat_map(|table| table.keys())
+            .map(|name| format!("no actor is called `{name}`"))
+            .collect();
+        if misplaced.is_empty() {
+            return;
+        }
+        let mut index = 0;
+        self.report.mistakes.retain(|mistake| {
+            index += 1;
+            index <= checked || !misplaced.contains(&mistake.message)
+        });
     }
 
     /// Gives sources their default framing, and sinks that of their sources.

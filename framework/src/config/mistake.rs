@@ -9,6 +9,8 @@ pub struct Mistake {
     pub file: String,
     /// From 1; `None` outside files, and where the line is not known.
     pub line: Option<usize>,
+    /// In characters, from 1; `None` where the line is, and where only that is known.
+    pub column: Option<usize>,
     /// The full key: `sinks.network.adress`. Empty for the whole file.
     pub key: String,
     /// What is wrong.
@@ -24,6 +26,9 @@ impl fmt::Display for Mistake {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
         }
         if !self.key.is_empty() {
             write!(f, ": {}", self.key)?;

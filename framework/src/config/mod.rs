@@ -17,6 +17,7 @@ mod flow;
 mod framing;
 mod graph;
 mod host;
+mod levels;
 mod lines;
 mod load;
 mod messages;
@@ -27,8 +28,10 @@ mod process;
 mod report;
 mod routes;
 mod schema;
+mod spelling;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tree;
 mod variables;
 mod words;
@@ -38,7 +41,8 @@ pub use catalog::{Catalog, PluginInfo};
 pub use collector::{Collector, Refused};
 pub use framing::FramingConfig;
 pub use host::{
-    HostConfig, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull, host_schema,
+    HostConfig, OnPartial, Persist, ProcessorHost, RetryConfig, SinkHost, SourceHost, SpillConfig, WhenFull,
+    host_schema,
 };
 pub use load::load;
 pub use messages::MessagesConfig;

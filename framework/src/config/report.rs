@@ -1,6 +1,6 @@
 //! Where values came from, and the mistakes found in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mistake::Mistake;
 
@@ -9,8 +9,8 @@ use super::mistake::Mistake;
 pub(super) struct Place {
     /// What [`Mistake::file`] says.
     pub(super) file: String,
-    /// From 1.
-    pub(super) line: Option<usize>,
+    /// Line and column, from 1.
+    pub(super) spot: Option<(usize, usize)>,
     /// What kind of place it is.
     pub(super) kind: PlaceKind,
 }
@@ -28,28 +28,47 @@ pub(super) enum PlaceKind {
 
 /// The place of every key.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(BTreeMap<String, Place>);
+pub(super) struct Places {
+    places: BTreeMap<String, Place>,
+    /// Keys whose text has a `$` in it that nothing was put in for.
+    loose_dollars: BTreeSet<String>,
+}
 
 impl Places {
     /// Says where `key` came from, unless that is known.
     pub(super) fn first(&mut self, key: &str, place: Place) {
-        self.0.entry(key.to_owned()).or_insert(place);
+        self.places.entry(key.to_owned()).or_insert(place);
     }
 
     /// Says that the value of `key` is from here now.
     pub(super) fn replace(&mut self, key: &str, place: Place) {
-        self.0.insert(key.to_owned(), place);
+        self.places.insert(key.to_owned(), place);
     }
 
     /// The place of `key`, or of the nearest table around it.
     pub(super) fn at(&self, key: &str) -> Option<&Place> {
         let mut key = key;
         loop {
-            if let Some(place) = self.0.get(key) {
+            if let Some(place) = self.places.get(key) {
                 return Some(place);
             }
             key = &key[..key.rfind(['.', '['])?];
         }
+    }
+
+    /// Notes that the text of `key` has a `$` in it that nothing was put in for.
+    pub(super) fn loose_dollar(&mut self, key: &str) {
+        self.loose_dollars.insert(key.to_owned());
+    }
+
+    /// Whether that was noted.
+    pub(super) fn has_loose_dollar(&self, key: &str) -> bool {
+        self.loose_dollars.contains(key)
+    }
+
+    /// True when `key` itself was written somewhere, and is not left at its default.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.places.contains_key(key)
     }
 
     /// True when the value came, as text, from a variable.
@@ -89,7 +108,8 @@ impl Report {
         let place = self.places.at(key);
         Mistake {
             file: place.map_or_else(|| self.file.clone(), |place| place.file.clone()),
-            line: place.and_then(|place| place.line),
+            line: place.and_then(|place| place.spot).map(|(line, _)| line),
+            column: place.and_then(|place| place.spot).map(|(_, column)| column),
             key: key.to_owned(),
             message: message.into(),
             expected: None,
@@ -108,7 +128,7 @@ impl Report {
 
     /// All mistakes, in the order of the lines.
     pub(super) fn finish(mut self) -> Vec<Mistake> {
-        let order = |a: &Mistake| (a.file.clone(), a.line, a.key.clone(), a.message.clone());
+        let order = |a: &Mistake| (a.file.clone(), a.line, a.column, a.key.clone(), a.message.clone());
         self.mistakes.sort_by_key(order);
         self.mistakes.dedup();
         self.mistakes

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, Environment, FileFormat, Format, Map, Source, Value, ValueKind};
 
-use super::lines::{Lines, line_at};
+use super::lines::{Lines, spot_at};
 use super::mistake::Mistake;
 use super::report::{Place, PlaceKind, Places, Report, join};
-use super::variables;
+use super::{spelling, text, variables};
 
 /// The prefix of variables that set keys, and what stands between the names of a key.
 const PREFIX: &str = "AQUEDUCT";
@@ -40,12 +40,29 @@ impl File {
                 return Err(Box::new(mistake));
             }
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Box::new(report.at("", format!("cannot be read: {error}"))))?;
+        let text = text::read(path).map_err(|message| Box::new(report.at("", message)))?;
+        if format == FileFormat::Json
+            && let Some(twice) = text::twice(&text)
+        {
+            let mistake = report.at(
+                &twice.key,
+                "is given twice in the same table; one of them would win without a word",
+            );
+            return Err(Box::new(Mistake {
+                line: Some(twice.line),
+                column: Some(twice.column),
+                ..mistake
+            }));
+        }
         let values = format.parse(None, &text).map_err(|error| {
-            let (line, message) = syntax(error.as_ref(), &text);
+            let (spot, message) = syntax(error.as_ref(), &text);
             let mistake = report.at("", message);
-            Box::new(Mistake { line, ..mistake })
+            let (line, column) = spot.unzip();
+            Box::new(Mistake {
+                line,
+                column,
+                ..mistake
+            })
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -65,17 +82,31 @@ impl File {
 }
 
 /// What a parser says, in one line, and where.
-fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -> (Option<usize>, String) {
+fn syntax(error: &(dyn std::error::Error + Send + Sync + 'static), text: &str) -> (Option<(usize, usize)>, String) {
     if let Some(error) = error.downcast_ref::<toml::de::Error>() {
-        let line = error.span().map(|span| line_at(text, span.start));
-        return (line, format!("not valid TOML: {}", error.message()));
+        let spot = error.span().map(|span| spot_at(text, span.start));
+        let hint = toml_hint(error.message());
+        return (spot, format!("not valid TOML: {}{hint}", error.message()));
     }
-    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the line only in their text.
+    // The parsers of JSON and YAML are hidden behind the `config` crate, and tell the place only in their text.
     let error = error.to_string();
-    let line = error
-        .split_once(" line ")
-        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    (line, format!("cannot be understood: {}", error.trim()))
+    let number = |word: &str| -> Option<usize> {
+        let (_, rest) = error.split_once(word)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let spot = number(" line ").zip(number(" column "));
+    (spot, format!("cannot be understood: {}", error.trim()))
+}
+
+/// What the words of the parser ask for, for somebody who does not know TOML.
+fn toml_hint(message: &str) -> &'static str {
+    if message.contains("string") && (message.contains("literal") || message.contains("quoted")) {
+        "; a value is text in quotes, such as \"8 MiB\", a number, true or false, [a list] or { a = \"table\" }"
+    } else if message.contains("newline") {
+        "; each key stands on a line of its own"
+    } else {
+        ""
+    }
 }
 
 /// One `key=value` of the command line.
@@ -113,35 +144,60 @@ impl Source for Layer {
 /// Lays everything over each other and replaces `${VAR}`. What goes wrong is in the report, as are the places.
 pub(super) fn build(layers: Layers, variables: &HashMap<String, String>, report: &mut Report) -> serde_json::Value {
     let mut builder = Config::builder();
+    let contents: Vec<Map<String, Value>> = layers.files.iter().map(|file| file.values.clone()).collect();
+    let written: Vec<&Map<String, Value>> = contents.iter().collect();
     for file in layers.files {
         let lines = Lines::of(&file.text, file.format);
         let name = file.path.display().to_string();
         let place = |key: &str| Place {
             file: name.clone(),
-            line: lines.line(key),
+            spot: lines.spot(key),
             kind: PlaceKind::File,
         };
         record(&mut report.places, &file.values, "", &place);
         builder = builder.add_source(Layer(file.values));
     }
-    let from_variables = overrides(&layers.variables).unwrap_or_default();
+    let mut from_variables = Map::new();
+    for (key, value) in overrides(&layers.variables).unwrap_or_default() {
+        // A variable is written in capital letters, whatever the key is: it means the one that is there.
+        let meant = spelling::of(&key, written.iter().copied());
+        if let Some(others) = &meant.others {
+            let place = format!("variable {}", variable(&key));
+            let mistake = report.add(
+                &key,
+                format!("means any of {others}, which differ only by case; use --set"),
+            );
+            mistake.file = place;
+            (mistake.line, mistake.column) = (None, None);
+            continue;
+        }
+        from_variables.insert(meant.key, value);
+    }
     for key in from_variables.keys() {
         let file = format!("variable {}", variable(key));
         report.places.replace(
             key,
             Place {
                 file,
-                line: None,
+                spot: None,
                 kind: PlaceKind::Variable,
             },
         );
     }
     builder = builder.add_source(Layer(from_variables));
     for setting in layers.settings {
+        let meant = spelling::of(&setting.key, written.iter().copied()).key;
+        if !meant.eq(&setting.key) {
+            let mistake = report.add(&setting.key, "differs from a key that is there only by case");
+            mistake.expected(format!("`{meant}`"));
+            mistake.file = "--set".to_owned();
+            (mistake.line, mistake.column) = (None, None);
+            continue;
+        }
         let value = literal(&setting.value);
         let place = |_: &str| Place {
             file: "--set".into(),
-            line: None,
+            spot: None,
             kind: PlaceKind::Setting,
         };
         record(
@@ -237,6 +293,9 @@ fn resolve(value: &mut serde_json::Value, key: &str, variables: &HashMap<String,
             else {
                 return;
             };
+            if variables::has_loose_dollar(text) {
+                report.places.loose_dollar(key);
+            }
             match variables::replace(text, variables) {
                 Ok(None) => {}
                 Ok(Some(replaced)) => {

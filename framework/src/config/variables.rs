@@ -2,6 +2,24 @@
 
 use std::collections::HashMap;
 
+/// True when a `$` in the text stands before a name and is neither `${VAR}` nor `$$`: `$HOME`, `${home}`.
+pub(super) fn has_loose_dollar(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(behind) = rest.strip_prefix('$') {
+            rest = behind;
+        } else if rest.strip_prefix('{').and_then(name).is_none()
+            && rest
+                .trim_start_matches('{')
+                .starts_with(|c: char| c.is_alphabetic() || c == '_')
+        {
+            return true;
+        }
+    }
+    false
+}
+
 /// Replaces `${VAR}`, `${VAR:-default}` (when unset or empty), `${VAR:?message}` (a mistake then); `$$` is one `$`.
 /// Only names of `[A-Z_][A-Z0-9_]*` are variables: `${1}` and `${name}` of a regex stay as they are. None: nothing to replace.
 ///

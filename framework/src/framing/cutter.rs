@@ -136,6 +136,11 @@ impl Cutter {
         if self.is_aside() { &[] } else { &self.kept }
     }
 
+    /// How long a frame may be, and what happens to a longer one.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// How the framing's own bytes lie around every frame.
     pub fn layout(&self) -> Layout {
         self.layout.clone()
@@ -212,6 +217,15 @@ impl Cutter {
         let ends = vec![bytes.len() as u32];
         let payload = Payload::Aside(bytes);
         Some(Cut { payload, ends })
+    }
+
+    /// [`Cutter::finish`] when what is left may be a frame, else [`Cutter::abandon`].
+    pub fn finish_if(&mut self, may_be_frame: bool) -> Option<Cut> {
+        if may_be_frame {
+            return self.finish();
+        }
+        self.abandon();
+        None
     }
 
     /// The stream broke off, as by a reset: what is left is no frame and counted as truncated.

@@ -13,7 +13,7 @@ pub struct Limits {
     /// The longest frame, in bytes, without the framing's own bytes: 1 to 1 GiB.
     #[schemars(range(min = 1, max = 1_073_741_824_u64))]
     pub max_frame_bytes: u64,
-    /// What happens to a longer one.
+    /// What happens to a longer one. With `length_delimited` the default is `close`: such a length cannot be trusted.
     pub on_oversize: OnOversize,
 }
 
@@ -30,9 +30,9 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnOversize {
-    /// Drop it, count it, and go on at the next frame.
+    /// Drop it, count it as lost, and go on at the next frame.
     #[default]
     Discard,
-    /// Close the connection.
+    /// Close the connection. The frame counts as lost.
     Close,
 }

@@ -142,6 +142,7 @@ impl Assembly<'_> {
             source,
             framing: self.framing(actor)?,
             partial_limit: bytes(host.partial_bytes.bytes()),
+            on_partial: host.on_partial,
             edges: self.outgoing(stage, ""),
             streams: self.streams_below(actor),
             tracer: self.tracer(actor, stage, &context),

@@ -55,6 +55,9 @@ pub struct ActorStatus {
     pub bytes_per_second: f64,
     /// Bytes taken in per second since the sample before.
     pub bytes_in_per_second: f64,
+    /// Frames taken in per second since the sample before.
+    #[serde(default)]
+    pub frames_in_per_second: f64,
     /// Its counters, gauges and words.
     pub meters: Snapshot,
 }
@@ -80,6 +83,7 @@ impl PipelineStatus {
             actor.frames_per_second = sampled.frames_per_second;
             actor.bytes_per_second = sampled.bytes_per_second;
             actor.bytes_in_per_second = sampled.bytes_in_per_second;
+            actor.frames_in_per_second = sampled.frames_in_per_second;
         }
         for (edge, sampled) in now.edges.iter_mut().zip(&self.edges) {
             edge.pressure = sampled.pressure;
@@ -117,6 +121,7 @@ impl Sample {
                     frames_per_second: rate("frames_out"),
                     bytes_per_second: rate("bytes_out"),
                     bytes_in_per_second: rate("bytes_in"),
+                    frames_in_per_second: rate("frames_in"),
                     meters,
                 }
             });

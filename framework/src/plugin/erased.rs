@@ -28,6 +28,8 @@ impl<T: Source> DynSource for T {
 pub trait DynProcessor {
     /// [`Processor::batch`]
     fn batch<'a>(&'a mut self, frames: &'a mut Frames<'_>, out: &'a mut Output) -> LocalBoxFuture<'a, Result<()>>;
+    /// [`Processor::portion`]
+    fn portion(&mut self, frames: &Frames<'_>) -> usize;
     /// [`Processor::tick_every`]
     fn tick_every(&self) -> Option<Duration>;
     /// [`Processor::tick`]
@@ -42,6 +44,10 @@ pub trait DynProcessor {
 impl<T: Processor> DynProcessor for T {
     fn batch<'a>(&'a mut self, frames: &'a mut Frames<'_>, out: &'a mut Output) -> LocalBoxFuture<'a, Result<()>> {
         Processor::batch(self, frames, out).boxed_local()
+    }
+
+    fn portion(&mut self, frames: &Frames<'_>) -> usize {
+        Processor::portion(self, frames)
     }
 
     fn tick_every(&self) -> Option<Duration> {

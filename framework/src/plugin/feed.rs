@@ -13,6 +13,7 @@ use super::framings::FramingSpec;
 use super::intake::{FrameIntake, Intake};
 use super::partial::Partial;
 use crate::batch::{Attributes, Batch, BatchBuilder, Numbers, Pool, PooledBuffer};
+use crate::config::OnPartial;
 use crate::error::Result;
 use crate::find::{Answer, Found, Query, Wanted};
 use crate::framing::{Cutter, Limits};
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) buffer: RefCell<Option<PooledBuffer>>,
     pub(super) partial_bytes: Cell<usize>,
     pub(super) partial_limit: usize,
+    pub(super) on_partial: OnPartial,
     pub(super) meters: Meters,
     streams: Streams,
     ledger: Arc<Ledger>,
@@ -66,6 +68,8 @@ pub struct FeedParts {
     pub outlet: Rc<Outlet>,
     /// Bytes of unfinished frames over all connections, at most.
     pub partial_limit: usize,
+    /// What happens to a frame that a stream's end leaves unfinished.
+    pub on_partial: OnPartial,
     /// What the actor counts.
     pub meters: Meters,
     /// How far the store behind the source has streams of other Aqueducts.
@@ -92,6 +96,7 @@ impl Feed {
                 buffer: RefCell::default(),
                 partial_bytes: Cell::new(0),
                 partial_limit: parts.partial_limit,
+                on_partial: parts.on_partial,
                 meters: parts.meters,
                 streams: parts.streams,
                 ledger: parts.ledger,

@@ -9,10 +9,15 @@ use bytes::Bytes;
 use super::feed::{READ_BYTES, Shared};
 use super::partial::Partial;
 use crate::batch::{Attributes, Batch, BatchBuilder};
+use crate::config::OnPartial;
+use crate::error::{Error, Reaction};
 use crate::framing::{Counters, Cut, Cutter, Payload};
 use crate::receipt::Receipt;
 use crate::seeded::{self, Bug};
-use crate::telemetry::{Wait, now_ns};
+use crate::telemetry::{Counter, Wait, now_ns};
+
+/// Attribute of a frame of which its stream ended in the middle.
+pub const PARTIAL: &str = "partial";
 
 /// What one [`Intake::fill`] did.
 #[derive(Debug)]
@@ -40,12 +45,15 @@ pub struct Intake {
     cuts: Vec<Cut>,
     partial: Partial,
     counted: Counters,
+    /// All bytes that came, whatever became of them.
+    read_bytes: Counter,
 }
 
 impl Intake {
     pub(super) fn new(shared: Rc<Shared>, cutter: Cutter, attributes: Attributes) -> Self {
         Self {
             partial: Partial::new(shared.clone()),
+            read_bytes: shared.meters.counter("read_bytes"),
             shared,
             cutter,
             attributes,
@@ -78,9 +86,10 @@ impl Intake {
         let outcome = match read(&mut room[lead..]) {
             Ok(0) => Filled::End,
             Ok(bytes) => {
+                self.read_bytes.add(bytes as u64);
                 let received_ns = now_ns();
                 let cut = self.cutter.cut(&buffer.as_ref()[..lead + bytes], lead, &mut self.cuts);
-                self.count();
+                let thrown_away = self.count();
                 return match cut {
                     Ok(()) => {
                         let frames = self.send_cuts(buffer, lead + bytes, received_ns);
@@ -90,7 +99,7 @@ impl Intake {
                     }
                     Err(error) => {
                         self.send_cuts(buffer, lead + bytes, received_ns);
-                        Filled::Refused(error)
+                        Filled::Refused(with_bytes(error, thrown_away))
                     }
                 };
             }
@@ -100,13 +109,43 @@ impl Intake {
         outcome
     }
 
-    /// The regular end of the stream: a last frame without its delimiter still counts where the framing allows it.
+    /// The regular end of the stream. What `on_partial` says is done with a last frame without its delimiter, where the framing allows it to be one.
     pub fn finish(mut self) {
-        if let Some(cut) = self.cutter.finish() {
-            self.cuts.push(cut);
-            let buffer = self.shared.take_buffer();
-            self.send_cuts(buffer, 0, now_ns());
+        let bytes = self.cutter.partial_bytes();
+        let Some(cut) = self.cutter.finish_if(self.shared.on_partial == OnPartial::Keep) else {
+            if bytes > 0 {
+                self.leave_out(bytes);
+            }
+            return;
+        };
+        let total = self.count_partial();
+        if total.is_power_of_two() {
+            tracing::info!(actor = %self.shared.source, total, bytes, "the stream ended inside a frame; what had come of it goes on with the attribute {PARTIAL} = \"true\" (`on_partial`)");
         }
+        self.attributes = self.attributes.and_of_batch(PARTIAL, "true");
+        self.cuts.push(cut);
+        let buffer = self.shared.take_buffer();
+        self.send_cuts(buffer, 0, now_ns());
+    }
+
+    /// Counts an unfinished frame that does not go on; its bytes count as truncated when this is dropped.
+    fn leave_out(&self, bytes: usize) {
+        let total = self.count_partial();
+        if self.shared.on_partial != OnPartial::Reject {
+            return;
+        }
+        let meters = &self.shared.meters;
+        meters.rejected.add(1);
+        meters.lost.add(1);
+        if total.is_power_of_two() {
+            tracing::warn!(actor = %self.shared.source, total, bytes, "the stream ended inside a frame; what had come of it was rejected and is lost (`on_partial`)");
+        }
+    }
+
+    fn count_partial(&self) -> u64 {
+        let counter = self.shared.meters.counter("partial_frames");
+        counter.add(1);
+        counter.get()
     }
 
     fn send_cuts(&mut self, buffer: crate::batch::PooledBuffer, used: usize, received_ns: u64) -> usize {
@@ -155,12 +194,12 @@ impl Intake {
         frames
     }
 
-    /// Counts what was not turned into frames since the last call.
-    fn count(&mut self) {
+    /// Counts what was not turned into frames since the last call, and gives its bytes.
+    fn count(&mut self) -> u64 {
         let now = self.cutter.counters();
         let before = std::mem::replace(&mut self.counted, now);
         if now == before {
-            return;
+            return 0;
         }
         let meters = &self.shared.meters;
         for (name, now, before) in [
@@ -172,11 +211,24 @@ impl Intake {
                 meters.counter(name).add(now - before);
             }
         }
+        meters.lost.add(now.discarded_frames - before.discarded_frames);
         let total = meters.counter("oversized_frames").get();
         if now.discarded_frames > before.discarded_frames && total.is_power_of_two() {
-            tracing::warn!(actor = %self.shared.source, total, "a frame longer than `max_frame_bytes` was not taken: raise the limit if it was a good one");
+            let bytes = meters.counter("oversized_bytes").get();
+            tracing::warn!(actor = %self.shared.source, total, bytes, "a frame longer than `max_frame_bytes` = {} was not taken, and is lost: raise the limit if it was a good one", self.cutter.limits().max_frame_bytes);
         }
+        (now.discarded_bytes + now.truncated_bytes) - (before.discarded_bytes + before.truncated_bytes)
     }
+}
+
+/// Says how much a stream that is given up costs.
+fn with_bytes(error: Error, bytes: u64) -> Error {
+    if error.reaction() != Reaction::Reject {
+        return error;
+    }
+    Error::rejected(format!(
+        "{error}; behind the last whole frame {bytes} bytes had come, which are not taken"
+    ))
 }
 
 impl Drop for Intake {

@@ -99,7 +99,7 @@ pub use feed::{Feed, FeedParts};
 pub use frames::Frames;
 pub use framings::FramingSpec;
 pub use hold::HoldLimit;
-pub use intake::{Filled, FrameIntake, Intake};
+pub use intake::{Filled, FrameIntake, Intake, PARTIAL};
 pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use partial::Partial;
 pub use registry::{About, Blueprint, Registry};
@@ -275,6 +275,13 @@ pub trait Processor: Sized + 'static {
             }
             Ok(())
         }
+    }
+
+    /// How many of the frames that are left of the batch in hand [`Processor::batch`] is given next, at least one. What it emits for them goes downstream
+    /// before it is given more, unless there are several `workers`. Asked before every call of `batch` for new frames; not asked of a plugin that
+    /// [holds](Processor::holds) frames back. All that are left, unless a plugin says less: for those that must not let a whole batch pass at once.
+    fn portion(&mut self, frames: &Frames<'_>) -> usize {
+        frames.left()
     }
 
     /// How often [`Processor::tick`] is called while the actor lives; none: never.

@@ -44,6 +44,18 @@ impl Host {
         self.runner.run(batch).await
     }
 
+    /// The same, and hands over what comes out whenever the actor would send it on: once for every [`Processor::portion`].
+    ///
+    /// # Errors
+    /// When the plugin cannot go on: the rest of the batch counts as dropped.
+    pub async fn run_portions(&mut self, batch: Batch, mut came: impl FnMut(Emitted)) -> Result<()> {
+        let mut hand = self.runner.begin(batch)?;
+        while !hand.is_done() {
+            came(self.runner.portion(&mut hand).await?.emitted);
+        }
+        Ok(())
+    }
+
     /// Calls the plugin's `tick` if it is due, as the actor does between batches. Give it time with tokio's clock.
     ///
     /// # Errors

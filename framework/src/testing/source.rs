@@ -105,6 +105,7 @@ impl<S: Source> SourceKit<S> {
         let (stage, orders) = Stage::start(move || {
             let below = Below(on_stage).start();
             let parts = ReaderParts {
+                on_partial: crate::config::OnPartial::default(),
                 context: reader_context,
                 source: plan,
                 framing,

@@ -20,7 +20,7 @@ pub(super) struct Export {
     /// End before this position
     #[arg(long, value_name = "POSITION")]
     to: Option<u64>,
-    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339)
+    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339, any zone), a date, or 1h (ago)
     #[arg(long, value_name = "TIME", value_parser = super::time)]
     since: Option<SystemTime>,
     /// How frames are written

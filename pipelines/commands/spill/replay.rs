@@ -26,7 +26,7 @@ pub(super) struct Replay {
     /// End before this position
     #[arg(long, value_name = "POSITION", alias = "until")]
     to: Option<u64>,
-    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339)
+    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339, any zone), a date, or 1h (ago)
     #[arg(long, value_name = "TIME", value_parser = checked_time)]
     since: Option<String>,
     /// The actor of the pipeline that gets the frames, instead of those that its sources feed
@@ -37,9 +37,9 @@ pub(super) struct Replay {
     no_live: bool,
 }
 
-/// Checks a time, and leaves it to the source to read it again.
+/// A time in the form that the source reads: what is so long ago must not be seen from another moment there.
 fn checked_time(text: &str) -> Result<String, String> {
-    super::time(text).map(|_| text.to_owned())
+    super::time(text).map(|time| humantime::format_rfc3339_nanos(time).to_string())
 }
 
 impl Replay {

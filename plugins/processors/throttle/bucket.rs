@@ -11,7 +11,16 @@ pub(super) struct Bucket {
     paid_at: Duration,
     /// What all times are shifted by, so that a bucket can begin full: it was empty one filling time ago.
     shift: Duration,
+    /// Until when the last taker had to wait.
+    due_at: Option<Duration>,
 }
+
+/// A timer wakes up late by as much without anybody having been quiet: what comes due meanwhile is not forfeited, or short waits would add up to
+/// less than the rate.
+const LATE: Duration = Duration::from_millis(3);
+
+/// Portions per second at full speed: no finer, because each is a batch downstream.
+const PORTIONS: u64 = 100;
 
 impl Bucket {
     /// A full bucket.
@@ -22,15 +31,31 @@ impl Bucket {
             burst,
             paid_at: Duration::ZERO,
             shift: time(burst, rate),
+            due_at: None,
         }
+    }
+
+    /// How much should be taken at once, at `now`: what is there, or else what comes within a hundredth of a second; 1 to the burst.
+    pub(super) fn portion(&self, now: Duration) -> u64 {
+        let now = now.saturating_add(self.shift);
+        let there = now.saturating_sub(self.paid_at.max(self.fullest(now)));
+        let there = there.as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        let there = u64::try_from(there).unwrap_or(u64::MAX);
+        there.max(self.rate / PORTIONS).clamp(1, self.burst.max(1))
+    }
+
+    /// When it was full if nothing had been taken since.
+    fn fullest(&self, now: Duration) -> Duration {
+        let quiet_since = self.due_at.filter(|due| now.saturating_sub(*due) <= LATE);
+        quiet_since.unwrap_or(now).saturating_sub(time(self.burst, self.rate))
     }
 
     /// Takes `amount` tokens at once, at `now` since some fixed moment; says how long to wait until they are there.
     /// An amount above the burst passes too, after a longer wait: nothing is too large to pass at all.
     pub(super) fn take(&mut self, now: Duration, amount: u64) -> Duration {
         let now = now.saturating_add(self.shift);
-        let fullest = now.saturating_sub(time(self.burst, self.rate));
-        self.paid_at = self.paid_at.max(fullest).saturating_add(time(amount, self.rate));
+        self.paid_at = (self.paid_at.max(self.fullest(now))).saturating_add(time(amount, self.rate));
+        self.due_at = (self.paid_at > now).then_some(self.paid_at);
         self.paid_at.saturating_sub(now)
     }
 }
@@ -74,6 +99,32 @@ mod tests {
         let mut bucket = Bucket::new(1, u64::MAX);
         bucket.take(Duration::ZERO, u64::MAX);
         assert!(bucket.take(Duration::ZERO, u64::MAX) > SECOND);
+    }
+
+    #[test]
+    fn a_portion_is_what_is_there_or_comes_soon_and_never_more_than_the_burst() {
+        let mut bucket = Bucket::new(1_000, 50);
+        assert_eq!(bucket.portion(Duration::ZERO), 50);
+        bucket.take(Duration::ZERO, 50);
+        assert_eq!(bucket.portion(Duration::ZERO), 10);
+        assert_eq!(bucket.portion(SECOND / 50), 20);
+        assert_eq!(bucket.portion(SECOND), 50);
+        assert_eq!(Bucket::new(1_000_000, 1).portion(SECOND), 1);
+        assert_eq!(Bucket::new(3, 3).portion(Duration::ZERO), 3);
+    }
+
+    #[test]
+    fn a_timer_that_wakes_up_late_costs_nothing_of_the_rate() {
+        let mut bucket = Bucket::new(1_000, 1);
+        let (mut now, mut taken) = (Duration::ZERO, 0);
+        while now < SECOND {
+            let wait = bucket.take(now, 1);
+            taken += 1;
+            if !wait.is_zero() {
+                now += wait + Duration::from_millis(1);
+            }
+        }
+        assert!((990..=1_002).contains(&taken), "{taken}");
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub struct Config {
     /// Bytes of frames, without their framing, let through in a second, on average.
     #[schemars(range(min = 1))]
     bytes_per_second: Option<ByteSize>,
-    /// Frames or bytes, whichever is limited, that may pass at once after a quiet time. Unset: what passes in one second.
+    /// Frames or bytes, whichever is limited, that may pass at once after a quiet time, inside a batch too. Unset: what passes in one second. A single
+    /// frame of more bytes passes alone.
     #[schemars(range(min = 1))]
     burst: Option<ByteSize>,
 }
@@ -78,6 +79,20 @@ impl Processor for Throttle {
         Ok(())
     }
 
+    fn portion(&mut self, frames: &Frames<'_>) -> usize {
+        let now = self.now();
+        let most = self.bucket.portion(now);
+        if self.unit == Unit::Frames {
+            return usize::try_from(most).unwrap_or(usize::MAX);
+        }
+        let mut bytes = 0;
+        let fits = |index: &usize| {
+            bytes += frames.batch().frame(*index).bytes().len() as u64;
+            bytes <= most
+        };
+        frames.rest().take_while(fits).count().max(1)
+    }
+
     async fn batch(&mut self, frames: &mut Frames<'_>, out: &mut Output) -> Result<()> {
         let amount = match self.unit {
             Unit::Frames => frames.left() as u64,
@@ -86,12 +101,19 @@ impl Processor for Throttle {
                 .map(|index| frames.batch().frame(index).bytes().len() as u64)
                 .sum(),
         };
-        let begun = *self.begun.get_or_insert_with(Instant::now);
-        let wait = self.bucket.take(begun.elapsed(), amount);
+        let now = self.now();
+        let wait = self.bucket.take(now, amount);
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         frames.keep(frames.left(), out);
         Ok(())
+    }
+}
+
+impl Throttle {
+    /// The bucket's clock begins with the first frame.
+    fn now(&mut self) -> std::time::Duration {
+        self.begun.get_or_insert_with(Instant::now).elapsed()
     }
 }

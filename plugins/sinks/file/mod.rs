@@ -10,7 +10,7 @@ mod tests;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -83,6 +83,8 @@ struct Open {
     file: File,
     bytes: u64,
     begun: SystemTime,
+    /// It held something when it was opened: nobody has looked yet whether that ends with a whole frame.
+    unchecked: bool,
 }
 
 /// A file with a part of a delivery at its end.
@@ -92,6 +94,9 @@ struct Torn {
     /// Its length without that part.
     bytes: u64,
 }
+
+/// The longest end of a frame that is looked for at the end of a file.
+const LONGEST_END_BYTES: usize = 512;
 
 impl Sink for FileSink {
     type Config = Config;
@@ -166,6 +171,7 @@ impl FileSink {
         let begun = if about.len() == 0 { None } else { about.created().ok() };
         Ok(Open {
             bytes: about.len(),
+            unchecked: about.len() > 0,
             begun: begun.unwrap_or_else(SystemTime::now),
             file,
         })
@@ -174,6 +180,8 @@ impl FileSink {
     fn write_frames(&mut self, delivery: &mut Delivery) -> Result<()> {
         while !delivery.is_done() {
             self.rotate_if_due(delivery.whole_frames(0).len())?;
+            let end = end_of_frame(delivery);
+            self.never_glue(end).map_err(|error| self.failed("write", error))?;
             let wire = delivery.whole_frames(self.room());
             self.append(wire).map_err(|error| self.failed("write", error))?;
             delivery.advance(wire.len());
@@ -186,10 +194,35 @@ impl FileSink {
             let first = json::line(None, delivery.batch().frame(delivery.frames_written()));
             let first = first.map_err(|error| Error::rejected("the frame cannot be written as JSON").because(error))?;
             self.rotate_if_due(first.len())?;
+            self.never_glue(b"\n").map_err(|error| self.failed("write", error))?;
             let (lines, frames) = lines(delivery, first, self.room().min(JSON_BYTES));
             self.append(&lines).map_err(|error| self.failed("write", error))?;
             delivery.advance_frames(frames);
         }
+        Ok(())
+    }
+
+    /// Before the first frame behind what was in the file: when that ends inside a frame, as after a crash or by another program's hand, its end
+    /// is written, so that the next frame does not become a part of it.
+    fn never_glue(&mut self, end: &[u8]) -> io::Result<()> {
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
+        if !std::mem::take(&mut open.unchecked) || end.is_empty() || end.len() > LONGEST_END_BYTES {
+            return Ok(());
+        }
+        let mut last = vec![0; end.len().min(usize::try_from(open.bytes).unwrap_or(usize::MAX))];
+        // A file that may be written and not read cannot be looked at.
+        let Ok(file) = File::open(&self.path) else {
+            return Ok(());
+        };
+        let from = open.bytes - last.len() as u64;
+        file.read_exact_at(&mut last, from)?;
+        if last == end {
+            return Ok(());
+        }
+        self.append(end)?;
+        self.context.counter("torn_ends").add(1);
+        let (actor, path) = (&self.context.actor, self.path.display());
+        tracing::warn!(%actor, "{path} ended inside a frame; that end stands alone now, and new frames follow behind it");
         Ok(())
     }
 
@@ -252,6 +285,12 @@ impl FileSink {
         };
         Error::unavailable(format!("cannot {what} {}: {advice}", self.path.display())).because(error)
     }
+}
+
+/// What the framing writes behind the next frame; nothing where frames do not end with bytes of the framing.
+fn end_of_frame(delivery: &Delivery) -> &[u8] {
+    let frame = delivery.batch().frame(delivery.frames_written());
+    delivery.whole_frames(0).strip_prefix(frame.bytes()).unwrap_or_default()
 }
 
 /// The lines of the next frames behind the `first`, as many as `most` bytes take together; and how many those are, the first included.

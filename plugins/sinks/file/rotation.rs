@@ -66,3 +66,47 @@ fn numbered(path: &Path, number: u64) -> PathBuf {
     name.push(format!(".{number:06}"));
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_due_past_its_bytes_and_at_its_age_and_never_while_empty() {
+        let rotation = |bytes, every| Rotation {
+            bytes,
+            every,
+            keep: None,
+        };
+        let by_bytes = rotation(Some(100), None);
+        assert!(!by_bytes.is_due(90, Duration::MAX, 10), "exactly full");
+        assert!(by_bytes.is_due(90, Duration::ZERO, 11));
+        assert!(
+            !by_bytes.is_due(0, Duration::ZERO, 101),
+            "a larger frame still gets a file"
+        );
+        let smallest = rotation(Some(1), None);
+        assert!(smallest.is_due(1, Duration::ZERO, 1) && !smallest.is_due(0, Duration::ZERO, 1));
+        let by_age = rotation(None, Some(Duration::from_secs(1)));
+        assert!(!by_age.is_due(1, Duration::from_millis(999), 1));
+        assert!(by_age.is_due(1, Duration::from_secs(1), 1) && !by_age.is_due(0, Duration::from_secs(9), 1));
+    }
+
+    #[test]
+    fn keep_counts_the_files_set_aside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        for keep in [1, 2] {
+            let rotation = Rotation {
+                bytes: None,
+                every: None,
+                keep: Some(keep),
+            };
+            for _ in 0..4 {
+                fs::write(&path, "x").expect("it is writable");
+                rotation.set_aside(&path).expect("it can be renamed");
+            }
+            assert_eq!(numbers(&path).expect("it is readable").len(), keep);
+        }
+    }
+}

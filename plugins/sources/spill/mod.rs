@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Feed, Source};
+use aqueduct_framework::units::moment;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,7 +28,7 @@ pub(super) struct Config {
     from: Option<u64>,
     /// End before this position. Unset: behind the last frame that is there at the start.
     to: Option<u64>,
-    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339).
+    /// Only frames received at this time or later, such as 2026-11-21T05:06:30Z (RFC 3339, any zone), a date (UTC) or 1h (ago).
     since: Option<String>,
 }
 
@@ -38,10 +39,7 @@ pub(super) struct FromStore {
 }
 
 fn time(text: &str) -> Result<SystemTime> {
-    humantime::parse_rfc3339_weak(text).map_err(|error| {
-        let what = format!("`since` is no time such as 2026-11-21T05:06:30Z, but {text:?}");
-        Error::fatal(what).because(error)
-    })
+    moment(text, SystemTime::now()).map_err(|expected| Error::fatal(format!("`since` is {text:?}; {expected}")))
 }
 
 impl Source for FromStore {

@@ -127,7 +127,7 @@ fn a_folder_that_is_no_store_fails_the_pipeline_and_a_time_that_is_none_is_a_mis
         "#,
     );
     assert!(
-        said.contains("`since` is no time") && said.contains("\"yesterday\""),
+        said.contains("expected a time such as") && said.contains("\"yesterday\""),
         "{said}"
     );
 }

@@ -68,10 +68,16 @@ async fn handle(runner: &mut Runner, outputs: &Outputs, held: &mut Held) -> Resu
         return Ok(0);
     }
     outputs.count_in(&batch);
-    let (cost, frames) = (batch.cost(), batch.len());
-    let emitted = runner.run(batch).await?;
-    outputs.send(emitted, frames - runner.back().last_frames);
-    Ok(cost)
+    let cost = batch.cost();
+    let mut hand = runner.begin(batch)?;
+    loop {
+        let portion = runner.portion(&mut hand).await?;
+        outputs.send(portion.emitted, portion.frames);
+        if hand.is_done() {
+            return Ok(cost);
+        }
+        outputs.permit().await;
+    }
 }
 
 /// Sends what was made between batches.

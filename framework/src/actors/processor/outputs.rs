@@ -104,13 +104,14 @@ impl Outputs {
             let kept = if outlet.is_connected() {
                 "sent to its `rejected` output"
             } else {
-                "discarded; connect its `rejected` output to keep them"
+                "lost; connect its `rejected` output to keep them"
             };
             tracing::warn!(actor = %self.actor, total, source = %batch.numbers.source, seq = batch.numbers.get(0), trace_id = batch.attributes.get(0, TRACE_ID), "frames were rejected and {kept}; the last one: {reason}");
         }
         if outlet.is_connected() {
             outlet.send(batch);
         } else {
+            self.meters.lost.add(batch.len() as u64);
             batch.receipt.settle(Fate::Rejected);
         }
     }

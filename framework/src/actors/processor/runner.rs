@@ -96,23 +96,82 @@ impl Runner {
     ///
     /// # Errors
     /// When the plugin cannot go on: the batch counts as dropped, with all that it emitted.
-    pub(crate) async fn run(&mut self, mut batch: Batch) -> Result<Emitted> {
+    pub(crate) async fn run(&mut self, batch: Batch) -> Result<Emitted> {
+        let mut hand = self.begin(batch)?;
+        let mut emitted = Vec::new();
+        while !hand.is_done() {
+            emitted.extend(self.portion(&mut hand).await?.emitted);
+        }
+        Ok(emitted)
+    }
+
+    /// Takes a batch in hand: [`Runner::portion`] works on it until it is done.
+    ///
+    /// # Errors
+    /// When what the plugin held is to come again, and the plugin cannot be built anew.
+    pub(crate) fn begin(&mut self, mut batch: Batch) -> Result<InHand> {
         self.forget_stale()?;
         self.span = self.tracer.process(&mut batch);
+        Ok(InHand {
+            batch: Some(batch),
+            at: 0,
+        })
+    }
+
+    /// Works on the next frames of a batch, as many as the plugin takes at once: usually all of them.
+    ///
+    /// # Errors
+    /// When the plugin cannot go on: the batch counts as dropped, with all that was emitted for it.
+    pub(crate) async fn portion(&mut self, hand: &mut InHand) -> Result<Portion> {
+        self.held_last = 0;
+        let Some(mut batch) = hand.batch.take() else {
+            return Ok(Portion::default());
+        };
+        if hand.at > 0 && batch.receipt.is_stale() {
+            // The store sends the whole batch again.
+            self.context.meters.dropped.add((batch.len() - hand.at) as u64);
+            self.span = WorkSpan::default();
+            return Ok(Portion::default());
+        }
+        let (from, to) = (hand.at, self.portion_end(&batch, hand.at));
         self.busy_since_ns.set(now_ns());
-        let outcome = self.frames(&batch).await;
+        let outcome = self.frames(&batch, from, to).await;
         self.busy_since_ns.set(0);
-        let mut span = std::mem::take(&mut self.span);
         if let Err(error) = outcome {
-            span.failed("fatal", &error.to_string());
+            std::mem::take(&mut self.span).failed("fatal", &error.to_string());
             self.output.clear();
             return Err(error);
         }
         // A batch that turned out to be in trouble is traced from here on.
-        batch.trace = span.trace(&batch);
+        batch.trace = self.span.trace(&batch);
+        let frames = to - from;
+        if to < batch.len() {
+            let mut emitted = std::mem::take(&mut self.lost);
+            emitted.extend(self.output.emit(&batch));
+            *hand = InHand {
+                batch: Some(batch),
+                at: to,
+            };
+            return Ok(Portion { emitted, frames });
+        }
+        let mut span = std::mem::take(&mut self.span);
         let emitted = self.emit(batch, &mut span);
-        drop(span);
-        Ok(emitted)
+        Ok(Portion {
+            emitted,
+            frames: frames - self.held_last,
+        })
+    }
+
+    /// Where the portion that begins at `from` ends.
+    fn portion_end(&mut self, batch: &Batch, from: usize) -> usize {
+        let left = batch.len() - from;
+        if self.held.may_hold() || left == 0 {
+            return batch.len();
+        }
+        let frames = Frames::between(batch, from, batch.len());
+        // A panic here says nothing about any frame: the call for the frames will meet it again.
+        let asked = std::panic::catch_unwind(AssertUnwindSafe(|| self.plugin.portion(&frames)));
+        from + asked.unwrap_or(left).clamp(1, left)
     }
 
     /// What the batch in hand became, behind what a panic left over. Its receipt is settled, unless some of its frames are held.
@@ -138,14 +197,14 @@ impl Runner {
         emitted
     }
 
-    async fn frames(&mut self, batch: &Batch) -> Result<()> {
-        match self.stretch(batch, 0, batch.len()).await? {
+    async fn frames(&mut self, batch: &Batch, from: usize, to: usize) -> Result<()> {
+        match self.stretch(batch, from, to).await? {
             Stretch::Done => {
                 self.panics_in_a_row = 0;
                 return Ok(());
             }
             Stretch::Panicked { text } => {
-                self.output.roll_back(0);
+                self.output.roll_back(from);
                 self.lose_held(
                     Some(batch),
                     &format!("the plugin panicked while it held this frame: {text}"),
@@ -153,7 +212,7 @@ impl Runner {
             }
         }
         // A panic may have come from any frame the plugin had looked at: one at a time finds the culprit.
-        for index in 0..batch.len() {
+        for index in from..to {
             if let Stretch::Panicked { text } = self.stretch(batch, index, index + 1).await? {
                 let reason = format!("the plugin panicked: {text}");
                 self.span.rejected(&self.tracer, batch, index, &reason);
@@ -240,6 +299,28 @@ impl Runner {
         self.plugin = build(&self.plan, &self.context)?;
         Ok(())
     }
+}
+
+/// A batch that a runner works on, portion by portion.
+pub(crate) struct InHand {
+    batch: Option<Batch>,
+    /// The first frame that is still to be worked on.
+    at: usize,
+}
+
+impl InHand {
+    /// True when nothing is left of it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.batch.is_none()
+    }
+}
+
+/// What was made of some frames of a batch.
+#[derive(Default)]
+pub(crate) struct Portion {
+    pub(crate) emitted: Emitted,
+    /// How many frames those were, without what is held back.
+    pub(crate) frames: usize,
 }
 
 enum Stretch {

@@ -1,6 +1,7 @@
 //! The processor actor between an actor that feeds it and one per output that takes what leaves.
 
 mod hold;
+mod portions;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::outputs::Outputs;
 use super::reorder::Reorder;
-use super::runner::Runner;
+use super::runner::{Portion, Runner};
 use super::tick::Back;
 use super::{ProcessorParts, dropped_badly};
 use crate::actors::Outcome;
@@ -259,12 +259,13 @@ impl Actor for Worker {
     fn started(&mut self, ctx: &mut Self::Context) {
         let (queue, came) = (self.queue.clone(), self.came.clone());
         let (parts, done_to, worker) = (self.parts.clone(), self.done_to.clone(), self.index);
+        let alone = parts.workers == 1;
         let work = async move {
             let done = |ticket, made| done_to.do_send(Done { worker, ticket, made });
             let runner = Runner::new(&parts.plugin, &parts.context, &parts.tracer, parts.window_bytes);
             let ended = match runner.and_then(|runner| runner.alone_if_it_holds(parts.workers)) {
                 Ok(runner) => {
-                    let serving = serve(runner.of_worker(worker), &queue, &came, &done);
+                    let serving = serve(runner.of_worker(worker), alone, &queue, &came, &done);
                     let ended = AssertUnwindSafe(serving).catch_unwind().await;
                     ended.unwrap_or_else(|panic| Err(Error::fatal(dropped_badly(&*panic))))
                 }
@@ -281,6 +282,7 @@ impl Actor for Worker {
 /// Runs what comes until the end of the input.
 async fn serve(
     mut runner: Runner,
+    alone: bool,
     queue: &RefCell<VecDeque<Work>>,
     came: &Notify,
     done: &impl Fn(Option<u64>, Result<Made>),
@@ -303,10 +305,19 @@ async fn serve(
                 ticket,
                 batch: Some(batch),
             }) => {
-                let frames = batch.len();
-                let emitted = runner.run(batch).await?;
-                let passed = frames - runner.back().last_frames;
-                done(Some(ticket), Ok(made(emitted, passed, &runner)));
+                let mut hand = runner.begin(batch)?;
+                let mut whole = Portion::default();
+                while !hand.is_done() {
+                    let portion = runner.portion(&mut hand).await?;
+                    if alone && !hand.is_done() {
+                        done(None, Ok(made(portion.emitted, portion.frames, &runner)));
+                    } else {
+                        // Before this batch others may have to leave, which are with other workers.
+                        whole.emitted.extend(portion.emitted);
+                        whole.frames += portion.frames;
+                    }
+                }
+                done(Some(ticket), Ok(made(whole.emitted, whole.frames, &runner)));
             }
         }
         told = runner.back();

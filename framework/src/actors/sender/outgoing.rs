@@ -30,6 +30,8 @@ struct Open {
 pub(super) struct Out {
     pub(super) frames: u64,
     pub(super) bytes: u64,
+    /// Frames that were refused and thrown away.
+    pub(super) lost: u64,
 }
 
 impl Outgoing {
@@ -85,6 +87,7 @@ impl Outgoing {
         count(Out {
             frames: open.frames - open.refused.min(open.frames),
             bytes: open.bytes,
+            lost: if kept { 0 } else { open.refused.min(open.frames) },
         });
         self.delivery.settle(fate);
     }

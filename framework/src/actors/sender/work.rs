@@ -335,6 +335,7 @@ impl Work {
         outgoing.settle(self.rejected.is_connected(), |out| {
             meters.frames_out.add(out.frames);
             meters.bytes_out.add(out.bytes);
+            meters.lost.add(out.lost);
         });
     }
 
@@ -343,7 +344,11 @@ impl Work {
         let trace = span.trace(batch).or_else(|| batch.frame(index).message_trace());
         meters.rejected.add(1);
         if meters.rejected.get().is_power_of_two() {
-            tracing::warn!(actor = %self.parts.context.actor, total = meters.rejected.get(), source = %batch.numbers.source, seq = batch.numbers.get(index), trace_id = trace.map(TraceContext::id), "a frame was rejected: {error}");
+            let kept = match self.rejected.is_connected() {
+                true => "",
+                false => " and is lost; `NAME.rejected -> dead_letters` in the flow keeps such frames",
+            };
+            tracing::warn!(actor = %self.parts.context.actor, total = meters.rejected.get(), source = %batch.numbers.source, seq = batch.numbers.get(index), trace_id = trace.map(TraceContext::id), "a frame was rejected{}: {error}", kept.replace("NAME", &self.parts.context.actor));
         }
         if !self.rejected.is_connected() {
             return;

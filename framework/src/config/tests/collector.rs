@@ -124,7 +124,7 @@ fn a_wrong_endpoint_is_a_mistake_at_its_place() {
     };
     let why = told("wrong.toml", &LoadOptions::default()).unwrap_err();
     assert!(
-        why.contains("wrong.toml:4: telemetry.endpoint: `ftp://a` is no http:// URL"),
+        why.contains("wrong.toml:4:11: telemetry.endpoint: `ftp://a` is no http:// URL"),
         "{why}"
     );
     let why = told("feed.toml", &variables(&[(BASE, "ftp://a")])).unwrap_err();

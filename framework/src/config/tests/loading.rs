@@ -187,3 +187,47 @@ fn files_that_cannot_be_read_are_mistakes() {
     assert_eq!(told[0].message, "unknown kind of file");
     assert!(told[1].message.starts_with("cannot be read: "), "{}", told[1]);
 }
+
+#[test]
+fn a_byte_order_mark_is_passed_over_in_every_kind_of_file() {
+    let bodies = [
+        (
+            "feed.toml",
+            "flow = \"in -> out\"\nsources.in = { type = \"tcp_client\", address = \"a:1\" }\nsinks.out = { type = \"blackhole\" }\n",
+        ),
+        (
+            "feed.yaml",
+            "flow: in -> out\nsources: { in: { type: tcp_client, address: \"a:1\" } }\nsinks: { out: { type: blackhole } }\n",
+        ),
+        (
+            "feed.json",
+            r#"{"flow":"in -> out","sources":{"in":{"type":"tcp_client","address":"a:1"}},"sinks":{"out":{"type":"blackhole"}}}"#,
+        ),
+    ];
+    for (name, body) in bodies {
+        let files = Files::new(&[(name, &format!("\u{feff}{body}"))]);
+        let loaded = files.load(&[name], &LoadOptions::default()).unwrap();
+        assert_eq!(loaded.pipelines[0].actors.len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn other_encodings_are_refused_with_what_to_do() {
+    for name in ["feed.toml", "feed.yaml", "feed.json"] {
+        let files = Files::new(&[]);
+        let mut told = Vec::new();
+        for bytes in [&b"\xff\xfen\0a\0"[..], b"\xfe\xff\0n\0a", b"name = 1\nb = \"\xe9\""] {
+            std::fs::write(files.path(name), bytes).unwrap();
+            told.push(
+                files.load(&[name], &LoadOptions::default()).unwrap_err()[0]
+                    .message
+                    .clone(),
+            );
+        }
+        assert_eq!(told[..2], ["is UTF-16; save it as UTF-8"; 2], "{name}");
+        assert_eq!(
+            told[2],
+            "is not UTF-8: line 2 has a byte that is no text; save it as UTF-8"
+        );
+    }
+}

@@ -194,7 +194,8 @@ impl Cutter {
             None => format!("without end after {seen_bytes} bytes"),
         };
         Err(Error::rejected(format!(
-            "a frame {length} (framing {}) exceeds `max_frame_bytes` = {}; raise it, or set `on_oversize` = \"discard\" to drop such frames",
+            "a frame {length} (framing {}) exceeds `max_frame_bytes` = {}; if it is none, the peer speaks another framing or its stream is damaged; \
+             else raise it, or set `on_oversize` = \"discard\" to drop such frames",
             self.framing.name(),
             self.limits.max_frame_bytes
         )))

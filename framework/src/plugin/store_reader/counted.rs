@@ -59,6 +59,8 @@ impl Unsettled {
             let mut delivered = settled - batch.positions.start;
             while batch.rejected.pop_front_if(|rejected| *rejected < settled).is_some() {
                 delivered = delivered.saturating_sub(1);
+                // A cursor has nobody who takes its dead letters.
+                self.meters.lost.add(1);
             }
             self.meters.frames_out.add(delivered);
             batch.positions.start = settled;
