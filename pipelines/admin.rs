@@ -27,6 +27,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::framework::pipeline::{Finder, PipelineStatus, View};
+use crate::live::Screen;
 
 pub(crate) use protocol::{Ask, WITHIN_MAX, ask};
 use protocol::{REQUEST_BYTES_MAX, Refusal};
@@ -134,17 +135,19 @@ pub(crate) struct Clerk {
     latest: Rc<RefCell<PipelineStatus>>,
     view: View,
     finder: Finder,
+    screen: Screen,
     /// One search at a time.
     searching: Semaphore,
 }
 
 impl Clerk {
     /// One who answers for a pipeline; `latest` is its last sample, for what needs time between two looks.
-    pub(crate) fn new(latest: Rc<RefCell<PipelineStatus>>, view: View, finder: Finder) -> Self {
+    pub(crate) fn new(latest: Rc<RefCell<PipelineStatus>>, view: View, finder: Finder, screen: Screen) -> Self {
         Self {
             latest,
             view,
             finder,
+            screen,
             searching: Semaphore::new(1),
         }
     }
@@ -169,7 +172,11 @@ impl Clerk {
 
     async fn answer(&self, ask: Ask) -> Result<Vec<u8>, String> {
         let answer = match ask {
-            Ask::Status => serde_json::to_vec(&self.latest.borrow().renewed(&self.view)),
+            Ask::Status => {
+                let mut status = self.latest.borrow().renewed(&self.view);
+                status.log_lines_dropped = self.screen.dropped();
+                serde_json::to_vec(&status)
+            }
             Ask::Find { wanted, within_ms } => {
                 let Ok(_searching) = self.searching.try_acquire() else {
                     return Err("another search is under way; ask again when it is over".to_owned());

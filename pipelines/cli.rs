@@ -26,7 +26,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run pipelines until SIGTERM or SIGINT; a second signal forces the end
+    /// Run pipelines until SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second signal forces the end
     Run(commands::run::Run),
     /// Check pipeline files and tell every mistake at once; opens nothing
     Check(commands::check::Check),

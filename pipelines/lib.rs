@@ -21,6 +21,7 @@ mod live;
 mod log;
 mod process;
 mod reports;
+mod signals;
 mod words;
 
 use std::process::ExitCode;

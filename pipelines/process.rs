@@ -14,6 +14,15 @@ pub(crate) fn prepare() {
         match thread.name().filter(|name| name.starts_with(THREAD_PREFIX)) {
             // The storage engine panics on some kinds of damage: the store goes on and says what happened, or fails and says so.
             Some(name) => tracing::debug!(thread = name, "{panic}"),
+            // Standard error may be a pipe that nobody reads, for which no thread of a pipeline waits.
+            None if tracing::dispatcher::has_been_set() => {
+                let backtrace = std::backtrace::Backtrace::capture();
+                let backtrace = match backtrace.status() {
+                    std::backtrace::BacktraceStatus::Captured => format!("\n{backtrace}"),
+                    _ => String::new(),
+                };
+                tracing::error!(thread = thread.name().unwrap_or_default(), "{panic}{backtrace}");
+            }
             None => before(panic),
         }
     }));

@@ -42,6 +42,14 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
+/// A line of at most so many characters; one that is longer ends with an ellipsis.
+pub(crate) fn cut(line: &str, columns: usize) -> String {
+    match line.char_indices().nth(columns) {
+        None => line.to_owned(),
+        Some(_) => line.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 fn number(actor: &ActorStatus, key: &str) -> u64 {
     actor.meters.numbers.get(key).copied().unwrap_or(0)
 }
@@ -259,6 +267,10 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
     for sentence in pressure(status) {
         text += &format!("  {sentence}\n");
     }
+    if status.log_lines_dropped > 0 {
+        let lines = status.log_lines_dropped;
+        text += &format!("  {lines} lines of log were dropped: nobody reads the standard error of this process\n");
+    }
     text
 }
 
@@ -273,6 +285,13 @@ mod tests {
         assert_eq!(bytes(9_800_000.0), "9.8 MB");
         assert_eq!(count(1_640_000.0), "1.6 M");
         assert_eq!(time(1140.0), "19 min");
+    }
+
+    #[test]
+    fn a_line_is_cut_between_characters() {
+        assert_eq!(cut("größer", 6), "größer");
+        assert_eq!(cut("größer", 4), "grö…");
+        assert_eq!(cut("größer", 0), "…");
     }
 
     fn idle(role: &str) -> ActorStatus {

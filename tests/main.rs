@@ -19,6 +19,7 @@ mod full_disk;
 mod harness;
 mod legacy_server;
 mod link;
+mod log;
 mod mistakes;
 mod named_cursors;
 mod new;
