@@ -1,12 +1,13 @@
 //! What holds for the whole process, whichever command it runs.
 
+use crate::say::say;
 use aqueduct_framework::spill::thread::THREAD_PREFIX;
 
 /// Lets a file size limit be an error like a full disk, and keeps contained panics out of the terminal.
 pub(crate) fn prepare() {
     if let Err(error) = aqueduct_sys::process::ignore_sigxfsz() {
         // The log does not stand yet, and without this only a limit that few set would end the process.
-        eprintln!("aqueduct: cannot ignore SIGXFSZ, so a file size limit (ulimit -f) ends it: {error}");
+        say!("aqueduct: cannot ignore SIGXFSZ, so a file size limit (ulimit -f) ends it: {error}");
     }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

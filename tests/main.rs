@@ -23,6 +23,7 @@ mod log;
 mod mistakes;
 mod named_cursors;
 mod new;
+mod odd_places;
 mod plugins;
 mod shutdown;
 mod spill_command;

@@ -1,6 +1,9 @@
 //! `aqueduct run`: starts pipelines, shows them, and ends them in order.
 
+use crate::say::say;
 use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,7 +65,7 @@ pub(super) fn execute(loaded: &Loaded, registry: &Registry, live: bool) -> Ended
     let (export, screen) = match started {
         Ok(started) => started,
         Err(error) => {
-            eprintln!("{error}");
+            say!("{error}");
             return Ended {
                 code: FAILED,
                 statuses: Vec::new(),
@@ -127,7 +130,7 @@ struct Running {
     pipeline: Pipeline,
     reports: reports::Writer,
     latest: Rc<RefCell<PipelineStatus>>,
-    admin: Rc<Admin>,
+    admin: Option<Rc<Admin>>,
 }
 
 fn start(
@@ -153,22 +156,39 @@ fn start(
         journal,
         ..options.clone()
     };
-    let admin = Admin::open(socket.clone()).map_err(|error| format!("admin socket {}: {error}", socket.display()))?;
+    let admin = open_admin(config, socket)?.map(Rc::new);
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
-    let admin = Rc::new(admin);
-    let (serving, clerk) = (
-        admin.clone(),
-        Clerk::new(latest.clone(), pipeline.view(), pipeline.finder(), screen.clone()),
-    );
-    actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
-    tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+    let clerk = Clerk::new(latest.clone(), pipeline.view(), pipeline.finder(), screen.clone());
+    match admin.clone() {
+        Some(serving) => {
+            actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
+            tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+        }
+        None => tracing::info!(pipeline = %config.name, "running"),
+    }
     Ok(Running {
         pipeline,
         reports,
         latest,
         admin,
     })
+}
+
+/// Only a pipeline that runs already is a reason not to start: without its socket a pipeline delivers all the same.
+fn open_admin(config: &PipelineConfig, socket: PathBuf) -> Result<Option<Admin>, String> {
+    match Admin::open(socket.clone()) {
+        Ok(admin) => Ok(Some(admin)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(format!("admin socket {error}")),
+        Err(error) => {
+            tracing::warn!(
+                pipeline = %config.name,
+                "no admin socket at {}: {error}; `status` and `trace` will not find this pipeline; `[admin] socket` or XDG_RUNTIME_DIR names another place",
+                socket.display()
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Renews the status once a second, tells pressures that changed, and draws the live lines.
