@@ -11,15 +11,17 @@
 //! What cannot be answered gets `{"error": "..."}`. A client that has sent no whole line after a second is answered as if it had sent nothing;
 //! `printf status | socat - UNIX:NAME.sock` is a whole client. Sixteen clients are served at a time, the others wait; only one search runs at a time.
 
+mod place;
 mod protocol;
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -27,7 +29,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::framework::pipeline::{Finder, PipelineStatus, View};
+use crate::live::Screen;
 
+pub(crate) use place::{believe_file, folder, make_private, path, trusted};
 pub(crate) use protocol::{Ask, WITHIN_MAX, ask};
 use protocol::{REQUEST_BYTES_MAX, Refusal};
 
@@ -36,20 +40,6 @@ const CLIENTS_MAX: usize = 16;
 
 /// How long a client may take to send its request, and to take its answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Where the socket of a pipeline is, unless `[admin] socket` says otherwise: `$XDG_RUNTIME_DIR/aqueduct/NAME.sock`, or
-/// `/tmp/aqueduct-UID/NAME.sock` without that variable.
-pub(crate) fn path(pipeline: &str) -> PathBuf {
-    folder().join(format!("{pipeline}.sock"))
-}
-
-/// The folder of the sockets of this user's pipelines.
-pub(crate) fn folder() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(runtime) if !runtime.is_empty() => PathBuf::from(runtime).join("aqueduct"),
-        _ => std::env::temp_dir().join(format!("aqueduct-{}", user())),
-    }
-}
 
 /// The sockets meant by the options of a command: the one named, that of a pipeline, or all of this user's.
 pub(crate) fn sockets(socket: Option<&Path>, pipeline: Option<&str>) -> Vec<PathBuf> {
@@ -72,36 +62,57 @@ fn is_left_behind(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn user() -> u32 {
-    // The owner of our own /proc entry is who we are; no other call needs `unsafe` less.
-    std::fs::metadata("/proc/self").map_or(0, |own| own.uid())
-}
-
 /// An open admin socket; its file is removed when this is dropped.
 pub(crate) struct Admin {
     path: PathBuf,
     listener: UnixListener,
+    /// A descriptor that is given up for one client when there is no other, so that `status` is answered then, too.
+    reserve: RefCell<Option<File>>,
+}
+
+/// Nobody answers there, so a socket was left behind by a process that was killed. Anything else is somebody's.
+fn remove_left_behind(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => {
+            let text = "something that is no socket stands there, and is left alone";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+    }
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 impl Admin {
     /// Opens the socket. Must be called in the system's runtime.
+    ///
+    /// # Errors
+    /// `AddrInUse` when a process of this user answers there. Anything else is no reason not to run.
     pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         if let Some(parent) = path.parent() {
-            private_folder(parent)?;
+            make_private(parent)?;
         }
-        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-            let text = format!("{} answers: a pipeline of this name is running already", path.display());
+        if let Ok(stream) = std::os::unix::net::UnixStream::connect(&path) {
+            let pid = place::believe_peer(&stream)?;
+            let text = format!(
+                "{}: process {pid} listens there: a pipeline of this name is running already",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         }
-        // Nobody answers, so it was left behind by a process that was killed.
-        if let Err(error) = std::fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
-        }
+        remove_left_behind(&path)?;
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { path, listener })
+        let reserve = reserve();
+        Ok(Self {
+            path,
+            listener,
+            reserve: RefCell::new(reserve),
+        })
     }
 
     /// Answers until dropped. Each client has a task of its own, so that none waits for another.
@@ -111,7 +122,12 @@ impl Admin {
             // The semaphore is never closed.
             let place = places.clone().acquire_owned().await;
             let Ok((client, _)) = self.listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // Most likely there are no descriptors left: the client gets the one in reserve.
+                self.reserve.take();
+                if let Ok(Ok((client, _))) = tokio::time::timeout(PATIENCE, self.listener.accept()).await {
+                    clerk.serve(client).await;
+                }
+                self.reserve.replace(reserve());
                 continue;
             };
             let clerk = clerk.clone();
@@ -134,17 +150,19 @@ pub(crate) struct Clerk {
     latest: Rc<RefCell<PipelineStatus>>,
     view: View,
     finder: Finder,
+    screen: Screen,
     /// One search at a time.
     searching: Semaphore,
 }
 
 impl Clerk {
     /// One who answers for a pipeline; `latest` is its last sample, for what needs time between two looks.
-    pub(crate) fn new(latest: Rc<RefCell<PipelineStatus>>, view: View, finder: Finder) -> Self {
+    pub(crate) fn new(latest: Rc<RefCell<PipelineStatus>>, view: View, finder: Finder, screen: Screen) -> Self {
         Self {
             latest,
             view,
             finder,
+            screen,
             searching: Semaphore::new(1),
         }
     }
@@ -169,7 +187,11 @@ impl Clerk {
 
     async fn answer(&self, ask: Ask) -> Result<Vec<u8>, String> {
         let answer = match ask {
-            Ask::Status => serde_json::to_vec(&self.latest.borrow().renewed(&self.view)),
+            Ask::Status => {
+                let mut status = self.latest.borrow().renewed(&self.view);
+                status.log_lines_dropped = self.screen.dropped();
+                serde_json::to_vec(&status)
+            }
             Ask::Find { wanted, within_ms } => {
                 let Ok(_searching) = self.searching.try_acquire() else {
                     return Err("another search is under way; ask again when it is over".to_owned());
@@ -180,19 +202,4 @@ impl Clerk {
         };
         answer.map_err(|error| format!("the answer cannot be written: {error}"))
     }
-}
-
-/// The folder, made with mode 0700; one that somebody else owns is refused.
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made?;
-    let owner = std::fs::metadata(folder)?.uid();
-    if owner != user() && owner != 0 {
-        let text = format!(
-            "{} belongs to user {owner}; set XDG_RUNTIME_DIR or `[admin] socket`",
-            folder.display()
-        );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-    }
-    Ok(())
 }

@@ -19,14 +19,14 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0  ended in order; every frame was delivered, rejected to where the flow says, or is safe in a store
-  1  the pipeline failed
+  1  the pipeline failed, or a command could not write what it prints
   2  the command line or a config is wrong; nothing was opened or created
   3  frames were lost
   4  ended by force: a second signal, or the shutdown deadline";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run pipelines until SIGTERM or SIGINT; a second signal forces the end
+    /// Run pipelines until SIGTERM, SIGINT, SIGQUIT or SIGHUP; a second signal forces the end
     Run(commands::run::Run),
     /// Check pipeline files and tell every mistake at once; opens nothing
     Check(commands::check::Check),
@@ -80,28 +80,8 @@ impl Files {
     }
 }
 
-impl Command {
-    /// Whether all it does is to print.
-    fn prints(&self) -> bool {
-        match self {
-            Self::Check(_)
-            | Self::Graph(_)
-            | Self::Plugins(_)
-            | Self::Status(_)
-            | Self::Trace(_)
-            | Self::Explain(_) => true,
-            Self::Run(_) | Self::New(_) | Self::Spill(_) | Self::Demo(_) => false,
-        }
-    }
-}
-
 pub(crate) fn run(registry: Registry) -> ExitCode {
-    let command = Cli::parse().command;
-    if command.prints() {
-        // Without it `| head` brings a panic message, which is all that is lost.
-        let _ = aqueduct_sys::process::end_at_broken_pipe();
-    }
-    match command {
+    match Cli::parse().command {
         Command::Run(run) => run.run(&registry),
         Command::Check(check) => check.run(&registry),
         Command::Graph(graph) => graph.run(&registry),

@@ -9,10 +9,16 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | ended in order; every frame was delivered, rejected to where the flow says, or is safe in a spill store |
-//! | 1 | the pipeline failed: an actor could not go on, a store could not be opened |
+//! | 1 | the pipeline failed: an actor could not go on, a store could not be opened; or a command could not write what it prints |
 //! | 2 | the command line or a config is wrong; nothing was opened or created |
 //! | 3 | frames were lost: undelivered without a store upstream, or dropped by `when_full` |
 //! | 4 | ended by force: a second signal, or the shutdown deadline; stores hold what they had committed |
+
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nothing can be written; see `say`"
+)]
 
 mod admin;
 mod cli;
@@ -21,6 +27,8 @@ mod live;
 mod log;
 mod process;
 mod reports;
+mod say;
+mod signals;
 mod words;
 
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ pub(crate) fn start(log: &LogConfig, telemetry: &TelemetryConfig, screen: &Scree
         .with_writer(screen.clone())
         .with_target(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
-        LogFormat::Text => layer.with_ansi(Screen::is_live()).boxed(),
+        LogFormat::Text => layer.with_ansi(Screen::has_colours()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     let layer = layer

@@ -51,7 +51,7 @@ pub(crate) fn keep(pipeline: &str, config: &AdminConfig) -> (Journal, Writer) {
     let writer = actix_rt::spawn(async move {
         let opened = path
             .parent()
-            .map_or(Ok(()), admin::private_folder)
+            .map_or(Ok(()), admin::make_private)
             .and_then(|()| JournalFile::open(&path, max_bytes));
         let mut file = opened.inspect_err(|error| warn(&pipeline, &path, error)).ok();
         let mut said = false;
@@ -69,7 +69,7 @@ pub(crate) fn keep(pipeline: &str, config: &AdminConfig) -> (Journal, Writer) {
 fn warn(pipeline: &str, path: &Path, error: &std::io::Error) {
     tracing::warn!(
         pipeline,
-        "reports about connections are not kept in {}: {error}; `aqueduct explain` will miss them",
+        "reports about connections are not kept in {}: {error}; `aqueduct explain` will miss them; `[admin] reports` or XDG_RUNTIME_DIR names another folder",
         path.display()
     );
 }

@@ -4,6 +4,8 @@ mod trail;
 
 pub(crate) use trail::trail;
 
+use serde_json::Value;
+
 use crate::framework::failure::Failure;
 use crate::framework::pipeline::{ActorStatus, PipelineStatus, Pressure};
 
@@ -39,6 +41,54 @@ pub(crate) fn time(seconds: f64) -> String {
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+/// Whether a terminal could take a character for more than a sign: controls (C0, C1) and what turns the direction of text.
+fn is_unsafe(sign: char) -> bool {
+    sign.is_control()
+        || matches!(sign, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The same value, with every text in it as safe to print: what a socket or a file says may come from anywhere.
+pub(crate) fn clean(value: &mut Value) {
+    let escaped = |text: &str| -> String {
+        let signs = text.chars().map(|sign| match is_unsafe(sign) {
+            true => sign.escape_unicode().to_string(),
+            false => sign.to_string(),
+        });
+        signs.collect()
+    };
+    match value {
+        Value::String(text) if text.contains(is_unsafe) => *text = escaped(text),
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(entries) => {
+            let dirty = std::mem::take(entries);
+            entries.extend(dirty.into_iter().map(|(key, mut value)| {
+                clean(&mut value);
+                (escaped(&key), value)
+            }));
+        }
+        _ => {}
+    }
+}
+
+/// JSON as safe to print: the same value, with such characters as JSON's own escapes.
+pub(crate) fn json(value: &Value) -> String {
+    let signs = value.to_string();
+    let signs = signs.chars().map(|sign| match is_unsafe(sign) {
+        // All of them are of the basic plane, and stand inside of texts.
+        true => format!("\\u{:04x}", u32::from(sign)),
+        false => sign.to_string(),
+    });
+    signs.collect()
+}
+
+/// A line of at most so many characters; one that is longer ends with an ellipsis.
+pub(crate) fn cut(line: &str, columns: usize) -> String {
+    match line.char_indices().nth(columns) {
+        None => line.to_owned(),
+        Some(_) => line.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -300,6 +350,10 @@ pub(crate) fn status(status: &PipelineStatus) -> String {
     for sentence in pressure(status) {
         text += &format!("  {sentence}\n");
     }
+    if status.log_lines_dropped > 0 {
+        let lines = status.log_lines_dropped;
+        text += &format!("  {lines} lines of log were dropped: nobody reads the standard error of this process\n");
+    }
     text
 }
 
@@ -315,6 +369,26 @@ mod tests {
         assert_eq!(bytes(9_800_000.0), "9.8 MB");
         assert_eq!(count(1_640_000.0), "1.6 M");
         assert_eq!(time(1140.0), "19 min");
+    }
+
+    #[test]
+    fn a_line_is_cut_between_characters() {
+        assert_eq!(cut("größer", 6), "größer");
+        assert_eq!(cut("größer", 4), "grö…");
+        assert_eq!(cut("größer", 0), "…");
+    }
+
+    #[test]
+    fn nothing_that_moves_a_terminal_is_printed() {
+        let mut value = serde_json::json!({"a\u{1b}": ["\u{9b}2J", "\u{202e}x\n", "größer"]});
+        let text = json(&value);
+        assert_eq!(text, r#"{"a\u001b":["\u009b2J","\u202ex\n","größer"]}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        clean(&mut value);
+        assert_eq!(
+            value,
+            serde_json::json!({"a\\u{1b}": ["\\u{9b}2J", "\\u{202e}x\\u{a}", "größer"]})
+        );
     }
 
     fn idle(role: &str) -> ActorStatus {

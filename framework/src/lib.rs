@@ -48,12 +48,12 @@
 //! - **What is tried again is counted by its reason** ([`failure`]), waits by one policy ([`backoff`]), and is given up only where that says so.
 //! - **Every bound that somebody may want to move has a name in the config**: `window_bytes`, `partial_bytes`, `memory_bytes`, `memory_age`, `max_bytes`, `retain_bytes`, `retain_age`, `max_cursors`, `commit_bytes`,
 //!   `in_flight_bytes`, `read_ahead_bytes`, `quarantine_bytes`, `resend_bytes`, `max_frame_bytes`, `max_message_bytes`, `max_connections`, `max_clients`, `max_streams`, `lag_limit`, `window_frames`, `max_reply_bytes`,
-//!   the timeouts, `[shutdown] deadline`, those of [`telemetry`]. What is fixed, such as the 256 KiB that a named client reads at once, stands in the plugin's README.
+//!   the timeouts, `[shutdown] deadline`, `[log] queue_bytes`, those of [`telemetry`]. What is fixed, such as the 256 KiB that a named client reads at once, stands in the plugin's README.
 //!
 //! # Threads
 //! Every pipeline has one data Arbiter: its reader, store actor, processor actors and senders, because a hop to a sleeping core costs more than the work. A
 //! plugin that says [`plugin::Placement::Own`], and every worker, gets an Arbiter of its own. Each store has the thread `spill-NAME` for its files, and so has a source that reads those of one. The
-//! supervisor, signals, `status` and the log live on the system's own thread. The exporter of spans has the thread
+//! supervisor, signals and `status` live on the system's own thread; the program writes its log on the thread `log`. The exporter of spans has the thread
 //! `OpenTelemetry.Traces.BatchProcessor` while a collector is configured, on which its connection runs too, and `spans-lookup` for as long as a
 //! collector's host name is looked up. There are no others.
 //!

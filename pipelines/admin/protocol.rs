@@ -15,6 +15,9 @@ pub(crate) const VERSION: u32 = 1;
 /// The longest request, in bytes.
 pub(super) const REQUEST_BYTES_MAX: u64 = 64 * 1024;
 
+/// The longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// The longest time that a search may ask for.
 pub(crate) const WITHIN_MAX: Duration = Duration::from_secs(60);
 
@@ -74,13 +77,25 @@ fn other_version(version: u64) -> String {
 /// Asks, and waits for the whole answer, for `patience` at most between two pieces of it (blocking).
 pub(crate) fn ask(socket: &Path, ask: Ask, patience: Duration) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
+    let pid = super::place::believe_peer(&stream)?;
     stream.set_write_timeout(Some(patience))?;
     stream.set_read_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(&Request { version: VERSION, ask })?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    let silent = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            let text = format!("process {pid} runs and does not answer within {} s", patience.as_secs());
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        }
+        _ => error,
+    };
+    stream.write_all(&line).map_err(silent)?;
     let mut text = String::new();
-    stream.read_to_string(&mut text)?;
+    // An answer is as long as its pipeline has actors and clients; somebody else's may be without end.
+    stream
+        .take(ANSWER_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(silent)?;
     match serde_json::from_str::<Refusal>(&text) {
         Ok(refusal) => Err(io::Error::other(refusal.error)),
         Err(_) => Ok(text),

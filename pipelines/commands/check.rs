@@ -1,5 +1,6 @@
 //! `aqueduct check`: every mistake at once, without opening anything.
 
+use crate::say::show;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -23,7 +24,7 @@ impl Check {
         };
         for pipeline in &loaded.pipelines {
             let (actors, edges) = (pipeline.actors.len(), pipeline.edges.len());
-            println!(
+            show!(
                 "{}: pipeline `{}` is fine: {actors} actors, {edges} edges",
                 pipeline.file.display(),
                 pipeline.name

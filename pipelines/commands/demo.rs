@@ -25,6 +25,7 @@ mod server;
 mod table;
 mod trace;
 
+use crate::say::say;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -61,7 +62,7 @@ impl Demo {
             Ok(false) => ExitCode::from(LOST),
             Err(error) => {
                 screen.end_line();
-                eprintln!("the demo cannot go on: {error}");
+                say!("the demo cannot go on: {error}");
                 ExitCode::from(FAILED)
             }
         }

@@ -1,5 +1,6 @@
 //! `aqueduct explain`: the last reports about connections, of pipelines that run and of those that have ended.
 
+use crate::say::say;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,13 +31,17 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(&self) -> ExitCode {
         let folder = self.reports.as_deref();
+        if let (None, Err(error)) = (folder, admin::trusted()) {
+            say!("{error}; nothing in it is believed, see XDG_RUNTIME_DIR and --reports");
+            return ExitCode::from(FAILED);
+        }
         let files = match &self.pipeline {
             Some(pipeline) => vec![reports::path(folder, pipeline)],
             None => reports::all(folder),
         };
         if files.is_empty() {
             let folder = folder.map_or_else(admin::folder, Path::to_owned);
-            eprintln!(
+            say!(
                 "no reports in {}; where `[admin] reports` names another folder, so must --reports",
                 folder.display()
             );
@@ -44,18 +49,18 @@ impl Explain {
         }
         let (mut found, mut code) = (Vec::new(), ExitCode::SUCCESS);
         for file in &files {
-            match JournalFile::read(file) {
+            match admin::believe_file(file).and_then(|()| JournalFile::read(file)) {
                 Ok((reports, unreadable)) => {
                     found.extend(reports);
                     if unreadable > 0 {
-                        eprintln!(
+                        say!(
                             "{}: {unreadable} lines are no reports; a crash cut them short, or another version wrote them",
                             file.display()
                         );
                     }
                 }
                 Err(error) => {
-                    eprintln!(
+                    say!(
                         "{}: {error}; no pipeline of this name has run here as this user",
                         file.display()
                     );
@@ -77,10 +82,11 @@ impl Explain {
         }
         for report in reports {
             if self.json {
-                serde_json::to_writer(&mut out, report)?;
-                writeln!(out)?;
+                writeln!(out, "{}", words::json(&serde_json::to_value(report)?))?;
             } else {
-                write!(out, "{}", text(report))?;
+                let mut value = serde_json::to_value(report)?;
+                words::clean(&mut value);
+                write!(out, "{}", text(&serde_json::from_value(value)?))?;
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! `aqueduct graph`: a pipeline drawn as text, DOT (Graphviz) or Mermaid.
 
+use crate::say::show_as_is;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -41,7 +42,7 @@ impl Graph {
                 Form::Dot => dot(pipeline),
                 Form::Mermaid => mermaid(pipeline),
             };
-            print!("{drawing}");
+            show_as_is!("{drawing}");
         }
         ExitCode::SUCCESS
     }

@@ -11,6 +11,7 @@ pub(crate) mod spill;
 pub(crate) mod status;
 pub(crate) mod trace;
 
+use crate::say::say;
 use std::process::ExitCode;
 
 use crate::cli::Files;
@@ -31,16 +32,16 @@ pub(crate) fn load(files: &Files, registry: &Registry) -> Result<Loaded, ExitCod
     match config::load(&files.files, &files.options(), registry) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                eprintln!("warning: {warning}");
+                say!("warning: {warning}");
             }
             Ok(loaded)
         }
         Err(mistakes) => {
             for mistake in &mistakes {
-                eprintln!("{mistake}");
+                say!("{mistake}");
             }
             let count = mistakes.len();
-            eprintln!(
+            say!(
                 "{count} mistake{}; nothing was opened or created",
                 if count == 1 { "" } else { "s" }
             );

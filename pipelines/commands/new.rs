@@ -6,6 +6,7 @@ mod origin;
 mod pipeline;
 mod plugin;
 
+use crate::say::{say, show_as_is};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -39,11 +40,11 @@ impl New {
         };
         match written {
             Ok(next) => {
-                print!("{next}");
+                show_as_is!("{next}");
                 ExitCode::SUCCESS
             }
             Err(mistake) => {
-                eprintln!("{}", mistake.text);
+                say!("{}", mistake.text);
                 ExitCode::from(mistake.code)
             }
         }

@@ -1,5 +1,6 @@
 //! `aqueduct plugins`: the list, and everything about one.
 
+use crate::say::{say, show};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,12 +25,12 @@ impl Plugins {
     pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
         let Some(name) = &self.name else {
             for role in ROLES {
-                println!("{}:", role.table());
+                show!("{}:", role.table());
                 for about in registry.all(role) {
-                    println!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
+                    show!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
                 }
             }
-            println!(
+            show!(
                 "spills:\n  {:<14} Keeps frames, in memory first, then on disk, until they can be taken.",
                 "spill"
             );
@@ -38,8 +39,8 @@ impl Plugins {
                 .copied()
                 .map(str::to_owned)
                 .chain(registry.framing_names());
-            println!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
-            println!(
+            show!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
+            show!(
                 "\n`aqueduct plugins NAME` (also `spill`, `framing`) tells its options, with types, defaults and a sample."
             );
             return ExitCode::SUCCESS;
@@ -50,12 +51,12 @@ impl Plugins {
         let all = ROLES.into_iter().flat_map(|role| registry.all(role));
         let found: Vec<_> = all.filter(|about| about.info.name == *name).collect();
         if let Some(info) = registry.framing_about(name) {
-            println!("{name} (framing)");
+            show!("{name} (framing)");
             describe(&info.schema);
-            println!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
+            show!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
             options(&info.schema);
         } else if found.is_empty() {
-            eprintln!("no plugin is called `{name}`; `aqueduct plugins` lists them");
+            say!("no plugin is called `{name}`; `aqueduct plugins` lists them");
             return ExitCode::from(WRONG);
         }
         for about in found {
@@ -76,29 +77,29 @@ fn first_line(schema: &Value) -> &str {
 
 fn describe(schema: &Value) {
     for line in schema["description"].as_str().unwrap_or("").lines() {
-        println!("  {line}");
+        show!("  {line}");
     }
 }
 
 fn tell(about: &About, registry: &Registry) {
     let info = &about.info;
-    println!("{} ({})", info.name, info.role);
+    show!("{} ({})", info.name, info.role);
     describe(&info.schema);
-    println!("\n  options:");
+    show!("\n  options:");
     options(&info.schema);
-    println!("\n  options of every {}:", info.role);
+    show!("\n  options of every {}:", info.role);
     if info.role != Role::Processor {
-        println!("    framing: table, see `aqueduct plugins framing`");
+        show!("    framing: table, see `aqueduct plugins framing`");
     }
     options(&host_schema(info.role));
     tell_outputs(about, registry);
     if !about.sample.is_empty() {
-        println!("\n  sample:");
+        show!("\n  sample:");
         if !about.sample.contains(&format!("[{}.", info.role.table())) {
-            println!("    [{}.my_{}]", info.role.table(), info.name);
+            show!("    [{}.my_{}]", info.role.table(), info.name);
         }
         for line in about.sample.trim_end().lines() {
-            println!("    {line}");
+            show!("    {line}");
         }
     }
 }
@@ -107,16 +108,16 @@ fn tell_outputs(about: &About, registry: &Registry) {
     match about.info.role {
         Role::Processor => {
             let outputs: Vec<_> = about.outputs.iter().copied().chain(["rejected"]).collect();
-            println!("\n  outputs besides the main one: {}", outputs.join(", "));
+            show!("\n  outputs besides the main one: {}", outputs.join(", "));
         }
-        Role::Sink => println!("\n  output: rejected"),
+        Role::Sink => show!("\n  output: rejected"),
         Role::Source | Role::Spill => {}
     }
     if let Some(limit) = registry
         .sample_hold_limit(&about.info.name)
         .filter(|_| about.info.role == Role::Processor)
     {
-        println!(
+        show!(
             "\n  holds frames back, with the options of its sample up to {} and {}; it cannot have several `workers`",
             ByteSize(limit.bytes as u64),
             Period(limit.time)
@@ -144,9 +145,9 @@ fn nested(root: &Value, table: &Value, indent: usize) {
             value => format!("default {value}"),
         };
         let space = " ".repeat(indent);
-        println!("{space}{key}: {}, {default}", kind(root, option));
+        show!("{space}{key}: {}, {default}", kind(root, option));
         for line in option["description"].as_str().unwrap_or("").lines() {
-            println!("{space}    {line}");
+            show!("{space}    {line}");
         }
         nested(root, resolve(root, option), indent + 4);
     }
@@ -176,15 +177,15 @@ fn resolve<'a>(root: &'a Value, option: &'a Value) -> &'a Value {
 fn tell_built_in(name: &str) -> bool {
     match name {
         "spill" => {
-            println!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
+            show!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
             options(&host_schema(Role::Spill));
         }
         "framing" => {
             for (name, schema) in framing::schemas() {
                 tell_framing(name, &schema);
-                println!();
+                show!();
             }
-            println!("delimited, length_delimited and framings of plugins also take:");
+            show!("delimited, length_delimited and framings of plugins also take:");
             options(&framing::limits_schema());
         }
         _ => {
@@ -198,7 +199,7 @@ fn tell_built_in(name: &str) -> bool {
 }
 
 fn tell_framing(name: &str, schema: &Value) {
-    println!("framing = {{ type = \"{name}\", ... }}");
+    show!("framing = {{ type = \"{name}\", ... }}");
     options(schema);
 }
 

@@ -1,12 +1,14 @@
 //! `aqueduct run`: starts pipelines, shows them, and ends them in order.
 
+use crate::say::say;
 use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, Admin, Clerk};
 use crate::cli::Files;
@@ -17,6 +19,7 @@ use crate::framework::plugin::Registry;
 use crate::framework::telemetry::Export;
 use crate::framework::telemetry::messages::MessageMatcher;
 use crate::live::Screen;
+use crate::signals::Signals;
 use crate::{log, reports, words};
 
 /// Run pipelines
@@ -53,14 +56,16 @@ pub(super) struct Ended {
     pub(super) statuses: Vec<PipelineStatus>,
 }
 
-/// Runs pipelines until they end, or SIGTERM or SIGINT; with `live` it draws on a terminal how they do.
+/// Runs pipelines until they end, or a signal asks for the end; with `live` it draws on a terminal how they do.
 pub(super) fn execute(loaded: &Loaded, registry: &Registry, live: bool) -> Ended {
-    let screen = Screen::default();
     let process = &loaded.process;
-    let export = match log::start(&process.log, &process.telemetry, &screen) {
-        Ok(export) => export,
+    let started = Screen::start(process.log.queue_bytes.bytes())
+        .map_err(|error| format!("the log has no thread: {error}"))
+        .and_then(|screen| Ok((log::start(&process.log, &process.telemetry, &screen)?, screen)));
+    let (export, screen) = match started {
+        Ok(started) => started,
         Err(error) => {
-            eprintln!("{error}");
+            say!("{error}");
             return Ended {
                 code: FAILED,
                 statuses: Vec::new(),
@@ -77,18 +82,19 @@ pub(super) fn execute(loaded: &Loaded, registry: &Registry, live: bool) -> Ended
         ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
         ..RunOptions::default()
     };
-    let ended = actix_rt::System::new().block_on(run_all(loaded, registry, &options, live.then_some(screen)));
+    let ended = actix_rt::System::new().block_on(run_all(loaded, registry, &options, &screen, live));
     // Spans of the last seconds are still in the exporter's queue.
     drop(export);
+    screen.finish();
     ended
 }
 
-async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, screen: Option<Screen>) -> Ended {
+async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, screen: &Screen, live: bool) -> Ended {
     // From here on a signal is kept until the pipelines run: the default action would end us without draining.
     let signals = Signals::catch();
     let (mut running, mut code) = (Vec::new(), 0);
     for config in &loaded.pipelines {
-        match start(config, loaded, registry, options) {
+        match start(config, loaded, registry, options, screen) {
             Ok(started) => running.push(started),
             Err(error) => {
                 tracing::error!(pipeline = %config.name, "cannot start, so none of the pipelines runs: {error}");
@@ -104,7 +110,7 @@ async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, scr
     let latest: Vec<_> = running.iter().map(|one| one.latest.clone()).collect();
     let views: Vec<_> = running.iter().map(|one| one.pipeline.view()).collect();
     let draining = Rc::new(Cell::new(false));
-    let watch = actix_rt::spawn(watch(views, latest, screen.clone(), draining.clone()));
+    let watch = actix_rt::spawn(watch(views, latest, live.then(|| screen.clone()), draining.clone()));
     let signals = actix_rt::spawn(obey(signals, controls, draining));
     let mut statuses = Vec::new();
     for one in running {
@@ -114,7 +120,7 @@ async fn run_all(loaded: &Loaded, registry: &Registry, options: &RunOptions, scr
     }
     watch.abort();
     signals.abort();
-    if let Some(screen) = screen {
+    if live {
         screen.show(Vec::new());
     }
     Ended { code, statuses }
@@ -124,7 +130,7 @@ struct Running {
     pipeline: Pipeline,
     reports: reports::Writer,
     latest: Rc<RefCell<PipelineStatus>>,
-    admin: Rc<Admin>,
+    admin: Option<Rc<Admin>>,
 }
 
 fn start(
@@ -132,6 +138,7 @@ fn start(
     loaded: &Loaded,
     registry: &Registry,
     options: &RunOptions,
+    screen: &Screen,
 ) -> Result<Running, String> {
     let socket = loaded
         .process
@@ -149,22 +156,39 @@ fn start(
         journal,
         ..options.clone()
     };
-    let admin = Admin::open(socket.clone()).map_err(|error| format!("admin socket {}: {error}", socket.display()))?;
+    let admin = open_admin(config, socket)?.map(Rc::new);
     let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
     let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
-    let admin = Rc::new(admin);
-    let (serving, clerk) = (
-        admin.clone(),
-        Clerk::new(latest.clone(), pipeline.view(), pipeline.finder()),
-    );
-    actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
-    tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+    let clerk = Clerk::new(latest.clone(), pipeline.view(), pipeline.finder(), screen.clone());
+    match admin.clone() {
+        Some(serving) => {
+            actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
+            tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+        }
+        None => tracing::info!(pipeline = %config.name, "running"),
+    }
     Ok(Running {
         pipeline,
         reports,
         latest,
         admin,
     })
+}
+
+/// Only a pipeline that runs already is a reason not to start: without its socket a pipeline delivers all the same.
+fn open_admin(config: &PipelineConfig, socket: PathBuf) -> Result<Option<Admin>, String> {
+    match Admin::open(socket.clone()) {
+        Ok(admin) => Ok(Some(admin)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(format!("admin socket {error}")),
+        Err(error) => {
+            tracing::warn!(
+                pipeline = %config.name,
+                "no admin socket at {}: {error}; `status` and `trace` will not find this pipeline; `[admin] socket` or XDG_RUNTIME_DIR names another place",
+                socket.display()
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Renews the status once a second, tells pressures that changed, and draws the live lines.
@@ -260,31 +284,7 @@ fn tell_hangs(before: &PipelineStatus, now: &PipelineStatus) {
     }
 }
 
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> Option<Self> {
-        let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        let (Ok(terminate), Ok(interrupt)) = caught else {
-            tracing::error!("signals cannot be caught; SIGTERM and SIGINT end this process without draining");
-            return None;
-        };
-        Some(Self { terminate, interrupt })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// The first SIGTERM or SIGINT drains, the second forces.
+/// The first signal that asks for the end drains, the second forces; the others are told and nothing else.
 async fn obey(signals: Option<Signals>, controls: Vec<Control>, draining: Rc<Cell<bool>>) {
     let Some(mut signals) = signals else { return };
     signals.next().await;
@@ -293,7 +293,7 @@ async fn obey(signals: Option<Signals>, controls: Vec<Control>, draining: Rc<Cel
     );
     draining.set(true);
     controls.iter().for_each(Control::shut_down);
-    signals.next().await;
+    signals.next_that_forces().await;
     tracing::warn!("forced: ending now");
     controls.iter().for_each(Control::force);
 }

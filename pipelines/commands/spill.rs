@@ -11,6 +11,7 @@ mod reroute;
 mod skip;
 mod verify;
 
+use crate::say::say;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -119,11 +120,11 @@ impl Spill {
         match ended {
             Ok(Ok(code)) => ExitCode::from(code),
             Ok(Err(_)) => {
-                eprintln!("the command failed on what it found; `verify` may say more about the store");
+                say!("the command failed on what it found; `verify` may say more about the store");
                 ExitCode::from(FAILED)
             }
             Err(error) => {
-                eprintln!("cannot start a thread: {error}");
+                say!("cannot start a thread: {error}");
                 ExitCode::from(FAILED)
             }
         }
@@ -139,11 +140,11 @@ fn act(directory: &Path, action: Option<&ByHand>) -> u8 {
         // A reader that has seen enough, such as `head`, is no failure.
         Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => 0,
         Err(Failure::Output(error)) => {
-            eprintln!("cannot write to standard output: {error}");
+            say!("cannot write to standard output: {error}");
             FAILED
         }
         Err(Failure::Store(error)) => {
-            eprintln!("{error}");
+            say!("{error}");
             code_of(&error)
         }
     }
@@ -214,7 +215,7 @@ fn time_of(ns: u64) -> SystemTime {
 fn warn_in_use(found: &Inspection) {
     if let Some(holder) = &found.holder {
         let directory = found.path.display();
-        eprintln!(
+        say!(
             "{directory} is in use by {holder}: what it has only in memory is not seen, and what is seen may be delivered meanwhile"
         );
     }

@@ -1,10 +1,12 @@
 //! `aqueduct trace`: finds one message in running pipelines, over their admin sockets.
 
+use crate::say::{say, show, show_as_is};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::admin::{self, Ask, WITHIN_MAX};
 use crate::commands::{FAILED, WRONG};
@@ -59,13 +61,17 @@ impl Trace {
     pub(crate) fn run(&self) -> ExitCode {
         let within = self.within.duration();
         if within > WITHIN_MAX {
-            eprintln!("--within {}: at most {}", self.within, Period(WITHIN_MAX));
+            say!("--within {}: at most {}", self.within, Period(WITHIN_MAX));
             return ExitCode::from(WRONG);
         }
         let sockets = admin::sockets(self.socket.as_deref(), self.pipeline.as_deref());
         if sockets.is_empty() {
             let folder = admin::folder();
-            eprintln!("no pipeline of this user is running (looked in {})", folder.display());
+            say!("no pipeline of this user is running (looked in {})", folder.display());
+        }
+        if let (None, Err(error)) = (&self.socket, admin::trusted()) {
+            say!("{error}; nothing in it is believed, see XDG_RUNTIME_DIR and --socket");
+            return ExitCode::from(FAILED);
         }
         let mut found = false;
         for socket in sockets {
@@ -75,7 +81,7 @@ impl Trace {
             };
             match admin::ask(&socket, ask, within + PATIENCE) {
                 Ok(text) => found |= self.tell(&text, &socket),
-                Err(error) => eprintln!("{}: {error}; is the pipeline running, and yours?", socket.display()),
+                Err(error) => say!("{}: {error}; is the pipeline running, and yours?", socket.display()),
             }
         }
         ExitCode::from(if found { 0 } else { FAILED })
@@ -83,18 +89,24 @@ impl Trace {
 
     /// Prints the answer; true when the message is there.
     fn tell(&self, text: &str, socket: &Path) -> bool {
-        match serde_json::from_str::<Trail>(text) {
-            Ok(trail) => {
+        let read = serde_json::from_str::<Value>(text).and_then(|value| {
+            let printed = words::json(&value);
+            let mut value = value;
+            words::clean(&mut value);
+            Ok((printed, serde_json::from_value::<Trail>(value)?))
+        });
+        match read {
+            Ok((text, trail)) => {
                 if self.json {
-                    println!("{text}");
+                    show!("{text}");
                 } else {
-                    print!("{}", words::trail(&trail));
+                    show_as_is!("{}", words::trail(&trail));
                 }
                 !trail.found.is_empty()
             }
             Err(error) => {
                 let socket = socket.display();
-                eprintln!("{socket}: the answer is no trail ({error}); is it another version?");
+                say!("{socket}: the answer is no trail ({error}); is it another version?");
                 false
             }
         }

@@ -157,6 +157,11 @@ impl Program {
         signal(&self.child, Signal::TERM);
     }
 
+    /// Sends it any signal.
+    pub(crate) fn signal(&self, number: Signal) {
+        signal(&self.child, number);
+    }
+
     /// Waits for its end; returns the exit code.
     pub(crate) fn exit_code(&mut self) -> i32 {
         self.wait().code().expect("no signal ended it")

@@ -129,6 +129,9 @@ pub struct LogConfig {
     /// A level (`error`, `warn`, `info`, `debug`, `trace`), or a filter such as `info,aqueduct=debug`.
     #[schemars(length(min = 1))]
     pub level: String,
+    /// Lines that may wait when standard error is not read. Those that find no room are dropped, counted and told; pipelines never wait for them.
+    #[schemars(range(min = 4096))]
+    pub queue_bytes: ByteSize,
 }
 
 impl Default for LogConfig {
@@ -136,6 +139,7 @@ impl Default for LogConfig {
         Self {
             format: LogFormat::default(),
             level: "info".into(),
+            queue_bytes: ByteSize::mib(1),
         }
     }
 }

@@ -73,6 +73,9 @@ pub struct PipelineStatus {
     pub actors: Vec<ActorStatus>,
     /// Its edges.
     pub edges: Vec<EdgeStatus>,
+    /// Lines of the process's log that were dropped because nobody read them; whoever runs the pipeline counts them.
+    #[serde(default)]
+    pub log_lines_dropped: u64,
 }
 
 impl PipelineStatus {
@@ -152,6 +155,7 @@ impl Sample {
             at_ns,
             edges: edges.collect(),
             actors,
+            log_lines_dropped: 0,
         };
         self.before = Some(status.clone());
         status

@@ -34,16 +34,6 @@ pub fn ignore_sigxfsz() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process without a word when it writes to a pipe that nobody reads any more, as programs that print do (`SIGPIPE`, signal(7)); Rust
-/// programs ignore the signal otherwise. Not for a process whose pipes are more than its output. Holds for programs it starts, too.
-pub fn end_at_broken_pipe() -> io::Result<()> {
-    // SAFETY: the default action installs no handler, so nothing runs that would have to be async-signal-safe.
-    if unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) } == libc::SIG_ERR {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 /// How many files and sockets the process may have open, as (soft, hard) (`RLIMIT_NOFILE`, getrlimit(2)).
 /// `u64::MAX` stands for no limit. The soft limit applies; the hard one bounds what it can be raised to.
 pub fn open_file_limit() -> (u64, u64) {

@@ -1,5 +1,6 @@
 //! `aqueduct spill DIR export`: frames to standard output.
 
+use crate::say::say;
 use std::io::Write;
 use std::time::SystemTime;
 
@@ -57,13 +58,13 @@ impl Export {
         let framing = match self.framing() {
             Ok(framing) => framing,
             Err(why) => {
-                eprintln!("--delimiter-hex {}: {why}", self.delimiter_hex);
+                say!("--delimiter-hex {}: {why}", self.delimiter_hex);
                 return Ok(WRONG);
             }
         };
         warn_in_use(found);
         for stray in &found.strays {
-            eprintln!("{}", super::no_segment(stray));
+            say!("{}", super::no_segment(stray));
         }
         let (from, to) = (self.from.unwrap_or(found.settled), self.to.unwrap_or(u64::MAX));
         let mut exported = Exported::default();
@@ -79,13 +80,13 @@ impl Export {
                 }
                 Sight::Damaged { segment, why } => {
                     exported.damaged = true;
-                    eprintln!("segment {segment} is damaged, what can be read of it is exported: {why}");
+                    say!("segment {segment} is damaged, what can be read of it is exported: {why}");
                 }
                 Sight::Missing { segment, positions } if !found.is_written(segment) => {
                     exported.missing += positions.end - positions.start;
-                    eprintln!("{} are missing", super::positions(&positions));
+                    say!("{} are missing", super::positions(&positions));
                 }
-                Sight::Dropped { positions } => eprintln!("{}", super::dropped(&positions)),
+                Sight::Dropped { positions } => say!("{}", super::dropped(&positions)),
                 Sight::Missing { .. } | Sight::Gone { .. } => {}
             }
         }
@@ -141,10 +142,10 @@ impl Exported {
 
     /// The summary goes to standard error, the frames have standard output.
     fn tell(&self) -> u8 {
-        eprintln!("{} exported", counted(self.frames, "frame"));
+        say!("{} exported", counted(self.frames, "frame"));
         if let Some(why) = &self.why {
             let frames = counted(self.left_out, "frame");
-            eprintln!("{frames} left out, which this framing cannot carry (`--framing length` or `json` can); {why}");
+            say!("{frames} left out, which this framing cannot carry (`--framing length` or `json` can); {why}");
         }
         let whole = self.left_out == 0 && self.missing == 0 && !self.damaged;
         if whole { 0 } else { FAILED }

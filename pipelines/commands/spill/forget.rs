@@ -1,5 +1,6 @@
 //! `aqueduct spill DIR forget`: removes the cursor of a client; and how cursors are told.
 
+use crate::say::say;
 use std::io::Write;
 
 use clap::Args;
@@ -29,7 +30,7 @@ impl Forget {
                 [] => "it has none".to_owned(),
                 names => format!("it has {}", names.join(", ")),
             };
-            eprintln!("{}: there is no cursor `{name}`; {known}", found.path.display());
+            say!("{}: there is no cursor `{name}`; {known}", found.path.display());
             return Ok(WRONG);
         }
         writeln!(

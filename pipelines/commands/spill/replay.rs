@@ -1,5 +1,6 @@
 //! `aqueduct spill DIR replay`: sends what is in the store through a pipeline.
 
+use crate::say::say;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,13 +46,13 @@ fn checked_time(text: &str) -> Result<String, String> {
 impl Replay {
     pub(super) fn run(&self, directory: &Path, registry: &Registry) -> ExitCode {
         if self.pipeline.files.len() > 1 {
-            eprintln!("replay takes one pipeline file");
+            say!("replay takes one pipeline file");
             return ExitCode::from(WRONG);
         }
         let found = match Inspection::of(directory) {
             Ok(found) => found,
             Err(error) => {
-                eprintln!("{error}");
+                say!("{error}");
                 return ExitCode::from(code_of(&error));
             }
         };
@@ -62,7 +63,7 @@ impl Replay {
         let (into, source) = match self.reroute(directory, &mut loaded) {
             Ok(rerouted) => rerouted,
             Err(why) => {
-                eprintln!("{why}");
+                say!("{why}");
                 return ExitCode::from(WRONG);
             }
         };
@@ -73,9 +74,9 @@ impl Replay {
         replayed.tell(&into);
         if replayed.is_whole() && self.is_from_the_oldest(&found) && replayed.frames > 0 {
             let (directory, to) = (directory.display(), replayed.range.end);
-            eprintln!("they stay in the store; `aqueduct spill {directory} skip --to {to}` gives them up");
+            say!("they stay in the store; `aqueduct spill {directory} skip --to {to}` gives them up");
         } else if replayed.frames > 0 {
-            eprintln!("they stay in the store");
+            say!("they stay in the store");
         }
         ExitCode::from(match code {
             0 if !replayed.is_whole() => FAILED,
@@ -161,26 +162,26 @@ impl Replayed {
     /// On standard error: the pipeline may have a sink `stdout`.
     fn tell(&self, into: &str) {
         match self.frames.saturating_sub(self.undelivered) {
-            0 => eprintln!("0 frames replayed"),
-            frames => eprintln!(
+            0 => say!("0 frames replayed"),
+            frames => say!(
                 "{} replayed into {into}, {}",
                 counted(frames, "frame"),
                 positions(&self.range)
             ),
         }
         if self.undelivered > 0 {
-            eprintln!("{} undelivered", counted(self.undelivered, "frame"));
+            say!("{} undelivered", counted(self.undelivered, "frame"));
         }
         if self.rejected > 0 {
-            eprintln!("{} rejected", counted(self.rejected, "frame"));
+            say!("{} rejected", counted(self.rejected, "frame"));
         }
         if self.damaged > 0 || self.missing > 0 {
             let (segments, frames) = (counted(self.damaged, "damaged segment"), counted(self.missing, "frame"));
-            eprintln!("{segments}, {frames} missing; `verify` says more");
+            say!("{segments}, {frames} missing; `verify` says more");
         }
         if !self.is_complete() && self.frames > 0 {
             let position = self.range.end;
-            eprintln!(
+            say!(
                 "ended early: everything before position {position} is settled, and some behind it may be; go on with --from {position}"
             );
         }

@@ -1,5 +1,6 @@
 //! `aqueduct spill DIR skip`: gives up the oldest frames.
 
+use crate::say::say;
 use std::io::Write;
 use std::ops::Range;
 
@@ -54,7 +55,7 @@ impl Skip {
         let tail = found.tail()?;
         let given = self.count(found, tail)?;
         if given.range.is_empty() {
-            eprintln!(
+            say!(
                 "{directory}: the cursor stands at {}, and {tail} is behind the last frame: there is nothing to skip; a cursor never goes back, \
                  `export` writes older frames that are still there",
                 found.settled
@@ -72,7 +73,7 @@ impl Skip {
                 out,
                 "would give up {what}; they would never be delivered (`export` keeps a copy)"
             )?;
-            eprintln!("nothing was changed: add --yes to do it");
+            say!("nothing was changed: add --yes to do it");
             return Ok(WRONG);
         };
         storage.settle(given.range.end)?;

@@ -1,5 +1,6 @@
 //! The real server: the C program, compiled with the system's compiler and run as a process.
 
+use crate::say::say;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -103,7 +104,7 @@ pub(super) fn start(program: &Path, process: &Process, orders: Orders) -> Result
 fn pass_on(out: BufReader<ChildStdout>, events: &Sender<Event>) {
     for line in out.lines().map_while(Result::ok) {
         let Ok(event) = serde_json::from_str(&line) else {
-            eprintln!("the server said something strange: {line}");
+            say!("the server said something strange: {line}");
             continue;
         };
         if events.send(event).is_err() {
