@@ -103,6 +103,9 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         (None, Some(address)) => line += &format!(", listening on {address}"),
         (None, None) => {}
     }
+    if let Some(trouble) = texts.get("trouble").filter(|trouble| !trouble.is_empty()) {
+        line += &format!(", {trouble}");
+    }
     line
 }
 

@@ -22,6 +22,7 @@ pub struct Error {
     what: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     failure: Option<Failure>,
+    departure: bool,
 }
 
 /// The result of everything a plugin does.
@@ -49,6 +50,7 @@ impl Error {
             what: what.into(),
             source: None,
             failure: None,
+            departure: false,
         }
     }
 
@@ -64,6 +66,18 @@ impl Error {
     pub fn failing(mut self, failure: Failure) -> Self {
         self.failure = Some(failure);
         self
+    }
+
+    /// Says that the other side left, which comes again by itself: no attempt failed, and nothing is gained by a wait. For sinks that listen.
+    #[must_use]
+    pub fn departed(mut self) -> Self {
+        self.departure = true;
+        self
+    }
+
+    /// Whether the other side left, which comes again by itself.
+    pub fn is_departure(&self) -> bool {
+        self.departure
     }
 
     /// Why it must be tried again: as it was said, or else what the operating system's error means.

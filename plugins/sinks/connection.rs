@@ -239,6 +239,17 @@ impl Connection {
         socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
     }
 
+    /// Its address.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Bytes that the peer's kernel has taken, and whether more wait for it.
+    pub(super) fn taken_bytes(&self) -> (u64, bool) {
+        let untaken = socket::unsent_bytes(&self.stream).unwrap_or(0);
+        (self.written.saturating_sub(untaken), untaken > 0)
+    }
+
     /// Where the frames end that a missing or wrong answer was about; no further than what is acknowledged otherwise.
     pub(super) fn refused_bytes(&self) -> u64 {
         self.refused_bytes

@@ -16,13 +16,14 @@ use crate::net::Keepalive;
 
 const MAX_CLIENTS: usize = 64;
 const LAG_LIMIT: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Listens for its clients; while none is there, frames wait upstream.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Config {
-    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
+    /// Where to listen, as host:port; `localhost` and `*` are both families. With port 0 the kernel chooses one; `status` shows it.
     pub(super) listen: String,
     /// Who is served.
     #[serde(default)]
@@ -31,6 +32,9 @@ pub(in super::super) struct Config {
     pub(super) max_clients: Option<NonZeroUsize>,
     /// `"all"`: a client that takes nothing for this long while others wait for it is closed, counted in `clients_too_slow`. Unset: 10 s.
     pub(super) lag_limit: Option<Period>,
+    /// `"one"`, `"all"`: a client that takes no byte for this long while something waits for it is closed, so that others can have its place; counted in
+    /// `clients_stalled` and named in the log. What it had not taken waits for the next. `"0s"`: never. Unset: 60 s.
+    pub(super) stall_timeout: Option<Period>,
     /// `"named"`: the name of each client, and the secret token that it sends as its first line.
     pub(super) tokens: Option<BTreeMap<String, Secret>>,
     /// `"named"`, instead of `tokens`: the first line is the name itself, and nobody has to prove anything. For networks where everybody is trusted.
@@ -103,6 +107,12 @@ impl Config {
                 "\"all\" or \"named\"",
             ),
             ("lag_limit", self.lag_limit.is_some(), all, "\"all\""),
+            (
+                "stall_timeout",
+                self.stall_timeout.is_some(),
+                !named,
+                "\"one\" or \"all\"",
+            ),
             ("tokens", self.tokens.is_some(), named, "\"named\""),
             ("any_name", self.any_name, named, "\"named\""),
             ("new_clients", self.new_clients.is_some(), named, "\"named\""),
@@ -134,6 +144,12 @@ impl Config {
     /// How long a client may hold up the others.
     pub(super) fn lag_limit(&self) -> Duration {
         self.lag_limit.map_or(LAG_LIMIT, Period::duration)
+    }
+
+    /// How long a client may take nothing of what waits for it; none: as long as it likes.
+    pub(super) fn stall_timeout(&self) -> Option<Duration> {
+        let timeout = self.stall_timeout.map_or(STALL_TIMEOUT, Period::duration);
+        Some(timeout).filter(|timeout| !timeout.is_zero())
     }
 
     /// How long an introduction may take.

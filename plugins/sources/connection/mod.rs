@@ -20,7 +20,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::net::{Flight, Keepalive, Told};
+use crate::net::{Flight, Keepalive, Told, canonical};
 use end::End;
 use reply::Replies;
 pub(super) use reply::ReplyConfig;
@@ -113,7 +113,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, feed: &Feed, settings: &Rc<Settings>) -> Result<Self> {
         let peer = stream
             .peer_addr()
-            .map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
+            .map_or_else(|_| "unknown".to_owned(), |peer| canonical(peer).to_string());
         // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
         let _ = settings.keepalive.apply(&stream);
         let attributes = Attributes::of_batch([("peer.address".to_owned(), peer.clone())]);
