@@ -8,6 +8,7 @@ mod failure;
 mod flight;
 mod keepalive;
 mod listen;
+mod lookup;
 #[cfg(test)]
 mod tests;
 

@@ -284,6 +284,22 @@ impl Connection {
         }
     }
 
+    /// Waits, at most `linger`, until all that was written is acknowledged, or answered where that counts. Cancel-safe.
+    ///
+    /// # Errors
+    /// `unavailable` when the peer has gone.
+    pub(super) async fn settle(&mut self, linger: Duration) -> Result<()> {
+        let until = tokio::time::Instant::now() + linger;
+        while self.acknowledged_bytes() < self.written && tokio::time::Instant::now() < until {
+            tokio::select! {
+                biased;
+                gone = self.watch() => return Err(gone),
+                () = tokio::time::sleep(CLOSE_PAUSE) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.
     ///
     /// # Errors

@@ -81,6 +81,9 @@ impl Work {
     async fn reopen(&mut self, error: Error) -> Result<bool> {
         self.inbox.close();
         self.parts.context.counter("disconnects").add(1);
+        if error.is_renewal() {
+            return self.open().await;
+        }
         self.note_progress();
         self.say_unavailable(&error);
         let first = self.backoff.attempts() == 0;
