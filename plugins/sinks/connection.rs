@@ -133,6 +133,12 @@ impl Connection {
         self
     }
 
+    /// The peer's FIN says only that it sends nothing more.
+    pub(super) fn reading_on(mut self) -> Self {
+        self.on_fin = OnPeerFin::Continue;
+        self
+    }
+
     /// Whether the peer is still there, as far as our kernel knows.
     ///
     /// # Errors
@@ -227,7 +233,16 @@ impl Connection {
             }
             tokio::task::yield_now().await;
         }
-        std::future::pending().await
+        // It may still read, until it breaks the connection off.
+        let failed = self
+            .stream
+            .ready(Interest::ERROR)
+            .await
+            .and_then(|_| self.stream.take_error());
+        match failed {
+            Ok(error) => self.lost(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())),
+            Err(error) => self.lost(error),
+        }
     }
 
     /// Bytes that the peer's application has answered, or its kernel acknowledged; also told of a connection that was reset, as long as this lives.

@@ -1,6 +1,6 @@
 //! Those who cannot say who they are, and pipelines that cannot serve anybody.
 
-use crate::harness::{Destination, Folder, Program};
+use crate::harness::{Destination, Folder, Program, Sequence};
 
 use super::{MESSAGES, TOKENS, client, feed, pipeline};
 
@@ -89,4 +89,22 @@ fn what_is_wrong_with_a_sink_is_not_told_of_its_store_too() {
     let line = r#"p.toml:6: sinks.network: `tokens`: "a b" is no name of a client"#;
     assert!(errors.contains(line) && errors.contains("1 mistake;"), "{errors}");
     assert!(!errors.contains("secret-of"), "{errors}");
+}
+
+/// As `printf 'TOKEN\n' | nc -N` does.
+#[test]
+fn who_finishes_sending_right_behind_its_introduction_is_served_until_it_resets() {
+    let folder = Folder::new();
+    let program = run(&folder, TOKENS);
+    let mut billing = client(&program, "billing");
+    billing.finish_sending();
+    let mut seen = Sequence::default();
+    feed(&program, 1, 100);
+    billing.take_through(100, &mut seen);
+    feed(&program, 101, 200);
+    billing.take_through(200, &mut seen);
+    seen.assert_is(1, 200);
+    billing.reset();
+    program.wait_for("it has left", |status| status.number("network", "disconnects") == 1);
+    program.stop();
 }

@@ -44,9 +44,9 @@ pub(in super::super) struct Config {
     pub(super) new_clients: Option<NewClients>,
     /// `"named"`: how long a client may take to introduce itself. Unset: 10 s.
     pub(super) introduction_timeout: Option<Period>,
-    /// What it means when the client finishes sending.
-    #[serde(default)]
-    pub(super) on_peer_fin: OnPeerFin,
+    /// What it means when the client finishes sending. Unset: `"reconnect"`, that it has left; with `"named"` one that does so right behind its
+    /// introduction, before the first frame, as `nc -N` does, still reads, and is served until it resets (not with `acknowledge = "reply"`).
+    pub(super) on_peer_fin: Option<OnPeerFin>,
     /// When a frame counts as delivered. Unset: `"written"`; `"kernel"` with `clients = "named"`.
     pub(super) acknowledge: Option<Acknowledge>,
     /// What the client's application answers; needed for `acknowledge = "reply"`.
@@ -134,6 +134,17 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// What it means when the client finishes sending.
+    pub(super) fn on_peer_fin(&self) -> OnPeerFin {
+        self.on_peer_fin.unwrap_or_default()
+    }
+
+    /// Whether one that finishes sending right behind its introduction still reads.
+    pub(super) fn may_half_close(&self) -> bool {
+        let unset = self.clients == Clients::Named && self.on_peer_fin.is_none();
+        unset && self.acknowledge() != Acknowledge::Reply
     }
 
     /// Clients at the same time.

@@ -163,6 +163,7 @@ pub(super) struct Terms {
     /// What clients answer, where that counts.
     pub(super) reply: Option<Rc<Reply>>,
     on_peer_fin: OnPeerFin,
+    may_half_close: bool,
     keepalive: Keepalive,
     flight: Rc<Flight>,
     context: Context,
@@ -175,11 +176,17 @@ impl Terms {
     /// # Errors
     /// When `reply` does not fit the other options.
     pub(super) fn new(config: &Config, context: &Context) -> Result<Rc<Self>> {
-        let reply = Reply::new(config.acknowledge(), config.reply.as_ref(), config.on_peer_fin, context)?;
+        let reply = Reply::new(
+            config.acknowledge(),
+            config.reply.as_ref(),
+            config.on_peer_fin(),
+            context,
+        )?;
         Ok(Rc::new(Self {
             linger: config.linger.0,
             reply,
-            on_peer_fin: config.on_peer_fin,
+            on_peer_fin: config.on_peer_fin(),
+            may_half_close: config.may_half_close(),
             keepalive: Keepalive::new(config.keepalive),
             flight: Rc::new(Flight::accepting(context)),
             context: context.clone(),
@@ -199,6 +206,16 @@ impl Terms {
         let (fin, keepalive) = (self.on_peer_fin, self.keepalive);
         let connection = Connection::new(stream, names, fin, keepalive, &self.flight, &self.context);
         Ok(connection.expecting(self.reply.as_ref()))
+    }
+
+    /// Whether somebody who has introduced himself finished sending right behind that, before the first frame, as `nc -N` does: then he still reads. One
+    /// that leaves later closes in the same way.
+    pub(super) async fn is_half_closed(&self, stream: &TcpStream) -> bool {
+        if !self.may_half_close {
+            return false;
+        }
+        tokio::time::sleep(PROBE).await;
+        socket::peer_closed(stream).unwrap_or(false)
     }
 
     /// Counts by the reason that one of several clients has left, and says why; of many in a row not each.

@@ -67,7 +67,7 @@ impl Sink for TcpServer {
         };
         let terms = Terms::new(&config, context)?;
         let heard = terms.reply.as_ref().map(|reply| reply.heard());
-        let door = Door::new(listen, config.on_peer_fin, context);
+        let door = Door::new(listen, config.on_peer_fin(), context);
         let serves = match config.clients {
             Clients::One => Serves::One(Box::new(One::new(door, terms, config.stall_timeout()))),
             Clients::All => Serves::All(All::new(door, terms, &config)),
