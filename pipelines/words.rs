@@ -168,6 +168,9 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         (None, Some(address)) => line += &format!(", listening on {address}"),
         (None, None) => {}
     }
+    if let Some(trouble) = texts.get("trouble").filter(|trouble| !trouble.is_empty()) {
+        line += &format!(", {trouble}");
+    }
     line
 }
 
@@ -475,6 +478,7 @@ mod tests {
             pressure: Pressure::Spilling,
         };
         let mut status = PipelineStatus {
+            log_lines_dropped: 0,
             pipeline: "p".to_owned(),
             at_ns: 0,
             actors: vec![ActorStatus {

@@ -22,6 +22,15 @@ pub struct Error {
     what: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     failure: Option<Failure>,
+    ending: Ending,
+}
+
+/// How a connection came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Failed,
+    Departed,
+    Renewed,
 }
 
 /// The result of everything a plugin does.
@@ -49,6 +58,7 @@ impl Error {
             what: what.into(),
             source: None,
             failure: None,
+            ending: Ending::Failed,
         }
     }
 
@@ -64,6 +74,30 @@ impl Error {
     pub fn failing(mut self, failure: Failure) -> Self {
         self.failure = Some(failure);
         self
+    }
+
+    /// Says that the other side left, which comes again by itself: no attempt failed, and nothing is gained by a wait. For sinks that listen.
+    #[must_use]
+    pub fn departed(mut self) -> Self {
+        self.ending = Ending::Departed;
+        self
+    }
+
+    /// Whether the other side left, which comes again by itself.
+    pub fn is_departure(&self) -> bool {
+        self.ending == Ending::Departed
+    }
+
+    /// Says that the sink itself ended its connection in order, to open another: nothing has failed. Opened again at once, and not counted as a failure.
+    #[must_use]
+    pub fn renewed(mut self) -> Self {
+        self.ending = Ending::Renewed;
+        self
+    }
+
+    /// Whether the sink itself ended its connection, to open another.
+    pub fn is_renewal(&self) -> bool {
+        self.ending == Ending::Renewed
     }
 
     /// Why it must be tried again: as it was said, or else what the operating system's error means.

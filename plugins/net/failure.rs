@@ -10,8 +10,19 @@ pub(crate) fn is_reset(error: &Error) -> bool {
     )
 }
 
+/// Why nothing can be opened: the limit of open files is reached, that of the process (`EMFILE`) or of the machine (`ENFILE`).
+pub(crate) fn is_out_of_files(error: &Error) -> bool {
+    let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    error
+        .raw_os_error()
+        .is_some_and(|code| limits.iter().any(|limit| limit.raw_os_error() == code))
+}
+
 /// What a user can do about it.
 pub(crate) fn advice(error: &Error) -> &'static str {
+    if is_out_of_files(error) {
+        return "too many files and sockets are open; raise `ulimit -n`, or allow fewer connections";
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => "nobody listens there; start the peer, or correct the address",
         ErrorKind::TimedOut => "no answer came; check the network and its firewalls",

@@ -192,6 +192,12 @@ impl Connection {
         self
     }
 
+    /// The peer's FIN says only that it sends nothing more.
+    pub(super) fn reading_on(mut self) -> Self {
+        self.options.on_fin = OnPeerFin::Continue;
+        self
+    }
+
     /// Whether the peer is still there, as far as our kernel knows.
     ///
     /// # Errors
@@ -286,7 +292,16 @@ impl Connection {
             }
             tokio::task::yield_now().await;
         }
-        std::future::pending().await
+        // It may still read, until it breaks the connection off.
+        let failed = self
+            .stream
+            .ready(Interest::ERROR)
+            .await
+            .and_then(|_| self.stream.take_error());
+        match failed {
+            Ok(error) => self.lost(error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())),
+            Err(error) => self.lost(error),
+        }
     }
 
     /// Bytes that the peer's application has answered, or its kernel acknowledged; also told of a connection that was reset, as long as this lives.
@@ -296,6 +311,17 @@ impl Connection {
         }
         // What cannot be asked counts as not acknowledged: to send again is the lesser evil.
         socket::unsent_bytes(&self.stream).map_or(0, |unsent| self.written.saturating_sub(unsent))
+    }
+
+    /// Its address.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Bytes that the peer's kernel has taken, and whether more wait for it.
+    pub(super) fn taken_bytes(&self) -> (u64, bool) {
+        let untaken = socket::unsent_bytes(&self.stream).unwrap_or(0);
+        (self.written.saturating_sub(untaken), untaken > 0)
     }
 
     /// Where the frames end that a missing or wrong answer was about; no further than what is acknowledged otherwise.
@@ -422,6 +448,25 @@ impl Connection {
             // Where the kernel refuses that, the window is told with the next data.
             let _ = self.options.keepalive.ask_soon(&self.stream, asks);
         }
+    }
+
+    /// Waits, at most `linger`, until all that was written is acknowledged, or answered where that counts. Cancel-safe.
+    ///
+    /// # Errors
+    /// `unavailable` when the peer has gone.
+    pub(super) async fn settle(&mut self, linger: Duration) -> Result<()> {
+        if self.options.acknowledge == Acknowledge::Settled {
+            return self.finish(linger).await;
+        }
+        let until = tokio::time::Instant::now() + linger;
+        while self.acknowledged_bytes() < self.written && tokio::time::Instant::now() < until {
+            tokio::select! {
+                biased;
+                gone = self.watch() => return Err(gone),
+                () = tokio::time::sleep(CLOSE_PAUSE) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.

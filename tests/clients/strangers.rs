@@ -154,3 +154,21 @@ fn a_setting_that_meets_a_key_only_by_case_is_refused() {
         assert!(!errors.contains("secret-of"), "{errors}");
     }
 }
+
+/// As `printf 'TOKEN\n' | nc -N` does.
+#[test]
+fn who_finishes_sending_right_behind_its_introduction_is_served_until_it_resets() {
+    let folder = Folder::new();
+    let program = run(&folder, TOKENS);
+    let mut billing = client(&program, "billing");
+    billing.finish_sending();
+    let mut seen = Sequence::default();
+    feed(&program, 1, 100);
+    billing.take_through(100, &mut seen);
+    feed(&program, 101, 200);
+    billing.take_through(200, &mut seen);
+    seen.assert_is(1, 200);
+    billing.reset();
+    program.wait_for("it has left", |status| status.number("network", "disconnects") == 1);
+    program.stop();
+}

@@ -200,6 +200,11 @@ impl Destination {
         self.take_all(seen);
     }
 
+    /// Says that it will send nothing more, and stays.
+    pub(crate) fn finish_sending(&self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Leaves with an RST: what lies in the buffers is lost.
     pub(crate) fn reset(self) {
         SockRef::from(self.stream.get_ref())

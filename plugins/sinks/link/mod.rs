@@ -84,11 +84,11 @@ impl Sink for Link {
             context.counter(name);
         }
         Ok(Self {
-            dial: Dial {
-                address: checked("address", config.address)?,
-                timeout: config.connect_timeout.duration(),
-                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
-            },
+            dial: Dial::new(
+                checked("address", config.address)?,
+                config.connect_timeout.duration(),
+                Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
+            ),
             ack_timeout,
             keepalive: Keepalive::new(config.keepalive),
             flight: Rc::new(Flight::dialling(context)),

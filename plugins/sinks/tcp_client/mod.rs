@@ -1,5 +1,7 @@
 //! The sink `tcp_client`: connects, writes, and connects again when the peer has gone.
 
+mod age;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +16,24 @@ use tokio::sync::Notify;
 
 use super::connection::{Acknowledge, Connection, ConnectionOptions, OnPeerFin, Settle};
 use super::reply::{Reply, ReplyConfig};
-use crate::net::{Buffers, Dial, Flight, Keepalive, checked};
+use crate::net::{Buffers, Dial, Flight, Keepalive};
+use age::Age;
+use targets::{Addresses, Pick, Targets};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// Where to connect to, as host:port. The name is looked up at every attempt.
-    address: String,
+    /// Where to connect to, as host:port, or a list of such; `pick` says which of them is taken. A name is looked up at every attempt.
+    address: Addresses,
+    /// Which of several addresses is tried first. When it does not answer the others are tried at once, in their order.
+    #[serde(default)]
+    pick: Pick,
+    /// The local address to dial from. Unset: the kernel chooses.
+    bind: Option<std::net::IpAddr>,
+    /// A connection that is older is ended in order between two batches, and another made: so balancers in between can share the load anew. A tenth of it
+    /// is drawn at random, so that not all senders do so at once. 1 s or more. Unset: never.
+    max_connection_age: Option<Period>,
     /// How long an attempt to connect may take.
     #[serde(default = "connect_timeout")]
     connect_timeout: Period,
@@ -85,7 +97,8 @@ const fn linger() -> Period {
 
 /// The plugin.
 pub(super) struct TcpClient {
-    dial: Dial,
+    targets: Targets,
+    age: Age,
     options: ConnectionOptions,
     acknowledgement: Acknowledgement,
     reply: Option<Rc<Reply>>,
@@ -104,11 +117,11 @@ impl Sink for TcpClient {
 
     fn new(config: Config, context: &Context) -> Result<Self> {
         Ok(Self {
-            dial: Dial {
-                address: checked("address", config.address)?,
-                timeout: config.connect_timeout.0,
-                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
-            },
+            age: Age::new(config.max_connection_age, context)?,
+            targets: Targets::new(config.address, config.pick, |address| {
+                let buffers = Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes);
+                Dial::new(address, config.connect_timeout.0, buffers).from(config.bind)
+            })?,
             options: ConnectionOptions {
                 on_fin: config.on_peer_fin,
                 keepalive: Keepalive::new(config.keepalive),
@@ -136,12 +149,12 @@ impl Sink for TcpClient {
         if let Some(last) = self.connection.take() {
             self.wary = !last.is_grown() || (self.wary && !last.is_old());
         }
-        let address = &self.dial.address;
-        let stream = self.dial.connect_noted(&self.flight, &self.context).await?;
+        let (stream, address) = self.targets.connect(&self.flight, &self.context).await?;
+        self.age.begins();
         tracing::info!(actor = %self.context.actor, "connected to {address}");
         let connection = Connection::new(
             stream,
-            (&self.context.actor, address.clone()),
+            (&self.context.actor, address.to_owned()),
             self.options,
             &self.flight,
             &self.context,
@@ -160,6 +173,9 @@ impl Sink for TcpClient {
     async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
         let connection = self.connection.as_mut().ok_or_else(not_open)?;
         connection.check()?;
+        if self.age.is_reached() {
+            return Err(self.age.end(connection, self.linger.0).await);
+        }
         while !connection.push(delivery)? {
             connection.writable().await?;
         }
@@ -168,7 +184,14 @@ impl Sink for TcpClient {
 
     async fn watch(&mut self) -> Error {
         match &mut self.connection {
-            Some(connection) => connection.watch().await,
+            Some(connection) => {
+                tokio::select! {
+                    biased;
+                    gone = connection.watch() => return gone,
+                    () = self.age.reached() => {}
+                }
+                self.age.end(connection, self.linger.0).await
+            }
             None => not_open(),
         }
     }

@@ -3,6 +3,10 @@ use std::net::{Shutdown, SocketAddr};
 use crate::testing::{Running, accept, lines, listener, read_all, read_text, reset, send};
 
 fn relay(address: SocketAddr, options: &str) -> Running {
+    relay_to(&format!("\"{address}\""), options)
+}
+
+fn relay_to(address: &str, options: &str) -> Running {
     Running::start(&format!(
         r#"
         flow = "input -> output"
@@ -11,7 +15,7 @@ fn relay(address: SocketAddr, options: &str) -> Running {
         listen = "127.0.0.1:0"
         [sinks.output]
         type = "tcp_client"
-        address = "{address}"
+        address = {address}
         retry = {{ first = "1ms", max = "10ms" }}
         {options}
         "#
@@ -92,4 +96,51 @@ fn an_absent_peer_costs_nothing_but_time() {
     assert!(running.text("output", "state").contains("nobody listens there"));
     let destination = std::net::TcpListener::bind(address).expect("the same port");
     assert_eq!(read_text(&mut accept(&destination), sent.len()), sent);
+}
+
+#[test]
+fn of_several_addresses_the_next_is_taken_when_one_does_not_answer() {
+    let (destination, address) = listener();
+    let (closed, nobody) = listener();
+    drop(closed);
+    let running = relay_to(&format!(r#"["{nobody}", "{address}"]"#), "");
+    let mut input = running.connect("input");
+    let mut output = accept(&destination);
+    send(&mut input, &lines(0..10));
+    assert_eq!(read_text(&mut output, lines(0..10).len()), lines(0..10));
+    assert_eq!(running.text("output", "peer"), address.to_string());
+}
+
+#[test]
+fn addresses_take_turns_where_the_config_says_so() {
+    let ((first, one), (second, other)) = (listener(), listener());
+    let running = relay_to(&format!(r#"["{one}", "{other}"]"#), "pick = \"rotate\"");
+    for round in 0..2 {
+        drop(accept(&first));
+        running.wait("output", "disconnects", 2 * round + 1);
+        drop(accept(&second));
+        running.wait("output", "disconnects", 2 * round + 2);
+    }
+}
+
+#[test]
+fn an_old_connection_is_ended_in_order_and_nothing_comes_twice_or_not() {
+    for acknowledge in ["written", "kernel"] {
+        let (destination, address) = listener();
+        let options = format!("max_connection_age = \"1s\"\nacknowledge = \"{acknowledge}\"");
+        let running = relay(address, &options);
+        let mut input = running.connect("input");
+        let mut text = String::new();
+        let mut sent = 0;
+        for _ in 0..2 {
+            let mut output = accept(&destination);
+            send(&mut input, &lines(sent..sent + 10));
+            sent += 10;
+            text += &read_all(&mut output);
+        }
+        running.wait("output", "connections_renewed", 2);
+        assert_eq!(text, lines(0..20));
+        assert_eq!(running.number("output", "failures_other"), 0);
+        assert_eq!(running.number("output", "retries"), 0);
+    }
 }

@@ -11,8 +11,9 @@ use futures_util::future;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::super::connection::Connection;
-use super::door::{Door, Newcomer, Terms};
-use super::pace::{Place, due_ms, holds_up, slowest};
+use super::config::Config;
+use super::door::{Door, Newcomer, Terms, departed};
+use super::pace::{Place, due_ms, holds_up, slowest, stalls_at_ms};
 
 /// The clients, of whom there may be none.
 pub(super) struct All {
@@ -21,6 +22,8 @@ pub(super) struct All {
     max_clients: usize,
     /// Milliseconds for which a client may take nothing while others wait for it.
     lag_limit_ms: u64,
+    /// For which it may take nothing while something waits for it; none: as long as it likes.
+    stall_ms: Option<u64>,
     members: Vec<Member>,
     /// Who left last, and its place.
     gone: Option<(Error, Option<usize>)>,
@@ -31,6 +34,7 @@ pub(super) struct All {
     position: u64,
     /// How far the client that left last had come.
     left: Confirmed,
+    stalled: Counter,
 }
 
 struct Member {
@@ -53,15 +57,17 @@ enum Event {
 }
 
 impl All {
-    pub(super) fn new(door: Door, terms: Rc<Terms>, max_clients: usize, lag_limit: Duration) -> Self {
+    pub(super) fn new(door: Door, terms: Rc<Terms>, config: &Config) -> Self {
         let context = &door.context;
         let (clients, too_slow) = (context.gauge("clients"), context.counter("clients_too_slow"));
         context.counter("connects");
         Self {
+            stalled: context.counter("clients_stalled"),
             door,
             terms,
-            max_clients,
-            lag_limit_ms: lag_limit.as_millis() as u64,
+            max_clients: config.max_clients(),
+            lag_limit_ms: config.lag_limit().as_millis() as u64,
+            stall_ms: config.stall_timeout().map(|timeout| timeout.as_millis() as u64),
             members: Vec::new(),
             gone: None,
             began: Instant::now(),
@@ -78,10 +84,10 @@ impl All {
         (self.position, self.left) = (0, Confirmed::default());
         self.members.iter_mut().for_each(|member| member.first = None);
         while self.members.is_empty() {
-            let context = &self.door.context;
-            context.say("state", format!("waiting for clients on {address}"));
-            tracing::info!(actor = %context.actor, "waiting for clients on {address}");
-            let newcomer = self.door.newcomer().await;
+            let waiting = format!("waiting for clients on {address}");
+            self.door.say_coming("waiting", &waiting);
+            self.door.context.say("state", waiting);
+            let newcomer = self.door.client(None).await;
             self.admit(newcomer);
         }
         self.say();
@@ -110,7 +116,7 @@ impl All {
             self.position += (to - advanced) as u64;
             advanced = to;
             match gone {
-                Some(gone) => return Err(gone),
+                Some(gone) => return Err(departed(gone)),
                 None if to == total => {
                     self.members.iter_mut().for_each(|member| member.copy = None);
                     return Ok(());
@@ -128,7 +134,7 @@ impl All {
             let event = self.wait(0).await;
             self.handle(event, 0);
             if self.members.is_empty() {
-                return self.gone.take().map_or_else(nobody, |(gone, _)| gone);
+                return self.gone.take().map_or_else(nobody, |(gone, _)| departed(gone));
             }
         }
     }
@@ -165,7 +171,7 @@ impl All {
     /// Before a batch: lets those in who have connected, and those go who have left.
     fn gather(&mut self) {
         while let Some(newcomer) = self.door.waiting() {
-            self.admit(newcomer);
+            self.admit_living(newcomer);
         }
         for index in (0..self.members.len()).rev() {
             if let Err(gone) = self.members[index].connection.check() {
@@ -178,6 +184,12 @@ impl All {
     fn last_gone(&mut self, advanced: usize) -> (usize, Option<Error>) {
         let (gone, done) = self.gone.take().unwrap_or_else(|| (nobody(), None));
         (done.unwrap_or(advanced), Some(gone))
+    }
+
+    fn admit_living(&mut self, (stream, peer): Newcomer) {
+        if !self.door.is_probe(&stream, peer) {
+            self.admit((stream, peer));
+        }
     }
 
     fn admit(&mut self, (stream, peer): Newcomer) {
@@ -201,7 +213,9 @@ impl All {
             first: None,
         });
         self.door.context.counter("connects").add(1);
-        tracing::info!(actor = %self.door.context.actor, clients = self.members.len(), "{peer} is a client now: it gets what comes from here on");
+        let clients = self.members.len();
+        let coming = format!("{peer} is a client now, one of {clients}: it gets what comes from here on");
+        self.door.say_coming("client", &coming);
         self.say();
     }
 
@@ -229,7 +243,9 @@ impl All {
 
     /// Waits for whatever happens next, while `total` bytes are being written. Cancel-safe.
     async fn wait(&mut self, total: usize) -> Event {
-        let due = due_ms(self.places(), total, self.lag_limit_ms).filter(|_| total > 0);
+        let lag = due_ms(self.places(), total, self.lag_limit_ms);
+        let stall = (self.stall_ms).and_then(|limit_ms| stalls_at_ms(self.places(), total, limit_ms));
+        let due = lag.into_iter().chain(stall).min().filter(|_| total > 0);
         let until = due.map(|due| self.began + Duration::from_millis(due));
         let members = self.members.iter_mut().enumerate().map(|(index, member)| {
             let writes = member.place.done().is_some_and(|done| done < total);
@@ -260,13 +276,19 @@ impl All {
     /// Does what follows from it.
     fn handle(&mut self, event: Event, total: usize) {
         match event {
-            Event::Newcomer(newcomer) => self.admit(newcomer),
+            Event::Newcomer(newcomer) => self.admit_living(newcomer),
             Event::Moved(_, Ok(())) => {}
             Event::Moved(index, Err(gone)) => self.remove(index, gone),
             Event::Due(due_ms) => {
+                let waited_for = self::due_ms(self.places(), total, self.lag_limit_ms).is_some_and(|lag| lag <= due_ms);
                 for index in (0..self.members.len()).rev() {
-                    if holds_up(self.members[index].place, total, due_ms, self.lag_limit_ms) {
+                    let place = self.members[index].place;
+                    if waited_for && holds_up(place, total, due_ms, self.lag_limit_ms) {
                         self.close_late(index);
+                    } else if let Some(limit_ms) = self.stall_ms
+                        && holds_up(place, total, due_ms, limit_ms)
+                    {
+                        self.close_stalled(index, limit_ms);
                     }
                 }
             }
@@ -280,6 +302,21 @@ impl All {
         let limit = humantime::format_duration(Duration::from_millis(self.lag_limit_ms));
         tracing::warn!(actor = %self.door.context.actor, total = self.too_slow.get(), "{peer} is closed: it took nothing for lag_limit = {limit} while others waited for it");
         self.say();
+    }
+
+    /// When it was the last, the actor tells of it, and whoever connects next goes on at its place.
+    fn close_stalled(&mut self, index: usize, limit_ms: u64) {
+        self.stalled.add(1);
+        let peer = self.members[index].peer;
+        let limit = humantime::format_duration(Duration::from_millis(limit_ms));
+        let why = format!("{peer} is closed: it took nothing for stall_timeout = {limit} while bytes waited for it");
+        if self.members.len() > 1 {
+            tracing::warn!(actor = %self.door.context.actor, total = self.stalled.get(), "{why}");
+            self.members.swap_remove(index);
+            self.say();
+        } else {
+            self.remove(index, Error::unavailable(why));
+        }
     }
 
     fn remove(&mut self, index: usize, gone: Error) {

@@ -16,13 +16,14 @@ use crate::net::Keepalive;
 
 const MAX_CLIENTS: usize = 64;
 const LAG_LIMIT: Duration = Duration::from_secs(10);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Listens for its clients; while none is there, frames wait upstream.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Config {
-    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
+    /// Where to listen, as host:port; `localhost` and `*` are both families. With port 0 the kernel chooses one; `status` shows it.
     pub(super) listen: String,
     /// Who is served.
     #[serde(default)]
@@ -31,6 +32,9 @@ pub(in super::super) struct Config {
     pub(super) max_clients: Option<NonZeroUsize>,
     /// `"all"`: a client that takes nothing for this long while others wait for it is closed, counted in `clients_too_slow`. Unset: 10 s.
     pub(super) lag_limit: Option<Period>,
+    /// `"one"`, `"all"`: a client that takes no byte for this long while something waits for it is closed, so that others can have its place; counted in
+    /// `clients_stalled` and named in the log. What it had not taken waits for the next. `"0s"`: never. Unset: 60 s.
+    pub(super) stall_timeout: Option<Period>,
     /// `"named"`: the name of each client, and the secret token that it sends as its first line.
     pub(super) tokens: Option<BTreeMap<String, Secret>>,
     /// `"named"`, instead of `tokens`: the first line is the name itself, and nobody has to prove anything. For networks where everybody is trusted.
@@ -40,9 +44,9 @@ pub(in super::super) struct Config {
     pub(super) new_clients: Option<NewClients>,
     /// `"named"`: how long a client may take to introduce itself. Unset: 10 s.
     pub(super) introduction_timeout: Option<Period>,
-    /// What it means when the client finishes sending.
-    #[serde(default)]
-    pub(super) on_peer_fin: OnPeerFin,
+    /// What it means when the client finishes sending. Unset: `"reconnect"`, that it has left; with `"named"` one that does so right behind its
+    /// introduction, before the first frame, as `nc -N` does, still reads, and is served until it resets (not with `acknowledge = "reply"`).
+    pub(super) on_peer_fin: Option<OnPeerFin>,
     /// When a frame counts as delivered.
     #[serde(default)]
     pub(super) acknowledge: Acknowledge,
@@ -115,6 +119,12 @@ impl Config {
                 "\"all\" or \"named\"",
             ),
             ("lag_limit", self.lag_limit.is_some(), all, "\"all\""),
+            (
+                "stall_timeout",
+                self.stall_timeout.is_some(),
+                !named,
+                "\"one\" or \"all\"",
+            ),
             ("tokens", self.tokens.is_some(), named, "\"named\""),
             ("any_name", self.any_name, named, "\"named\""),
             ("new_clients", self.new_clients.is_some(), named, "\"named\""),
@@ -138,6 +148,17 @@ impl Config {
         Ok(())
     }
 
+    /// What it means when the client finishes sending.
+    pub(super) fn on_peer_fin(&self) -> OnPeerFin {
+        self.on_peer_fin.unwrap_or_default()
+    }
+
+    /// Whether one that finishes sending right behind its introduction still reads.
+    pub(super) fn may_half_close(&self) -> bool {
+        let unset = self.clients == Clients::Named && self.on_peer_fin.is_none();
+        unset && self.acknowledge != Acknowledge::Reply
+    }
+
     /// Clients at the same time.
     pub(super) fn max_clients(&self) -> usize {
         self.max_clients.map_or(MAX_CLIENTS, NonZeroUsize::get)
@@ -146,6 +167,12 @@ impl Config {
     /// How long a client may hold up the others.
     pub(super) fn lag_limit(&self) -> Duration {
         self.lag_limit.map_or(LAG_LIMIT, Period::duration)
+    }
+
+    /// How long a client may take nothing of what waits for it; none: as long as it likes.
+    pub(super) fn stall_timeout(&self) -> Option<Duration> {
+        let timeout = self.stall_timeout.map_or(STALL_TIMEOUT, Period::duration);
+        Some(timeout).filter(|timeout| !timeout.is_zero())
     }
 
     /// How long an introduction may take.
@@ -164,7 +191,7 @@ impl Config {
     /// How every client's connection is treated.
     pub(super) fn options(&self) -> ConnectionOptions {
         ConnectionOptions {
-            on_fin: self.on_peer_fin,
+            on_fin: self.on_peer_fin(),
             keepalive: Keepalive::new(self.keepalive),
             acknowledge: self.acknowledge,
             settle_after: self.settle_after.0,

@@ -19,6 +19,7 @@ mod pace;
 mod roll;
 mod seats;
 mod sent;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -32,7 +33,7 @@ use aqueduct_framework::plugin::{
 };
 use tokio::sync::Notify;
 
-use crate::net::{Buffers, Listen, checked};
+use crate::net::{Buffers, Listen, checked_to_listen};
 use all::All;
 use config::{Clients, Config};
 use door::{Door, Terms};
@@ -63,15 +64,15 @@ impl Sink for TcpServer {
         config.check()?;
         let acknowledgement = config.acknowledge.with(config.resend_bytes, config.settle())?;
         let listen = Listen {
-            address: checked("listen", config.listen.clone())?,
+            address: checked_to_listen("listen", config.listen.clone())?,
             buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
         };
         let terms = Terms::new(&config, context)?;
         let heard = terms.reply.as_ref().map(|reply| reply.heard());
-        let door = Door::new(listen, context);
+        let door = Door::new(listen, config.on_peer_fin(), context);
         let serves = match config.clients {
-            Clients::One => Serves::One(Box::new(One::new(door, terms))),
-            Clients::All => Serves::All(All::new(door, terms, config.max_clients(), config.lag_limit())),
+            Clients::One => Serves::One(Box::new(One::new(door, terms, config.stall_timeout()))),
+            Clients::All => Serves::All(All::new(door, terms, &config)),
             Clients::Named => Serves::Named(Named::new(config, acknowledgement, door, terms)?),
         };
         Ok(Self {

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Confirmed, Delivery, LastAcknowledged};
+use aqueduct_framework::telemetry::Counter;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::super::connection::Connection;
-use super::door::{Door, Newcomer, Terms};
+use super::door::{Door, Newcomer, Terms, departed};
+use super::stall::Stall;
 
 /// The client, or nobody.
 pub(super) struct One {
@@ -16,15 +20,24 @@ pub(super) struct One {
     client: Option<Connection>,
     /// Came while its predecessor was found gone.
     next: Option<Newcomer>,
+    stall_timeout: Option<Duration>,
+    stall: Stall,
+    /// When to look whether it stalls.
+    look: Option<Interval>,
+    stalled: Counter,
 }
 
 impl One {
-    pub(super) fn new(door: Door, terms: Rc<Terms>) -> Self {
+    pub(super) fn new(door: Door, terms: Rc<Terms>, stall_timeout: Option<Duration>) -> Self {
         Self {
+            stalled: door.context.counter("clients_stalled"),
             door,
             terms,
             client: None,
             next: None,
+            stall_timeout,
+            stall: Stall::new(stall_timeout),
+            look: None,
         }
     }
 
@@ -32,43 +45,48 @@ impl One {
     pub(super) async fn open(&mut self) -> Result<()> {
         self.client = None;
         let address = self.door.open().await?;
-        let (stream, peer) = match self.next.take() {
-            Some(next) => next,
-            None => self.wait(&address).await,
-        };
+        let next = self.next.take();
+        if next.is_none() {
+            let waiting = format!("waiting for a client on {address}");
+            self.door.say_coming("waiting", &waiting);
+            self.door.context.say("state", waiting);
+        }
+        let (stream, peer) = self.door.client(next).await;
+        let client = self
+            .terms
+            .connection(stream, &peer.to_string(), peer)
+            .map_err(departed)?;
         let context = &self.door.context;
-        let client = self.terms.connection(stream, &peer.to_string(), peer)?;
         context.say("state", format!("serving {peer}"));
         context.say("peer", peer.to_string());
-        tracing::info!(actor = %context.actor, "{peer} is the client now");
+        self.door.say_coming("client", &format!("{peer} is the client now"));
         self.client = Some(client);
+        self.stall = Stall::new(self.stall_timeout);
+        self.look = self.stall.look_every().map(|every| {
+            let mut look = interval(every);
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            look
+        });
         Ok(())
-    }
-
-    async fn wait(&self, address: &str) -> Newcomer {
-        let context = &self.door.context;
-        context.say("state", format!("waiting for a client on {address}"));
-        tracing::info!(actor = %context.actor, "waiting for a client on {address}");
-        self.door.newcomer().await
     }
 
     /// Writes all of it.
     pub(super) async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
-        self.client()?.check()?;
+        self.client()?.check().map_err(departed)?;
         if let Some(newcomer) = self.door.waiting() {
             self.turn_away(newcomer)?;
         }
         loop {
             let client = self.client.as_mut().ok_or_else(nobody)?;
-            if client.push(delivery)? {
+            if client.push(delivery).map_err(departed)? {
                 return Ok(());
             }
-            let newcomer = tokio::select! {
+            tokio::select! {
                 biased;
-                writable = client.writable() => { writable?; continue }
-                newcomer = self.door.newcomer() => newcomer,
-            };
-            self.turn_away(newcomer)?;
+                writable = client.writable() => writable.map_err(departed)?,
+                newcomer = self.door.newcomer() => self.turn_away(newcomer)?,
+                () = due(&mut self.look) => self.look()?,
+            }
         }
     }
 
@@ -78,12 +96,13 @@ impl One {
             let Some(client) = &mut self.client else {
                 return nobody();
             };
-            let newcomer = tokio::select! {
+            let gone = tokio::select! {
                 biased;
-                gone = client.watch() => return gone,
-                newcomer = self.door.newcomer() => newcomer,
+                gone = client.watch() => Err(departed(gone)),
+                newcomer = self.door.newcomer() => self.turn_away(newcomer),
+                () = due(&mut self.look) => self.look(),
             };
-            if let Err(gone) = self.turn_away(newcomer) {
+            if let Err(gone) = gone {
                 return gone;
             }
         }
@@ -126,6 +145,22 @@ impl One {
         }
     }
 
+    /// Looks whether the client takes what waits for it.
+    ///
+    /// # Errors
+    /// `unavailable` when it has taken nothing for too long, and loses its place.
+    fn look(&mut self) -> Result<()> {
+        let client = self.client.as_ref().ok_or_else(nobody)?;
+        let (taken, waits) = client.taken_bytes();
+        let Some(limit) = self.stall.look(Instant::now(), taken, waits) else {
+            return Ok(());
+        };
+        self.stalled.add(1);
+        let (peer, limit) = (client.peer(), humantime::format_duration(limit));
+        let why = format!("{peer} is closed: it took nothing for stall_timeout = {limit} while bytes waited for it");
+        Err(Error::unavailable(why).departed())
+    }
+
     fn client(&mut self) -> Result<&mut Connection> {
         self.client.as_mut().ok_or_else(nobody)
     }
@@ -137,13 +172,26 @@ impl One {
     fn turn_away(&mut self, (stream, peer): (tokio::net::TcpStream, SocketAddr)) -> Result<()> {
         if let Some(Err(gone)) = self.client.as_mut().map(Connection::check) {
             self.next = Some((stream, peer));
-            return Err(gone);
+            return Err(departed(gone));
+        }
+        if self.door.is_probe(&stream, peer) {
+            return Ok(());
         }
         self.door.refuse(
             peer,
             "there is a client already, and frames go to one at a time (`clients` can change that)",
         );
         Ok(())
+    }
+}
+
+/// Resolves when it is time to look again; never without a limit. Cancel-safe.
+async fn due(look: &mut Option<Interval>) {
+    match look {
+        Some(look) => {
+            look.tick().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

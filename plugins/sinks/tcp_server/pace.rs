@@ -59,7 +59,13 @@ pub(super) fn due_ms(places: impl Iterator<Item = Place> + Clone, total: usize, 
         .min()
 }
 
-/// Whether this one is to be closed at `due`, as told by [`due_ms`].
+/// When those who have taken nothing since are to be closed, whoever waits: `limit_ms` after their last bytes, or after the batch began.
+pub(super) fn stalls_at_ms(places: impl Iterator<Item = Place>, total: usize, limit_ms: u64) -> Option<u64> {
+    let behind = places.filter(|place| place.done.is_some_and(|done| done < total));
+    behind.map(|place| place.moved_ms.saturating_add(limit_ms)).min()
+}
+
+/// Whether this one is to be closed at `due`, as told by [`due_ms`] or [`stalls_at_ms`].
 pub(super) fn holds_up(place: Place, total: usize, due_ms: u64, limit_ms: u64) -> bool {
     place.done.is_some_and(|done| done < total) && place.moved_ms.saturating_add(limit_ms) <= due_ms
 }

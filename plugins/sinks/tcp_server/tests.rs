@@ -1,5 +1,6 @@
 mod all;
 mod options;
+mod probes;
 
 use crate::testing::{Running, lines, listener, mistakes, read_all, read_text, reset, send};
 

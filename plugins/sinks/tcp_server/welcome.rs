@@ -36,12 +36,14 @@ pub(super) async fn welcome(house: Rc<House>, (stream, peer): Newcomer) -> Resul
         _ = &mut away => return Ok(()),
         turn = claim.turn() => turn,
     };
+    let half_closed = house.terms.is_half_closed(&stream).await;
     let cursor = match house.store.cursor(&name, house.start).await {
         Ok(cursor) => cursor,
         Err(error) if error.reaction() == Reaction::Stop => return Err(error),
         Err(error) => return house.refuse(peer, &format!("{name} cannot be served: {error}")),
     };
     let connection = match house.terms.connection(stream, &name, peer) {
+        Ok(connection) if half_closed => connection.reading_on(),
         Ok(connection) => connection,
         Err(gone) => {
             house.terms.farewell(&gone);

@@ -4,6 +4,7 @@
 //! end), or until the actor downstream takes no more. Between turns other connections, and the other actors of the thread, run.
 
 mod end;
+mod heartbeat;
 mod reply;
 pub(super) mod watch;
 
@@ -20,8 +21,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::net::{Flight, Keepalive, Told};
+use crate::net::{Flight, Keepalive, Told, canonical};
 use end::End;
+pub(super) use heartbeat::Heartbeat;
 use reply::Replies;
 pub(super) use reply::ReplyConfig;
 use watch::Watch;
@@ -37,6 +39,8 @@ pub(super) struct Settings {
     pub(super) flight: Flight,
     /// The peer in sentences about it is called like the actor, because there is only one; otherwise by its address.
     only: bool,
+    /// What is sent now and then.
+    heartbeat: Option<Heartbeat>,
 }
 
 impl Settings {
@@ -61,12 +65,21 @@ impl Settings {
                 Flight::accepting(context)
             },
             only,
+            heartbeat: None,
             reply: reply.map(reply::Template::new).transpose()?,
         }))
     }
 }
 
 impl Settings {
+    /// With something that is sent now and then.
+    pub(super) fn beating(mut self: Rc<Self>, heartbeat: Option<Heartbeat>) -> Rc<Self> {
+        if let Some(settings) = Rc::get_mut(&mut self) {
+            settings.heartbeat = heartbeat;
+        }
+        self
+    }
+
     fn judged(&self, peer: &str, recorded: (&Recorder, u64), event: Event) -> Told {
         let who = if self.only { &self.context.actor } else { peer };
         self.flight.judged_reading((who, peer), recorded, event)
@@ -85,7 +98,8 @@ impl Settings {
 
 /// A connection and the stream of frames that its bytes become.
 pub(super) struct Connection {
-    stream: TcpStream,
+    /// Shared with its heartbeat.
+    stream: Rc<TcpStream>,
     peer: String,
     intake: Intake,
     replies: Option<Replies>,
@@ -113,7 +127,7 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, feed: &Feed, settings: &Rc<Settings>) -> Result<Self> {
         let peer = stream
             .peer_addr()
-            .map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
+            .map_or_else(|_| "unknown".to_owned(), |peer| canonical(peer).to_string());
         // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
         let _ = settings.keepalive.apply(&stream);
         let attributes = Attributes::of_batch([("peer.address".to_owned(), peer.clone())]);
@@ -124,7 +138,7 @@ impl Connection {
         Ok(Self {
             intake: feed.stream(attributes)?,
             watch: Watch::new(&settings.context, &stream, replies.is_some()),
-            stream,
+            stream: Rc::new(stream),
             peer,
             replies,
             settings: settings.clone(),
@@ -135,7 +149,12 @@ impl Connection {
 
     /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came.
     pub(super) async fn run(mut self, feed: &Feed) -> (Told, u64) {
-        let (mut end, mut told) = (self.read(feed).await, None);
+        let (stream, settings) = (self.stream.clone(), self.settings.clone());
+        let end = tokio::select! {
+            end = self.read(feed) => end,
+            error = heartbeat::beat(settings.heartbeat.as_ref(), &stream, &settings.context) => End::Failed(error),
+        };
+        let (mut end, mut told) = (end, None);
         // The error was taken off the socket when it was told, so that reading saw a plain end.
         if let (End::Closed, Some((error, earlier))) = (&end, self.broken.take()) {
             (end, told) = (End::Failed(error), Some(earlier));

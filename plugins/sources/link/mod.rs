@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::net::{Buffers, Flight, Keepalive, Listen, checked, pause_after};
+use crate::net::{Buffers, Flight, Keepalive, Listen, checked_to_listen};
 use connection::Connection;
 use line::Lines;
 
@@ -109,7 +109,7 @@ impl Source for Link {
         let max_message_bytes = usize::try_from(config.max_message_bytes.bytes());
         Ok(Self {
             listen: Listen {
-                address: checked("listen", config.listen)?,
+                address: checked_to_listen("listen", config.listen)?,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             shared: Rc::new(Shared {
@@ -139,19 +139,13 @@ impl Source for Link {
             tokio::select! {
                 () = &mut stopping => break,
                 Some(ended) = connections.join_next() => shared.note_end(ended, connections.len()),
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) if connections.len() < shared.max_connections() => {
-                        context.counter("connects").add(1);
-                        let connection = Connection::new(stream, peer, shared.clone(), feed.clone());
-                        connections.spawn_local(connection.run());
-                        context.gauge("connections").set(connections.len() as u64);
-                    }
-                    Ok((_, peer)) => shared.refused(&peer.to_string(), "as many connections as `max_streams` allows have not ended"),
-                    Err(error) => {
-                        context.counter("accept_errors").add(1);
-                        tracing::warn!(actor = %context.actor, "cannot accept a connection: {error}");
-                        tokio::time::sleep(pause_after(&error)).await;
-                    }
+                (stream, peer) = listener.accept() => if connections.len() < shared.max_connections() {
+                    context.counter("connects").add(1);
+                    let connection = Connection::new(stream, peer, shared.clone(), feed.clone());
+                    connections.spawn_local(connection.run());
+                    context.gauge("connections").set(connections.len() as u64);
+                } else {
+                    shared.refused(&peer.to_string(), "as many connections as `max_streams` allows have not ended");
                 }
             }
         }

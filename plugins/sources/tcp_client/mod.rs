@@ -1,5 +1,6 @@
 //! The source `tcp_client`: dials out, reads, and dials again after every end or reset.
 
+mod saying;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,12 @@ use aqueduct_framework::plugin::{Context, Feed, Source};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, ReplyConfig, Settings};
 use crate::net::{Buffers, Dial, Keepalive, checked};
+use saying::{HeartbeatConfig, bytes_of};
 
 /// Connects out and reads; dials again after every end or reset.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +38,16 @@ pub(super) struct Config {
     /// third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
     keepalive: Period,
+    /// The local address to dial from. Unset: the kernel chooses.
+    bind: Option<std::net::IpAddr>,
+    /// What to send when a connection begins, before anything is read, such as a login line. Unset: nothing.
+    greeting: Option<String>,
+    /// The same in hexadecimal digits, for bytes that are no text.
+    greeting_hex: Option<String>,
+    /// What to send now and then, for peers that close connections on which nothing comes. Not together with `reply`.
+    heartbeat: Option<HeartbeatConfig>,
+    /// A connection on which nothing comes for this long is closed, counted in `idle_closes`, and dialled again. Unset: never.
+    idle_timeout: Option<Period>,
     /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
     reply: Option<ReplyConfig>,
     /// Bytes read in one go before other actors of the thread get a turn.
@@ -57,6 +70,7 @@ const fn turn_bytes() -> ByteSize {
 
 /// The plugin.
 pub(super) struct TcpClient {
+    greeting: Vec<u8>,
     dial: Dial,
     backoff: Backoff,
     settings: Rc<Settings>,
@@ -79,21 +93,35 @@ impl Source for TcpClient {
                 "`retry.give_up_after` is for sinks: a source has no frames to give up; leave it out",
             ));
         }
+        if config.heartbeat.is_some() && config.reply.is_some() {
+            return Err(Error::fatal(
+                "`heartbeat` and `reply` exclude each other: a heartbeat could fall into the middle of a reply; leave one of them out",
+            ));
+        }
+        let heartbeat = config.heartbeat.map(HeartbeatConfig::checked).transpose()?;
+        if heartbeat.is_some() {
+            for name in ["heartbeats", "heartbeats_untaken"] {
+                context.counter(name);
+            }
+        }
         Ok(Self {
-            dial: Dial {
-                address: checked("address", config.address)?,
-                timeout: config.connect_timeout.0,
-                buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
-            },
+            greeting: bytes_of("greeting", config.greeting, config.greeting_hex)?.unwrap_or_default(),
+            dial: Dial::new(
+                checked("address", config.address)?,
+                config.connect_timeout.0,
+                Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
+            )
+            .from(config.bind),
             backoff: Backoff::new(config.retry),
             settings: Settings::new(
                 context,
                 config.turn_bytes.bytes(),
-                None,
+                config.idle_timeout.map(Period::duration),
                 Keepalive::new(config.keepalive),
                 config.reply.as_ref(),
                 true,
-            )?,
+            )?
+            .beating(heartbeat),
             context: context.clone(),
         })
     }
@@ -107,7 +135,17 @@ impl Source for TcpClient {
                 dialled = self.dial.connect(&self.context) => dialled,
             };
             match dialled {
-                Ok(stream) => self.read(stream, feed).await?,
+                Ok(mut stream) => {
+                    let greeted = tokio::select! {
+                        biased;
+                        () = &mut stopping => return Ok(()),
+                        greeted = self.greet(&mut stream) => greeted,
+                    };
+                    match greeted {
+                        Ok(()) => self.read(stream, feed).await?,
+                        Err(error) => self.note_failure(&error),
+                    }
+                }
                 Err(error) => self.note_failure(&error),
             }
             tokio::select! {
@@ -120,6 +158,16 @@ impl Source for TcpClient {
 }
 
 impl TcpClient {
+    /// Says the greeting, whole.
+    async fn greet(&self, stream: &mut TcpStream) -> Result<()> {
+        let said = tokio::time::timeout(self.dial.timeout, stream.write_all(&self.greeting)).await;
+        let limit = || std::io::Error::new(std::io::ErrorKind::TimedOut, "connect_timeout passed");
+        said.unwrap_or_else(|_| Err(limit())).map_err(|error| {
+            let what = format!("{} did not take the greeting", self.dial.address);
+            Error::unavailable(what).because(error)
+        })
+    }
+
     async fn read(&mut self, stream: TcpStream, feed: &Feed) -> Result<()> {
         let (actor, address) = (&self.context.actor, &self.dial.address);
         self.context.counter("connects").add(1);

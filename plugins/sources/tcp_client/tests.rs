@@ -161,3 +161,58 @@ fn it_stops_while_its_destination_is_away() {
     assert_eq!(running.stop().failure, None);
     assert_eq!(read_all(&mut connection), "");
 }
+
+#[test]
+fn it_greets_before_it_reads_and_says_its_heartbeat_while_nothing_comes() {
+    let (peer, address) = listener();
+    let running = client(
+        address,
+        "greeting = \"USER me\\r\\n\"\nheartbeat = { hex = \"0a\", every = \"100ms\" }",
+    );
+    for round in 1..=2 {
+        let mut connection = accept(&peer);
+        assert_eq!(read_text(&mut connection, "USER me\r\n\n\n".len()), "USER me\r\n\n\n");
+        send(&mut connection, &lines(0..1));
+        running.wait("nowhere", "frames_out", round);
+    }
+    assert!(running.number("input", "heartbeats") >= 4);
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_is_dialled_again() {
+    let (peer, address) = listener();
+    let running = client(address, "idle_timeout = \"50ms\"");
+    let mut silent = accept(&peer);
+    send(&mut silent, &lines(0..1));
+    assert_eq!(read_all(&mut silent), "");
+    let _again = accept(&peer);
+    running.wait("input", "idle_closes", 1);
+    running.wait("nowhere", "frames_out", 1);
+}
+
+#[test]
+fn what_cannot_be_said_is_a_mistake() {
+    for (options, words) in [
+        ("greeting = \"a\"\ngreeting_hex = \"61\"", "exclude each other"),
+        ("greeting_hex = \"6\"", "two hexadecimal digits"),
+        ("heartbeat = { every = \"1s\" }", "needs a `text`"),
+        ("heartbeat = { text = \"x\", every = \"1ms\" }", "100ms or more"),
+        (
+            "heartbeat = { text = \"x\", every = \"1s\" }\nreply = { template = \"ok\" }",
+            "`heartbeat` and `reply` exclude each other",
+        ),
+    ] {
+        let text = crate::testing::mistakes(&format!(
+            r#"
+            flow = "input -> nowhere"
+            [sources.input]
+            type = "tcp_client"
+            address = "127.0.0.1:9"
+            {options}
+            [sinks.nowhere]
+            type = "blackhole"
+            "#
+        ));
+        assert!(text.contains(words), "{options}: {text}");
+    }
+}

@@ -17,13 +17,13 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::{Connection, ReplyConfig, Settings};
-use crate::net::{Buffers, Keepalive, Listen, checked, pause_after};
+use crate::net::{Buffers, Keepalive, Listen, checked_to_listen};
 
 /// Listens, and reads from every client that connects.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// Where to listen, as host:port. With port 0 the kernel chooses one; `status` shows it.
+    /// Where to listen, as host:port; `localhost` and `*` are both families. With port 0 the kernel chooses one; `status` shows it.
     listen: String,
     /// Connections at the same time. Past it new ones are accepted and closed at once, and counted in `connections_refused`.
     #[serde(default = "max_connections")]
@@ -76,7 +76,7 @@ impl Source for TcpServer {
         let idle_timeout = config.idle_timeout.map(Period::duration);
         Ok(Self {
             listen: Listen {
-                address: checked("listen", config.listen)?,
+                address: checked_to_listen("listen", config.listen)?,
                 buffers: Buffers::new(config.receive_buffer_bytes, config.send_buffer_bytes),
             },
             max_connections: config.max_connections.get(),
@@ -100,14 +100,7 @@ impl Source for TcpServer {
             tokio::select! {
                 () = &mut stopping => break,
                 Some(ended) = connections.join_next() => self.note_end(ended, connections.len()),
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.admit(stream, peer, feed, &mut connections)?,
-                    Err(error) => {
-                        self.context.counter("accept_errors").add(1);
-                        tracing::warn!(actor = %self.context.actor, "cannot accept a connection: {error}");
-                        tokio::time::sleep(pause_after(&error)).await;
-                    }
-                }
+                (stream, peer) = listener.accept() => self.admit(stream, peer, feed, &mut connections)?,
             }
         }
         drop(listener);

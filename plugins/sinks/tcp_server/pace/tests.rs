@@ -35,6 +35,15 @@ fn who_came_in_the_middle_neither_waits_nor_is_waited_for() {
 }
 
 #[test]
+fn who_takes_nothing_stalls_even_when_nobody_is_ahead() {
+    let alone = [place(10, 20)];
+    assert_eq!(stalls_at_ms(alone.into_iter(), 100, 1_000), Some(1_020));
+    assert!(holds_up(alone[0], 100, 1_020, 1_000));
+    assert_eq!(stalls_at_ms([place(100, 20)].into_iter(), 100, 1_000), None);
+    assert_eq!(stalls_at_ms([Place::from_the_next(3)].into_iter(), 100, 1_000), None);
+}
+
+#[test]
 fn taking_nothing_is_no_move() {
     let mut place = place(10, 5);
     place.took(0, 9);

@@ -82,12 +82,15 @@ impl Work {
     async fn reopen(&mut self, error: Error) -> Result<bool> {
         self.inbox.close();
         self.parts.context.counter("disconnects").add(1);
+        if error.is_renewal() {
+            return self.open().await;
+        }
         self.note_progress();
         self.say_unavailable(&error);
         let first = self.backoff.attempts() == 0;
         let wait = self.failed(&error).await;
-        // The first attempt follows at once. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
-        if !first {
+        // The first attempt follows at once, and so does waiting for the next client. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
+        if !first && !error.is_departure() {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = gives_up(&self.drain, &self.parts, &self.inbox, !self.again.is_empty()) => return Ok(false),
@@ -112,6 +115,10 @@ impl Work {
         self.said = Some(failure);
         let heard = self.outages.note(self.began.elapsed().as_millis() as u64, failure);
         if !heard.aloud() {
+            return;
+        }
+        if error.is_departure() && failure == Failure::PeerClosed {
+            tracing::info!(%actor, "{error}{heard}");
             return;
         }
         let resumed = self.again.front();
