@@ -111,7 +111,7 @@ impl Store {
         if let Some(generation) = generation.filter(|generation| *generation > self.ignored_generation) {
             self.ignored_generation = generation;
             self.writes.clear();
-            self.fifo.write_failed(now_ns);
+            self.fifo.write_failed(now_ns, true);
         }
     }
 

@@ -178,7 +178,7 @@ impl World {
         if let Some(generation) = generation.filter(|generation| *generation > self.ignored_generation) {
             self.ignored_generation = generation;
             self.writes.clear();
-            self.fifo.write_failed(self.now_ns);
+            self.fifo.write_failed(self.now_ns, true);
         }
     }
 
