@@ -2,6 +2,8 @@
 //!
 //! Both types are written back in the form they are read in, so that a printed config can be used as one.
 
+mod mode;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use mode::FileMode;
 
 /// A number of bytes. Text takes binary (`"8 MiB"`) and decimal (`"64 KB"`, `"1GB"`) units; a plain integer is bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

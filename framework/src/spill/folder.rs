@@ -192,6 +192,8 @@ fn lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, SpillError> {
     let name = path.join("lock");
     let failed = |error| SpillError::io("lock", &name, error);
     let file = disk.open(&name, Open::Write).map_err(failed)?;
+    // Whoever may open it may lock it. One that belongs to somebody else stays as it is.
+    let _ = disk.make_private(&name);
     if !file.try_lock().map_err(failed)? {
         let holder = disk::read(disk, &name).unwrap_or_default();
         let holder = match String::from_utf8_lossy(&holder).trim() {

@@ -249,8 +249,8 @@ impl Readers {
             Effect::Persist(positions) => self.persist(positions),
             Effect::DropOldest { to } => self.drop(|storage| storage.drop_oldest_segment(0..to)),
             Effect::Expire { to } => {
-                let before = if old { u64::MAX } else { 0 };
-                self.drop(|storage| storage.expire(to, before, before))
+                let age = if old { Duration::ZERO } else { Duration::MAX };
+                self.drop(|storage| storage.expire(to, age))
             }
         };
         self.answers.push_back(answer);

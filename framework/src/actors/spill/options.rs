@@ -29,6 +29,7 @@ pub(super) fn options(config: &SpillConfig) -> SpillOptions {
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
         quarantine_bytes: config.quarantine_bytes.bytes(),
+        mode: config.mode,
         retention: config.retain_bytes.map(|bytes| Retention {
             bytes: bytes.bytes(),
             age: config.retain_age.map(Period::duration),

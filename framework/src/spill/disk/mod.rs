@@ -5,6 +5,7 @@
 //! file created, renamed or removed is so after its folder was synced; a rename replaces in one step.
 
 mod backend;
+mod owned;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::Path;
 
 pub(super) use backend::{Direct, Overlay};
+pub(super) use owned::Owned;
 pub use system::System;
 
 /// How a file is opened.
@@ -58,6 +60,15 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// Those of unlink(2).
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes away everybody's permissions but its owner's; nothing where there are none.
+    ///
+    /// # Errors
+    /// Those of chmod(2).
+    fn make_private(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
 
     /// Makes the names in a folder durable.
     ///

@@ -1,5 +1,6 @@
 //! The blocking storage object: one owner, no threads inside.
 
+mod ages;
 mod damage;
 mod gone;
 mod open;
@@ -65,7 +66,7 @@ pub struct Storage {
     named: Named,
     /// The named cursors as they were found.
     found: Vec<named::Recovered>,
-    ages: retain::Ages,
+    ages: ages::Ages,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -225,6 +226,7 @@ impl Storage {
     pub fn close(mut self) -> Result<(), SpillError> {
         self.try_seal();
         self.reader = None;
+        self.ages.note_at_end(self.folder.disk());
         match self.writer.take() {
             Some(writer) => writer.close(),
             None => Ok(()),
@@ -263,6 +265,7 @@ impl Storage {
             }
             self.sealed.forget(&self.folder, *first);
             self.closed.remove(first);
+            self.ages.forget(*first);
         }
         self.folder.sync()
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::streams::forget_name;
-use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, retain};
+use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, ages};
 use crate::seeded::{self, Bug};
 use crate::spill::cursor::Cursor;
-use crate::spill::disk::{Disk, System};
+use crate::spill::disk::{Disk, Owned};
 use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::named::Named;
 use crate::spill::record::Packer;
@@ -37,7 +37,7 @@ impl Storage {
     /// # Errors
     /// When another process uses the directory, when a newer version wrote it, or when the operating system refuses.
     pub fn open(options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        Self::open_on(Arc::new(System), options)
+        Self::open_on(Arc::new(Owned::new(options.mode)), options)
     }
 
     /// The same on another disk than the system's.
@@ -112,11 +112,11 @@ impl Storage {
             stream: None,
             tail: 0,
             appended: 0,
+            ages: ages::Ages::of(folder.disk(), folder.path()),
             folder,
             cursor,
             named,
             found,
-            ages: retain::Ages::default(),
         })
     }
 
