@@ -113,7 +113,8 @@ impl Spill {
     pub fn open(mut parts: SpillParts) -> Result<OpenStore> {
         let address: Arc<OnceLock<Recipient<News>>> = Arc::default();
         let report_to = address.clone();
-        let options = options(&parts.config);
+        let owner = format!("{} {}", parts.context.pipeline, parts.context.actor);
+        let options = options(&parts.config, &owner);
         let started = SpillThread::start(&parts.context.actor, &options, move |event| {
             if let Some(address) = report_to.get() {
                 address.do_send(News::Storage(event));
@@ -121,6 +122,7 @@ impl Spill {
         });
         let (thread, recovered) =
             started.map_err(|error| Error::fatal(format!("spill store `{}`", parts.context.actor)).because(error))?;
+        report::opened(&parts.context, &options, recovered, thread.left_behind());
         let serving = Serving::of(&mut parts, &options, recovered, thread.named())?;
         if recovered.frames > 0 && serving.is_none() {
             tracing::info!(

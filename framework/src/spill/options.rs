@@ -67,6 +67,8 @@ pub struct SpillOptions {
     pub quarantine_bytes: u64,
     /// The permissions of files it makes; who may read them may enter its folders. Its `lock` is its owner's alone.
     pub mode: FileMode,
+    /// Who uses it, in a line: the pipeline and the actor. Empty for tools.
+    pub owner: String,
     /// The store is read by named cursors and hands nothing down; needs [`Persist::Always`].
     pub retention: Option<Retention>,
 }
@@ -89,6 +91,7 @@ impl SpillOptions {
             read_ahead_bytes: 4 * MIB,
             quarantine_bytes: 1024 * MIB,
             mode: FileMode::default(),
+            owner: String::new(),
             retention: None,
         }
     }

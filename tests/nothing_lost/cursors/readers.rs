@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct::framework::spill::cursors::{Cursors, Effect};
 use aqueduct::framework::spill::{Found, Persist, Retention, SpillError, SpillOptions, Storage};

@@ -192,6 +192,7 @@ impl Store {
             tail: self.durable,
             frames: self.durable - self.cursor,
             bytes: usage(&self.disk).bytes,
+            ..Recovered::default()
         };
         (self.ledger, self.told) = ledger();
         self.fifo = Fifo::new(&self.options, recovered);

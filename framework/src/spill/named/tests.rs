@@ -269,3 +269,30 @@ fn a_cursor_that_a_start_found_is_there_after_a_power_cut() {
     disk.lose_power(folder.path());
     assert_eq!(found(&open().unwrap().0), [("a".into(), 300, true)]);
 }
+
+#[test]
+fn cursors_whose_files_were_exchanged_skip_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storage = open(folder.path());
+    append(&mut storage, 0, 1);
+    for name in ["fast", "slow"] {
+        storage.make_named(&name.into(), 0).unwrap();
+    }
+    storage.settle_named("fast", 400).unwrap();
+    storage.close().unwrap();
+    let path = |name: &str| folder.path().join(FOLDER).join(name);
+    fs::rename(path("fast.cursor"), path("away")).unwrap();
+    fs::rename(path("slow.cursor"), path("fast.cursor")).unwrap();
+    fs::rename(path("away"), path("slow.cursor")).unwrap();
+    let mut storage = open(folder.path());
+    assert_eq!(found(&storage), [("fast".into(), 0, false), ("slow".into(), 0, false)]);
+    storage.settle_named("slow", 100).unwrap();
+    storage.settle_named("slow", 200).unwrap();
+    storage.close().unwrap();
+    let storage = open(folder.path());
+    assert_eq!(
+        found(&storage)[1],
+        ("slow".into(), 200, true),
+        "it is its own from then on"
+    );
+}

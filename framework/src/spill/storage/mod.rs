@@ -9,6 +9,7 @@ mod ranges;
 mod read;
 mod reserve;
 mod retain;
+mod run;
 mod sealed;
 mod stray;
 mod streams;
@@ -67,6 +68,9 @@ pub struct Storage {
     /// The named cursors as they were found.
     found: Vec<named::Recovered>,
     ages: ages::Ages,
+    run: run::Run,
+    /// Frames that stood at the end when the last run ended in order, and are missing.
+    end_missing: u64,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -227,10 +231,9 @@ impl Storage {
         self.try_seal();
         self.reader = None;
         self.ages.note_at_end(self.folder.disk());
-        match self.writer.take() {
-            Some(writer) => writer.close(),
-            None => Ok(()),
-        }
+        let closed = self.writer.take().map_or(Ok(()), Writer::close);
+        self.run.end(self.folder.disk(), self.tail);
+        closed
     }
 
     /// The closed segments that somebody may read, ascending.

@@ -1,6 +1,7 @@
 //! What a store does for named cursors: their files, and segments that are older than is retained.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ impl Storage {
     /// The named cursors as they were found when the store was opened.
     pub fn named(&self) -> &[named::Recovered] {
         &self.found
+    }
+
+    /// Another store beside this one that the same actor used before, and that still has segments.
+    pub fn left_behind(&self) -> Option<&Path> {
+        self.run.left_behind()
     }
 
     /// Makes a named cursor, durable when this returns.

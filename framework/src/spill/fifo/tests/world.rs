@@ -302,6 +302,7 @@ impl World {
                 tail,
                 frames: tail - self.cursor,
                 bytes: self.usage().bytes,
+                ..Recovered::default()
             },
         );
         (self.handed_to, self.epoch, self.ignored_generation) = (self.cursor, 1, 0);
