@@ -61,12 +61,18 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
         } else {
             "waiting"
         };
-        line += &format!(
-            ", {} {kept} ({} in memory, {} on disk)",
-            count(number(actor, "waiting_frames") as f64),
-            bytes(number(actor, "memory_bytes") as f64),
-            bytes(number(actor, "disk_bytes") as f64)
-        );
+        let waiting = number(actor, "waiting_frames");
+        let (memory, disk) = (number(actor, "memory_bytes") as f64, number(actor, "disk_bytes") as f64);
+        line += &match waiting {
+            // What a segment takes stays until the next begins: it does not wait.
+            0 => format!(", 0 {kept} (its files take {})", bytes(disk)),
+            _ => format!(
+                ", {} {kept} ({} in memory, {} on disk)",
+                count(waiting as f64),
+                bytes(memory),
+                bytes(disk)
+            ),
+        };
     }
     // What an actor gave up undelivered may still wait in a store: only what is lost is lost.
     for (key, word) in [("rejected", "rejected"), ("dropped", "given back"), ("lost", "lost")] {

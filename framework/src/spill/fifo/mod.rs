@@ -416,6 +416,13 @@ impl Fifo {
         failed_last && self.no_room > 1 && (self.options.persist == Persist::Always || self.is_full())
     }
 
+    /// Nothing is left to be written: what failed last says nothing of what comes.
+    fn forget_failure(&mut self) {
+        if !self.is_writing() {
+            (self.write_retry_ns, self.no_room) = (None, 0);
+        }
+    }
+
     /// There may be room now: it is tried before anything else is dropped.
     fn write_at_once(&mut self) {
         self.write_retry_ns = self.write_retry_ns.map(|_| 0);

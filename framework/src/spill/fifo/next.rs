@@ -113,6 +113,7 @@ impl Fifo {
     fn return_to_memory(&mut self) {
         if self.hand >= self.memory.tail() {
             self.spilling = false;
+            self.forget_failure();
         }
     }
 

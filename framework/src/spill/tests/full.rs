@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{line, lines, options};
 use crate::receipt::{Fate, Settled};
 use crate::spill::disk::{Disk, DiskFile, Open, System};
-use crate::spill::fifo::{Effect, Fifo};
+use crate::spill::fifo::{Effect, Fifo, Mode};
 use crate::spill::testing::{batch_of, text};
 use crate::spill::{Persist, SpillError, SpillOptions, Storage, WhenFull};
 
@@ -282,4 +282,21 @@ fn a_failure_that_is_not_for_lack_of_room_deletes_nothing() {
             "{errno:?}: everything comes once there is room"
         );
     }
+}
+
+#[test]
+fn a_store_that_is_drained_says_no_more_that_it_is_full() {
+    let (_folder, _disk, mut store) = full(Persist::Overflow, NO_ROOM);
+    let mut number = STORED;
+    while store.errors.is_empty() {
+        assert!(store.append(number));
+        number += 1;
+    }
+    assert!(!store.fifo.needs_room(), "one failure is tried again first");
+    store.deliver = true;
+    for _ in 0..TICKS {
+        store.tick();
+    }
+    let state = store.fifo.state();
+    assert_eq!((state.waiting_frames, state.mode, state.full), (0, Mode::Memory, false));
 }
