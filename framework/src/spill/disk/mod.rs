@@ -61,6 +61,12 @@ pub trait Disk: Debug + Send + Sync {
     /// Those of unlink(2).
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Whether something stands there that is no file, nor a link to one: a folder, a named pipe, a device, a link that leads nowhere.
+    fn is_foreign(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
     /// Takes away everybody's permissions but its owner's; nothing where there are none.
     ///
     /// # Errors

@@ -84,6 +84,10 @@ impl Disk for Owned {
         System.remove(path)
     }
 
+    fn is_foreign(&self, path: &Path) -> bool {
+        System.is_foreign(path)
+    }
+
     fn make_private(&self, path: &Path) -> io::Result<()> {
         System.make_private(path)
     }

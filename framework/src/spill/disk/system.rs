@@ -63,6 +63,10 @@ impl Disk for System {
         fs::remove_file(path)
     }
 
+    fn is_foreign(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok() && !fs::metadata(path).is_ok_and(|about| about.is_file())
+    }
+
     fn make_private(&self, path: &Path) -> io::Result<()> {
         fs::set_permissions(path, Permissions::from_mode(FileMode::default().bits()))
     }

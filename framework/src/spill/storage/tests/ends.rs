@@ -100,3 +100,26 @@ fn folder_bytes(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(path).unwrap().blocks() * 512
 }
+
+#[test]
+fn what_stands_in_the_place_of_a_side_file_and_is_none_keeps_no_store_from_starting() {
+    for name in ["format", "lock", "main.cursor", "run", "cursors/client.cursor"] {
+        for link in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+            append(&mut storage, 0..100);
+            storage.make_named(&"client".into(), 0).unwrap();
+            storage.close().unwrap();
+            let path = folder.path().join(name);
+            fs::remove_file(&path).unwrap();
+            match link {
+                true => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
+                false => fs::create_dir(&path).unwrap(),
+            }
+            let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+            assert_eq!(read_all(&mut storage, 0).0.len(), 100, "{name}");
+            let aside = folder.path().join(format!("{name}.foreign1"));
+            assert!(fs::symlink_metadata(aside).is_ok(), "{name}");
+        }
+    }
+}
