@@ -135,6 +135,14 @@ pub(crate) fn actor(actor: &ActorStatus) -> String {
             line += &format!(", {} {word}", count(number(actor, key) as f64));
         }
     }
+    if number(actor, "frames_unconfirmed") > 0 {
+        let (frames, size) = (number(actor, "frames_unconfirmed"), number(actor, "bytes_unconfirmed"));
+        line += &format!(
+            ", up to {} unconfirmed ({}) that a broken connection may have cost",
+            count(frames as f64),
+            bytes(size as f64)
+        );
+    }
     if number(actor, "deleted_frames") > 0 {
         let frames = count(number(actor, "deleted_frames") as f64);
         line += &format!(", its files were deleted: {frames} that wait are lost with them unless memory has them too");
@@ -226,7 +234,7 @@ pub(crate) fn pressure(status: &PipelineStatus) -> Vec<String> {
                         Some(store) if number(store, "deleted_frames") > 0 => {
                             "; frames wait in it, and its files were deleted"
                         }
-                        Some(_) => "; frames are safe and wait in it",
+                        Some(_) => "; frames wait in it",
                         None => "",
                     };
                     format!(

@@ -2,6 +2,7 @@
 //!
 //! Both types are written back in the form they are read in, so that a printed config can be used as one.
 
+mod mode;
 mod moment;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use mode::FileMode;
 pub use moment::{MOMENT_FORMS, moment};
 
 /// A number of bytes. Text takes binary (`"8 MiB"`) and decimal (`"64 KB"`, `"1GB"`) units; a plain integer is bytes.

@@ -268,10 +268,10 @@ impl World {
             Command::Append(generation, _) if open.failed == Some(generation) => {}
             Command::Append(generation, batches) => {
                 for (position, batch) in &batches {
-                    if open.storage.append(*position, batch).is_err() {
+                    if let Err(error) = open.storage.append(*position, batch) {
                         self.failures += 1;
                         (open.gathered, open.failed) = (false, Some(generation));
-                        open.fifo.write_failed(self.now_ns);
+                        open.fifo.write_failed(self.now_ns, error.is_full());
                         break;
                     }
                     open.gathered = true;
@@ -324,10 +324,10 @@ impl World {
         open.gathered = false;
         match open.storage.commit() {
             Ok(tail) => open.fifo.committed(tail, open.storage.usage()),
-            Err(_) => {
+            Err(error) => {
                 self.failures += 1;
                 open.failed = Some(open.generation);
-                open.fifo.write_failed(self.now_ns);
+                open.fifo.write_failed(self.now_ns, error.is_full());
             }
         }
     }

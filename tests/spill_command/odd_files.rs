@@ -37,23 +37,23 @@ fn what_is_no_file_in_the_place_of_a_segment_hangs_nothing_and_is_set_aside() {
 }
 
 #[test]
-fn a_socket_or_a_device_that_a_store_needs_as_a_file_is_refused_in_words() {
-    let folder = store();
-    let cursor = folder.path("data/main.cursor");
-    fs::remove_file(&cursor).unwrap();
-    let _socket = std::os::unix::net::UnixListener::bind(&cursor).unwrap();
-    let mut program = run(&folder);
-    program
-        .log
-        .first(&["cannot start", "main.cursor", "it is a socket, not a file"]);
-    assert_eq!(program.exit_code(), 1);
-    fs::remove_file(&cursor).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", &cursor).unwrap();
-    let mut program = run(&folder);
-    program
-        .log
-        .first(&["cannot start", "main.cursor", "it is a device, not a file"]);
-    assert_eq!(program.exit_code(), 1);
+fn a_socket_or_a_device_in_the_place_of_a_file_is_set_aside_and_the_store_starts() {
+    for device in [false, true] {
+        let folder = store();
+        let cursor = folder.path("data/main.cursor");
+        fs::remove_file(&cursor).unwrap();
+        let _socket = if device {
+            std::os::unix::fs::symlink("/dev/zero", &cursor).unwrap();
+            None
+        } else {
+            Some(std::os::unix::net::UnixListener::bind(&cursor).unwrap())
+        };
+        let (program, mut seen) = (run(&folder), Sequence::default());
+        program.log.first(&["main.cursor", "foreign1"]);
+        Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
+        seen.assert_is(1, LAST);
+        program.stop();
+    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl Spill {
     pub fn open(mut parts: SpillParts) -> Result<OpenStore> {
         let address: Arc<OnceLock<Recipient<News>>> = Arc::default();
         let report_to = address.clone();
-        let options = options(&parts.config);
+        let owner = format!("{} {}", parts.context.pipeline, parts.context.actor);
+        let options = options(&parts.config, &owner);
         let started = SpillThread::start(&parts.context.actor, &options, move |event| {
             if let Some(address) = report_to.get() {
                 address.do_send(News::Storage(event));
@@ -121,6 +122,7 @@ impl Spill {
         });
         let (thread, recovered) =
             started.map_err(|error| Error::fatal(format!("spill store `{}`", parts.context.actor)).because(error))?;
+        report::opened(&parts.context, &options, recovered, thread.left_behind());
         let serving = Serving::of(&mut parts, &options, recovered, thread.named())?;
         if recovered.frames > 0 && serving.is_none() {
             tracing::info!(
@@ -264,7 +266,7 @@ impl Spill {
             StorageEvent::Failed { what, error } => {
                 self.report.trouble.failed(what, &error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(self.elapsed_ns()),
+                    Failure::Write => self.fifo.write_failed(self.elapsed_ns(), error.is_full()),
                     Failure::Read => self.fifo.read_failed(self.elapsed_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),

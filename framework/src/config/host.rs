@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{ByteSize, Period};
+use crate::units::{ByteSize, FileMode, Period};
 
 /// What an actor grants upstream when its file says nothing: the range of 1 to 2 MiB is where throughput levels off.
 const WINDOW: ByteSize = ByteSize::mib(2);
@@ -212,13 +212,18 @@ pub struct SpillConfig {
     /// Bytes kept of damaged segments in the folder `quarantine`; the oldest are deleted first, and one is always kept.
     #[serde(default = "quarantine_bytes")]
     pub quarantine_bytes: ByteSize,
+    /// Permissions of the files it makes, octal as in `"0640"`; its folders may be entered by whoever may read. Files that are there keep theirs, and
+    /// its `lock` is always its owner's alone.
+    #[serde(default)]
+    pub mode: FileMode,
     /// For a store whose clients have cursors of their own, and needed there: bytes on disk past which the oldest segment is deleted, whoever has not
     /// read it. At most `max_bytes`. Segments are a quarter of it at most. Such a store never waits for a slow client; when its disk itself is full,
     /// `when_full = "block"` takes nothing more until there is room, `"drop_oldest"` deletes the oldest segments.
     #[serde(default)]
     #[schemars(range(min = 1_048_576))]
     pub retain_bytes: Option<ByteSize>,
-    /// The same by age: a segment is deleted when its newest frame is older, so frames may stay a quarter longer. Unset: none is too old.
+    /// The same by age: a segment is deleted when its newest frame is older, so frames may stay a quarter longer. Only the time counts during which the
+    /// store is in use, whatever the system's clock says. Unset: none is too old.
     #[serde(default)]
     pub retain_age: Option<Period>,
     /// The most cursors it keeps; another client is refused until one is forgotten with `aqueduct spill DIRECTORY forget NAME`.
@@ -244,6 +249,7 @@ impl SpillConfig {
             in_flight_bytes: in_flight_bytes(),
             read_ahead_bytes: window(),
             quarantine_bytes: quarantine_bytes(),
+            mode: FileMode::default(),
             retain_bytes: None,
             retain_age: None,
             max_cursors: max_cursors(),

@@ -6,7 +6,9 @@
 //! ```text
 //! | at 0:    magic "AQCU" | sequence u64 | position u64 | CRC32C u32 |   all little endian
 //! | at 4096: the same                                                |
+//! | at 2048: magic "AQCN" | length u8 | name, 64 bytes | CRC32C u32 |
 //! ```
+//! The name is the cursor's own: a file under another one is not believed, so that nobody skips what another has read. Files of older versions have none.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,10 @@ use crate::seeded::{self, Bug};
 const MAGIC: [u8; 4] = *b"AQCU";
 const SLOT_BYTES: usize = 24;
 const SLOT_DISTANCE_BYTES: u64 = 4096;
+const NAME_MAGIC: [u8; 4] = *b"AQCN";
+const NAME_AT: u64 = 2048;
+const NAME_BYTES: usize = 64;
+const NAMED_BYTES: usize = 4 + 1 + NAME_BYTES + 4;
 
 /// A cursor's file, open for writing.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ pub(super) struct Cursor {
     sequence: u64,
     position: u64,
     whole: bool,
+    named: bool,
 }
 
 impl Cursor {
@@ -37,7 +44,8 @@ impl Cursor {
     pub(super) fn look(disk: &dyn Disk, path: &Path) -> io::Result<Option<(u64, bool)>> {
         let file = disk.open(path, Open::Read)?;
         let (newest, whole) = read_slots(&*file)?;
-        Ok(newest.map(|(_, position)| (position, whole)))
+        let own = read_name(&*file).is_none_or(|name| name == name_of(path));
+        Ok(newest.filter(|_| own).map(|(_, position)| (position, whole)))
     }
 
     /// Opens the file, or creates it. When neither slot can be read it stands at 0: that repeats, and loses nothing. What was found is durable after
@@ -47,13 +55,26 @@ impl Cursor {
             let file = disk.open(path, Open::Write)?;
             let (newest, whole) = read_slots(&*file)?;
             let (sequence, position) = newest.unwrap_or_default();
-            Ok(Self {
+            let name = read_name(&*file);
+            let mut cursor = Self {
                 path: path.to_owned(),
                 file,
                 sequence,
                 position,
                 whole,
-            })
+                named: name.is_some(),
+            };
+            if let Some(other) = name.filter(|name| *name != name_of(path)) {
+                tracing::error!(
+                    "{} is the file of the cursor `{other}`: it is not believed, so frames may come again to whom it stands for",
+                    path.display()
+                );
+                (cursor.position, cursor.whole, cursor.named) = (0, false, false);
+                // Both slots, before it has a name that makes them count.
+                cursor.write(0)?;
+                cursor.write(0)?;
+            }
+            Ok(cursor)
         };
         open().map_err(|error| SpillError::io("open", path, error))
     }
@@ -83,6 +104,7 @@ impl Cursor {
                 sequence: 0,
                 position: 0,
                 whole: true,
+                named: false,
             };
             cursor.write(position)?;
             cursor.write(position)?;
@@ -121,12 +143,44 @@ impl Cursor {
         let ahead = u64::from(seeded::has(Bug::CursorOneAhead) && position > 0);
         self.file
             .write_at(place_of(sequence), &slot(sequence, position + ahead))?;
+        if !self.named && sequence > 1 {
+            // Behind the first slot, in front of the second: it takes no space of its own.
+            self.file.write_at(NAME_AT, &named(&name_of(&self.path)))?;
+            self.named = true;
+        }
         if !seeded::has(Bug::SkipCursorFsync) {
             self.file.sync()?;
         }
         (self.sequence, self.position) = (sequence, position);
         Ok(())
     }
+}
+
+/// The cursor that a file of this name is for: `main`, or a client's.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let stem = stem.unwrap_or_default();
+    stem.strip_suffix(".cursor").unwrap_or(&stem).to_owned()
+}
+
+fn named(name: &str) -> [u8; NAMED_BYTES] {
+    let mut named = [0; NAMED_BYTES];
+    let length = name.len().min(NAME_BYTES);
+    named[..4].copy_from_slice(&NAME_MAGIC);
+    named[4] = length as u8;
+    named[5..5 + length].copy_from_slice(&name.as_bytes()[..length]);
+    let crc = crc32c::crc32c(&named[..NAMED_BYTES - 4]);
+    named[NAMED_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+    named
+}
+
+/// Whose file it says it is; none when it does not say, or that is damaged.
+fn read_name(file: &dyn DiskFile) -> Option<String> {
+    let mut found = [0; NAMED_BYTES];
+    file.read_at(NAME_AT, &mut found).ok()?;
+    let length = usize::from(found[4]).min(NAME_BYTES);
+    let name = std::str::from_utf8(&found[5..5 + length]).ok()?;
+    (named(name) == found).then(|| name.to_owned())
 }
 
 /// Where in the file the slot with this sequence stands.

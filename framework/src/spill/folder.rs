@@ -31,6 +31,33 @@ const HOLDER_BYTES: usize = 20;
 /// Positions are written with all the digits a u64 can have, so that names sort as positions do.
 pub(super) const POSITION_DIGITS: usize = 20;
 
+/// The files of a store beside its segments.
+const SIDE_FILES: [&str; 7] = ["lock", "main.cursor", "stream", "streams", "reserve", "ages", "run"];
+/// So many names are tried for what is set aside.
+const ASIDE_AT_MOST: u32 = 100;
+
+/// What stands in the place of a store's file and is none gets another name: it is no reason not to start.
+pub(super) fn set_aside_foreign(disk: &dyn Disk, path: &Path) {
+    if !disk.is_foreign(path) {
+        return;
+    }
+    let aside = (1..=ASIDE_AT_MOST).map(|number| path.with_added_extension(format!("foreign{number}")));
+    let Some(aside) = aside
+        .into_iter()
+        .find(|aside| disk.allocated_bytes(aside).is_err() && !disk.is_foreign(aside))
+    else {
+        return;
+    };
+    // Where it cannot be renamed, whoever opens it says what is wrong.
+    if disk.rename(path, &aside).is_ok() {
+        tracing::warn!(
+            "{} was no file of a store: it is {} now",
+            path.display(),
+            aside.display()
+        );
+    }
+}
+
 /// A directory in use by this process alone, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -43,9 +70,13 @@ pub(super) struct Folder {
 impl Folder {
     /// Creates the directory if need be, checks its format and locks it. An older format becomes the present one.
     pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, SpillError> {
+        set_aside_foreign(&*disk, &path.join("format"));
         check_format(&*disk, path)?;
         disk.create_folder(path)
             .map_err(|error| SpillError::io("create", path, error))?;
+        for name in SIDE_FILES {
+            set_aside_foreign(&*disk, &path.join(name));
+        }
         let lock = lock(&*disk, path)?;
         let found = check_format(&*disk, path)?;
         let mut folder = Self {
@@ -192,6 +223,8 @@ fn lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, SpillError> {
     let name = path.join("lock");
     let failed = |error| SpillError::io("lock", &name, error);
     let file = disk.open(&name, Open::Write).map_err(failed)?;
+    // Whoever may open it may lock it. One that belongs to somebody else stays as it is.
+    let _ = disk.make_private(&name);
     if !file.try_lock().map_err(failed)? {
         let holder = disk::read(disk, &name).unwrap_or_default();
         let holder = match String::from_utf8_lossy(&holder).trim() {

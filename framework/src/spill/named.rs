@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::SpillError;
 use super::cursor::Cursor;
 use super::disk::Disk;
+use super::folder::set_aside_foreign;
 use crate::seeded::{self, Bug};
 
 /// The folder of the files.
@@ -69,6 +70,11 @@ impl Named {
                 let _ = disk.remove(&path);
             }
             let Some(name) = name_of(&file) else { continue };
+            if disk.is_foreign(&path) {
+                // Without a file there is no cursor: its client begins anew.
+                set_aside_foreign(disk, &path);
+                continue;
+            }
             let moved_ns = disk.modified_ns(&path);
             let mut cursor = Cursor::open(disk, &path)?;
             cursor.make_durable()?;

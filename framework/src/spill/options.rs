@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::units::FileMode;
+
 /// What happens when a store has reached `max_bytes`, or its disk is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -63,6 +65,10 @@ pub struct SpillOptions {
     pub read_ahead_bytes: u64,
     /// The most that is kept of damaged segments; the oldest go first. One is always kept.
     pub quarantine_bytes: u64,
+    /// The permissions of files it makes; who may read them may enter its folders. Its `lock` is its owner's alone.
+    pub mode: FileMode,
+    /// Who uses it, in a line: the pipeline and the actor. Empty for tools.
+    pub owner: String,
     /// The store is read by named cursors and hands nothing down; needs [`Persist::Always`].
     pub retention: Option<Retention>,
 }
@@ -84,6 +90,8 @@ impl SpillOptions {
             in_flight_bytes: 4 * MIB,
             read_ahead_bytes: 4 * MIB,
             quarantine_bytes: 1024 * MIB,
+            mode: FileMode::default(),
+            owner: String::new(),
             retention: None,
         }
     }

@@ -1,5 +1,7 @@
 //! The machine, the thread and real files together, as the actor drives them.
 
+mod full;
+
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -89,10 +91,10 @@ impl Store {
             StorageEvent::ReadDone { found, .. } => self.fifo.read_done(found),
             StorageEvent::Settled { position, usage } => self.fifo.cursor_persisted(position, usage),
             StorageEvent::OldestDropped { range, usage } => self.fifo.oldest_dropped(range, usage),
-            StorageEvent::Failed { what, .. } => {
+            StorageEvent::Failed { what, error } => {
                 assert_eq!(what, Failure::Write);
                 self.failures += 1;
-                self.fifo.write_failed(0);
+                self.fifo.write_failed(0, error.is_full());
             }
             StorageEvent::Closed { error, .. } => panic!("closed: {error:?}"),
             StorageEvent::Named { .. } | StorageEvent::Checked { .. } => panic!("nobody asked: {event:?}"),

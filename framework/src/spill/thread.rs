@@ -4,6 +4,7 @@ mod messages;
 mod named;
 mod worker;
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
@@ -27,6 +28,7 @@ pub struct SpillThread {
     streams: Streams,
     stream: Option<StreamId>,
     usage: Usage,
+    left_behind: Option<PathBuf>,
 }
 
 impl SpillThread {
@@ -46,7 +48,13 @@ impl SpillThread {
         // The files are opened on the thread too: all of the storage engine stays there, its panics included.
         let work = move || match Storage::open(&options) {
             Ok((storage, recovered)) => {
-                let known = (storage.named().to_vec(), storage.streams().clone(), storage.stream());
+                let left_behind = storage.left_behind().map(Path::to_owned);
+                let known = (
+                    storage.named().to_vec(),
+                    storage.streams().clone(),
+                    storage.stream(),
+                    left_behind,
+                );
                 let _ = opened.send(Ok((recovered, known, storage.usage())));
                 let mut worker = Worker::new(storage, options.commit_delay, report);
                 worker.run(&inbox);
@@ -60,7 +68,7 @@ impl SpillThread {
         let handle = thread
             .spawn(work)
             .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
-        let (recovered, (named, streams, stream), usage) = wait.recv().unwrap_or_else(|_| {
+        let (recovered, (named, streams, stream, left_behind), usage) = wait.recv().unwrap_or_else(|_| {
             Err(SpillError::Panicked {
                 what: "open",
                 path: directory,
@@ -74,6 +82,7 @@ impl SpillThread {
             streams,
             stream,
             usage,
+            left_behind,
         };
         Ok((thread, recovered))
     }
@@ -96,6 +105,11 @@ impl SpillThread {
     /// What the store took when it was opened, and what was found damaged by then.
     pub fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// Another store beside it that the same actor used before, and that still has segments.
+    pub fn left_behind(&self) -> Option<&Path> {
+        self.left_behind.as_deref()
     }
 
     /// Queues a command; false when the thread is gone.

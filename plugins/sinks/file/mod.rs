@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Delivery, Placement, Sink};
-use aqueduct_framework::units::{ByteSize, Period};
+use aqueduct_framework::units::{ByteSize, FileMode, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub(super) struct Config {
     /// When frames must have reached the disk.
     #[serde(default)]
     sync: Sync,
+    /// Permissions of a new file, octal; one that is there keeps its own.
+    #[serde(default)]
+    mode: FileMode,
     /// What is written of a frame.
     #[serde(default)]
     format: Format,
@@ -72,6 +75,7 @@ pub(super) struct FileSink {
     path: PathBuf,
     rotation: Rotation,
     sync: Sync,
+    mode: FileMode,
     format: Format,
     open: Option<Open>,
     /// What is left to cut off, when a failed write could not be undone at once.
@@ -119,6 +123,7 @@ impl Sink for FileSink {
             },
             path,
             sync: config.sync,
+            mode: config.mode,
             format: config.format,
             open: None,
             torn: None,
@@ -154,7 +159,7 @@ impl FileSink {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let file = self.mode.open(OpenOptions::new().append(true), &self.path)?;
         let mut about = file.metadata()?;
         // Somebody may have put another file there meanwhile, which is whole.
         if let Some(torn) = &self.torn

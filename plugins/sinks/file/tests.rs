@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -158,4 +159,15 @@ fn numbers_go_on_behind_the_highest() {
         names(folder.path()),
         ["log.1000000", "log.1000001", "log.12", "log.old", "other.999999"]
     );
+}
+
+#[test]
+fn a_new_file_is_its_owners_alone_unless_a_mode_is_set() {
+    for (options, expected) in [("", 0o600), ("mode = \"0644\"", 0o644)] {
+        let running = writing(options);
+        running.wait("out", "opened", 1);
+        let about = fs::metadata(running.folder().join("made/out.txt")).expect("the file");
+        assert_eq!(about.permissions().mode() & 0o777, expected);
+        assert_eq!(running.stop().failure, None);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aqueduct::framework::spill::cursors::{Cursors, Effect};
 use aqueduct::framework::spill::{Found, Persist, Retention, SpillError, SpillOptions, Storage};
@@ -249,8 +250,8 @@ impl Readers {
             Effect::Persist(positions) => self.persist(positions),
             Effect::DropOldest { to } => self.drop(|storage| storage.drop_oldest_segment(0..to)),
             Effect::Expire { to } => {
-                let before = if old { u64::MAX } else { 0 };
-                self.drop(|storage| storage.expire(to, before, before))
+                let age = if old { Duration::ZERO } else { Duration::MAX };
+                self.drop(|storage| storage.expire(to, age))
             }
         };
         self.answers.push_back(answer);

@@ -111,7 +111,7 @@ impl Store {
         if let Some(generation) = generation.filter(|generation| *generation > self.ignored_generation) {
             self.ignored_generation = generation;
             self.writes.clear();
-            self.fifo.write_failed(now_ns);
+            self.fifo.write_failed(now_ns, true);
         }
     }
 
@@ -192,6 +192,7 @@ impl Store {
             tail: self.durable,
             frames: self.durable - self.cursor,
             bytes: usage(&self.disk).bytes,
+            ..Recovered::default()
         };
         (self.ledger, self.told) = ledger();
         self.fifo = Fifo::new(&self.options, recovered);

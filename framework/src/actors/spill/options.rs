@@ -6,7 +6,7 @@ use crate::config::{self, SpillConfig};
 use crate::spill::{Persist, Retention, SpillOptions, WhenFull};
 use crate::units::Period;
 
-pub(super) fn options(config: &SpillConfig) -> SpillOptions {
+pub(super) fn options(config: &SpillConfig, owner: &str) -> SpillOptions {
     SpillOptions {
         directory: config.directory.clone(),
         memory_bytes: config.memory_bytes.bytes(),
@@ -29,6 +29,8 @@ pub(super) fn options(config: &SpillConfig) -> SpillOptions {
         in_flight_bytes: config.in_flight_bytes.bytes(),
         read_ahead_bytes: config.read_ahead_bytes.bytes(),
         quarantine_bytes: config.quarantine_bytes.bytes(),
+        mode: config.mode,
+        owner: owner.to_owned(),
         retention: config.retain_bytes.map(|bytes| Retention {
             bytes: bytes.bytes(),
             age: config.retain_age.map(Period::duration),

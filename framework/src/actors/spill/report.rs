@@ -1,14 +1,50 @@
 //! What a store tells of itself: gauges, losses, and changes in words.
 
+use std::path::Path;
+
 use super::trouble::Trouble;
 use crate::config::SpillConfig;
 use crate::plugin::Context;
-use crate::spill::Usage;
 use crate::spill::fifo::{Dropped, Mode, State};
+use crate::spill::{Persist, Recovered, SpillOptions, Usage};
 use crate::telemetry::{Counter, Gauge};
+use crate::units::ByteSize;
 
 /// The reason that is told upstream by the receipts.
 const ABANDONED: &str = "in memory when writing had to be given up";
+
+/// What somebody must know of a store before it goes on.
+pub(super) fn opened(context: &Context, options: &SpillOptions, found: Recovered, left_behind: Option<&Path>) {
+    let actor = &context.actor;
+    let directory = options.directory.display();
+    if found.killed {
+        match options.persist {
+            Persist::Overflow => tracing::warn!(
+                %actor,
+                "the last run did not end in order: with persist = \"overflow\" what it held in memory only is lost, at most memory_bytes = {}, unless it was delivered",
+                ByteSize(options.memory_bytes)
+            ),
+            Persist::Always => tracing::warn!(
+                %actor,
+                "the last run did not end in order: what was acknowledged is on disk, what was read and not committed yet is lost unless it is sent again"
+            ),
+        }
+    }
+    if found.end_missing > 0 {
+        tracing::error!(
+            %actor,
+            "{} frames are missing at the end of the store in {directory}: they were there when the last run ended, and count as lost when their turn comes",
+            found.end_missing
+        );
+    }
+    if let Some(other) = left_behind {
+        tracing::warn!(
+            %actor,
+            "the store in {} was used by this actor before and still has frames, which this run does not deliver: set `directory` back to it, or remove it",
+            other.display()
+        );
+    }
+}
 
 pub(super) struct Report {
     context: Context,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -21,9 +22,6 @@ mod told;
 
 use told::Told;
 
-/// The share of `retain_age` after which a segment that is written is closed.
-const AGE_SHARE: u64 = 4;
-
 /// The readers of a store, and their cursors.
 pub(super) struct Serving {
     cursors: Cursors,
@@ -34,7 +32,7 @@ pub(super) struct Serving {
     /// Nobody reads any more: what is settled now is all.
     pub(super) gone: bool,
     told: Told,
-    age_ns: Option<u64>,
+    age: Option<Duration>,
 }
 
 /// An open cursor.
@@ -72,9 +70,7 @@ impl Serving {
             clients: BTreeMap::new(),
             gone: false,
             told,
-            age_ns: retention
-                .age
-                .map(|age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)),
+            age: retention.age,
         }))
     }
 
@@ -209,14 +205,10 @@ impl Spill {
                 Effect::Fetch(fetch) => NamedCommand::Fetch(fetch),
                 Effect::Persist(positions) => NamedCommand::Persist(positions),
                 Effect::DropOldest { to } => NamedCommand::DropOldest { to },
-                Effect::Expire { to } => {
-                    let (now, age) = (now_ns(), serving.age_ns.unwrap_or(u64::MAX));
-                    NamedCommand::Expire {
-                        to,
-                        before_ns: now.saturating_sub(age),
-                        began_ns: now.saturating_sub(age / AGE_SHARE),
-                    }
-                }
+                Effect::Expire { to } => NamedCommand::Expire {
+                    to,
+                    age: serving.age.unwrap_or(Duration::MAX),
+                },
             };
             self.thread.send(StorageCommand::Named(command));
         }

@@ -87,7 +87,9 @@ impl Trouble {
         if state.mode == Mode::Draining {
             return "ending";
         }
-        if let Some(trouble) = self.read.as_ref().or(self.write.as_ref()) {
+        // Where nothing has to be written any more, nobody knows whether it could be.
+        let write = self.write.as_ref().filter(|_| state.mode != Mode::Memory);
+        if let Some(trouble) = self.read.as_ref().or(write) {
             return trouble;
         }
         match (state.mode, self.when_full) {
@@ -112,7 +114,7 @@ impl Trouble {
             return format!("its disk fails; nothing is acknowledged until it can be written again ({error})");
         };
         let then = match self.when_full {
-            WhenFull::Block => "nothing more is taken",
+            WhenFull::Block => "nothing more is taken once memory is full",
             WhenFull::DropNewest => "what arrives is dropped once memory is full",
             WhenFull::DropOldest => "the oldest is deleted to take what arrives",
         };

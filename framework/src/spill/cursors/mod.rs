@@ -206,7 +206,11 @@ impl Cursors {
 
     /// How many bytes the store takes, and whether it has to have less for another reason: it is full.
     pub fn takes(&mut self, bytes: u64, full: bool) {
-        self.too_large = full || bytes > self.retention.bytes;
+        let too_large = full || bytes > self.retention.bytes;
+        if too_large && !self.too_large {
+            self.try_again();
+        }
+        self.too_large = too_large;
     }
 
     /// The oldest segment is gone, or there was none that could go.

@@ -5,6 +5,7 @@
 //! file created, renamed or removed is so after its folder was synced; a rename replaces in one step.
 
 mod backend;
+mod owned;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::Path;
 
 pub(super) use backend::{Direct, Overlay};
+pub(super) use owned::Owned;
 pub use system::System;
 
 /// How a file is opened.
@@ -58,6 +60,21 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// Those of unlink(2).
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether something stands there that is no file, nor a link to one: a folder, a named pipe, a device, a link that leads nowhere.
+    fn is_foreign(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
+    /// Takes away everybody's permissions but its owner's; nothing where there are none.
+    ///
+    /// # Errors
+    /// Those of chmod(2).
+    fn make_private(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
 
     /// Makes the names in a folder durable.
     ///

@@ -1,30 +1,49 @@
 //! The disk of the system.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::{Disk, DiskFile, Open};
+use crate::units::FileMode;
 
-/// The system's own files.
+/// The system's own files. What it makes is its owner's alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
-impl Disk for System {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+impl System {
+    /// The same, with files that are made with these permissions.
+    pub(super) fn open_with(self, path: &Path, how: Open, mode: FileMode) -> io::Result<Box<dyn DiskFile>> {
         if let Some(what) = no_file(path) {
             return Ok(Box::new(NoFile(what)));
         }
-        let write = how != Open::Read;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(write)
-            .create(write)
-            .truncate(how == Open::Empty)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let file = match how {
+            Open::Read => options.open(path)?,
+            Open::Write => mode.open(options.write(true), path)?,
+            Open::Empty => mode.open(options.write(true).truncate(true), path)?,
+        };
         Ok(Box::new(SystemFile(file)))
+    }
+
+    /// A folder of such files; those above it are made as the umask says.
+    pub(super) fn create_folder_with(self, path: &Path, mode: FileMode) -> io::Result<()> {
+        let exists = path.is_dir();
+        create_folder(path)?;
+        if !exists {
+            // A file system without permissions has nothing to set.
+            let _ = fs::set_permissions(path, Permissions::from_mode(mode.folder_bits()));
+        }
+        Ok(())
+    }
+}
+
+impl Disk for System {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn DiskFile>> {
+        self.open_with(path, how, FileMode::default())
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -33,15 +52,7 @@ impl Disk for System {
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
-            self.create_folder(above)?;
-            fs::create_dir(path).or_else(ignore_existing)?;
-            return self.sync_folder(above);
-        }
-        fs::create_dir(path).or_else(ignore_existing)
+        self.create_folder_with(path, FileMode::default())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -50,6 +61,14 @@ impl Disk for System {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn is_foreign(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok() && !fs::metadata(path).is_ok_and(|about| about.is_file())
+    }
+
+    fn make_private(&self, path: &Path) -> io::Result<()> {
+        fs::set_permissions(path, Permissions::from_mode(FileMode::default().bits()))
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -65,6 +84,18 @@ impl Disk for System {
     fn allocated_bytes(&self, path: &Path) -> io::Result<u64> {
         aqueduct_sys::file::allocated_bytes(path)
     }
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        create_folder(above)?;
+        fs::create_dir(path).or_else(ignore_existing)?;
+        return System.sync_folder(above);
+    }
+    fs::create_dir(path).or_else(ignore_existing)
 }
 
 /// What stands there that is neither a file nor a folder: to open it may wait for ever (fifo(7)), or have effects.

@@ -1,5 +1,7 @@
 use redb::StorageBackend as _;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[test]
@@ -27,4 +29,47 @@ fn an_overlay_reads_back_what_was_written_and_leaves_the_file_alone() {
     assert!(found[..200] == expected[4_000..4_200]);
     assert!(overlay.read(11_999, &mut found[..2]).is_err());
     assert!(std::fs::read(&path).unwrap() == content);
+}
+
+fn mode_of(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_a_store_makes_is_its_owners_alone_unless_a_mode_is_set_and_its_lock_always_is() {
+    use crate::spill::testing::batch_of;
+    use crate::spill::{Persist, SpillOptions, Storage};
+
+    let above = tempfile::tempdir().unwrap();
+    for (mode, file, folder) in [("0600", 0o600, 0o700), ("0640", 0o640, 0o750)] {
+        let path = above.path().join(mode);
+        let options = SpillOptions {
+            mode: mode.parse().unwrap(),
+            persist: Persist::Always,
+            ..SpillOptions::new(&path)
+        };
+        let (mut storage, _) = Storage::open(&options).unwrap();
+        storage.append(0, &batch_of(0, ["frame"])).unwrap();
+        storage.commit().unwrap();
+        storage.make_named(&"client".into(), 0).unwrap();
+        assert_eq!(mode_of(&path), folder);
+        assert_eq!(mode_of(&path.join("cursors")), folder);
+        assert_eq!(mode_of(&path.join("cursors/client.cursor")), file);
+        for name in System
+            .names(&path)
+            .unwrap()
+            .into_iter()
+            .filter(|name| name != "cursors")
+        {
+            let expected = if name == "lock" { 0o600 } else { file };
+            assert_eq!(mode_of(&path.join(&name)), expected, "{name}");
+        }
+    }
+    let _ = std::fs::set_permissions(above.path().join("0600/lock"), std::fs::Permissions::from_mode(0o644));
+    drop(Storage::open(&SpillOptions::new(above.path().join("0600"))).unwrap());
+    assert_eq!(
+        mode_of(&above.path().join("0600/lock")),
+        0o600,
+        "of an older version, too"
+    );
 }

@@ -61,7 +61,10 @@ pub struct Fifo {
     /// Every batch that arrives is written.
     spilling: bool,
     generation: u64,
+    /// Set from a failed write to the next that succeeds: when it is tried again; 0 once it is due or under way.
     write_retry_ns: Option<u64>,
+    /// Writes that found no room, one after the other.
+    no_room: u32,
     read_retry_ns: Option<u64>,
     cursor: CursorState,
     dropping: Dropping,
@@ -125,6 +128,7 @@ impl Fifo {
             spilling: recovered.tail > recovered.settled,
             generation: 1,
             write_retry_ns: None,
+            no_room: 0,
             read_retry_ns: None,
             cursor: CursorState {
                 persisted: recovered.settled,
@@ -182,7 +186,7 @@ impl Fifo {
             self.upstream.push_back((receipt, Fate::Delivered));
         }
         self.committed = self.committed.max(tail);
-        self.write_retry_ns = None;
+        (self.write_retry_ns, self.no_room) = (None, 0);
         // Cursors read what is durable from the segments.
         let kept_bytes = if self.is_retaining() {
             0
@@ -193,14 +197,18 @@ impl Fifo {
         self.note_usage(usage);
     }
 
-    /// The writer failed: nothing since the last commit is durable. It is written again after a pause.
-    pub fn write_failed(&mut self, now_ns: u64) {
+    /// The writer failed: nothing since the last commit is durable. It is written again after a pause. `full`: there was no room for it
+    /// (see [`SpillError::is_full`](crate::spill::SpillError::is_full)); nothing is ever dropped for another reason.
+    pub fn write_failed(&mut self, now_ns: u64, full: bool) {
         self.generation += 1;
         self.memory.write_failed();
+        self.no_room = if full { self.no_room + 1 } else { 0 };
         if !seeded::has(Bug::WriteNotRepeated) {
             self.queued = self.committed;
         }
         self.write_retry_ns = Some(now_ns + RETRY_NS);
+        // The segment it failed in is closed now, and may be dropped.
+        self.try_dropping_again();
     }
 
     /// What a read found. Positions it covered without a batch count as settled; the unreadable ones are counted.
@@ -245,6 +253,7 @@ impl Fifo {
         if let Some(range) = range {
             self.dropped.oldest += self.flight.mark(range);
             self.ahead.clear();
+            self.write_at_once();
         }
     }
 
@@ -278,8 +287,7 @@ impl Fifo {
 
     /// True when a store with cursors must give up its oldest frames, whoever has not read them: there is no room for what comes.
     pub fn needs_room(&self) -> bool {
-        let disk_full = self.write_retry_ns.is_some();
-        self.is_full() && (!disk_full || self.options.when_full == WhenFull::DropOldest)
+        self.is_at_max_bytes() || (self.must_give_way() && self.options.when_full == WhenFull::DropOldest)
     }
 
     /// What the writer took last.
@@ -292,6 +300,7 @@ impl Fifo {
         self.note_usage(usage);
         if let Some(range) = range {
             self.release(range.end);
+            self.write_at_once();
         }
     }
 
@@ -308,6 +317,10 @@ impl Fifo {
         }
         if self.read_retry_ns == Some(0) {
             self.read_retry_ns = None;
+        }
+        if self.no_room == 1 && self.is_full() {
+            // Nothing is dropped before a second try: the new segment may fit where the one before did not.
+            self.write_at_once();
         }
         self.cursor.due = true;
     }
@@ -387,11 +400,33 @@ impl Fifo {
         self.options.retention.is_some()
     }
 
-    /// No room on disk for what may have to be written; or nothing can be written and memory is full.
+    /// No room on disk for what may have to be written; or the disk has none, and memory is full.
     fn is_full(&self) -> bool {
+        self.is_at_max_bytes() || (self.no_room > 0 && self.memory.waiting_bytes() >= self.most_memory_bytes())
+    }
+
+    fn is_at_max_bytes(&self) -> bool {
         let disk_bytes = self.usage.bytes + ENGINE_FACTOR * self.memory.volatile_bytes() + ENGINE_BYTES;
-        let failing = self.write_retry_ns.is_some();
-        disk_bytes >= self.options.max_bytes || (failing && self.memory.waiting_bytes() >= self.most_memory_bytes())
+        disk_bytes >= self.options.max_bytes
+    }
+
+    /// The disk had no room twice, the last time just now: the oldest must make some before the next write. What somebody waits to
+    /// be durable does not wait until memory is full.
+    fn must_give_way(&self) -> bool {
+        let failed_last = self.write_retry_ns.is_some_and(|at| at > 0);
+        failed_last && self.no_room > 1 && (self.options.persist == Persist::Always || self.is_full())
+    }
+
+    /// Nothing is left to be written: what failed last says nothing of what comes.
+    fn forget_failure(&mut self) {
+        if !self.is_writing() {
+            (self.write_retry_ns, self.no_room) = (None, 0);
+        }
+    }
+
+    /// There may be room now: it is tried before anything else is dropped.
+    fn write_at_once(&mut self) {
+        self.write_retry_ns = self.write_retry_ns.map(|_| 0);
     }
 
     fn most_memory_bytes(&self) -> u64 {

@@ -47,7 +47,7 @@ impl Fifo {
     }
 
     fn drop_oldest(&mut self) -> Option<Effect> {
-        let wanted = self.options.when_full == WhenFull::DropOldest && self.is_full() && !self.is_retaining();
+        let wanted = self.options.when_full == WhenFull::DropOldest && !self.is_retaining() && self.needs_room();
         if !wanted || self.dropping != Dropping::Idle || self.ending.stopped {
             return None;
         }
@@ -115,6 +115,7 @@ impl Fifo {
     fn return_to_memory(&mut self) {
         if self.hand >= self.memory.tail() {
             self.spilling = false;
+            self.forget_failure();
         }
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::{Disk, FOLDER};
 use crate::spill::disk::{DiskFile, Open, System};
@@ -148,26 +149,36 @@ fn a_cursor_beyond_what_is_left_keeps_its_positions_from_being_given_again() {
 }
 
 #[test]
-fn segments_go_once_their_newest_frame_is_too_old() {
+fn segments_go_once_their_newest_frame_is_too_old_whatever_the_clock_of_the_system_says() {
+    const HOUR: Duration = Duration::from_secs(3_600);
     let folder = tempfile::tempdir().unwrap();
     let mut storage = open(folder.path());
     for first in (0..6_000).step_by(500) {
-        append(&mut storage, first, 1_000 + first);
+        if first == 3_000 {
+            storage.grow_older(HOUR);
+        }
+        // As after a start at 1970, and then set forward: by their own stamps they are very old, and very new.
+        append(&mut storage, first, if first < 1_000 { 1 } else { u64::MAX / 2 });
     }
     let segments = storage.usage().segments;
     assert!(segments > 2, "{segments}");
-    assert_eq!(storage.expire(6_000, 1_000, 0).unwrap(), None, "none is that old");
+    assert_eq!(storage.expire(6_000, 2 * HOUR).unwrap(), None, "none is that old");
     let mut gone = 0;
-    while let Some(range) = storage.expire(6_000, 4_000, 0).unwrap() {
+    while let Some(range) = storage.expire(6_000, HOUR / 2).unwrap() {
         assert_eq!(range.start, gone);
         gone = range.end;
     }
     assert!(
         (500..=3_000).contains(&gone),
-        "{gone}: every frame is older, and the next segment holds one that is not"
+        "{gone}: the next segment holds one that is newer"
     );
+    // What is known of ages survives a restart, and the time in between does not count.
+    storage.close().unwrap();
+    let mut storage = open(folder.path());
+    assert_eq!(storage.expire(6_000, HOUR / 2).unwrap(), None);
+    storage.grow_older(HOUR);
     // The one that is written goes when it began long ago and all in it is old.
-    while let Some(range) = storage.expire(6_000, 10_000, 10_000).unwrap() {
+    while let Some(range) = storage.expire(6_000, HOUR / 2).unwrap() {
         gone = range.end;
     }
     assert_eq!((gone, storage.usage().segments), (6_000, 0));
@@ -257,4 +268,31 @@ fn a_cursor_that_a_start_found_is_there_after_a_power_cut() {
 
     disk.lose_power(folder.path());
     assert_eq!(found(&open().unwrap().0), [("a".into(), 300, true)]);
+}
+
+#[test]
+fn cursors_whose_files_were_exchanged_skip_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storage = open(folder.path());
+    append(&mut storage, 0, 1);
+    for name in ["fast", "slow"] {
+        storage.make_named(&name.into(), 0).unwrap();
+    }
+    storage.settle_named("fast", 400).unwrap();
+    storage.close().unwrap();
+    let path = |name: &str| folder.path().join(FOLDER).join(name);
+    fs::rename(path("fast.cursor"), path("away")).unwrap();
+    fs::rename(path("slow.cursor"), path("fast.cursor")).unwrap();
+    fs::rename(path("away"), path("slow.cursor")).unwrap();
+    let mut storage = open(folder.path());
+    assert_eq!(found(&storage), [("fast".into(), 0, false), ("slow".into(), 0, false)]);
+    storage.settle_named("slow", 100).unwrap();
+    storage.settle_named("slow", 200).unwrap();
+    storage.close().unwrap();
+    let storage = open(folder.path());
+    assert_eq!(
+        found(&storage)[1],
+        ("slow".into(), 200, true),
+        "it is its own from then on"
+    );
 }

@@ -1,5 +1,6 @@
 //! The blocking storage object: one owner, no threads inside.
 
+mod ages;
 mod damage;
 mod gone;
 mod open;
@@ -8,6 +9,7 @@ mod ranges;
 mod read;
 mod reserve;
 mod retain;
+mod run;
 mod sealed;
 mod stray;
 mod streams;
@@ -65,7 +67,10 @@ pub struct Storage {
     named: Named,
     /// The named cursors as they were found.
     found: Vec<named::Recovered>,
-    ages: retain::Ages,
+    ages: ages::Ages,
+    run: run::Run,
+    /// Frames that stood at the end when the last run ended in order, and are missing.
+    end_missing: u64,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -225,10 +230,10 @@ impl Storage {
     pub fn close(mut self) -> Result<(), SpillError> {
         self.try_seal();
         self.reader = None;
-        match self.writer.take() {
-            Some(writer) => writer.close(),
-            None => Ok(()),
-        }
+        self.ages.note_at_end(self.folder.disk());
+        let closed = self.writer.take().map_or(Ok(()), Writer::close);
+        self.run.end(self.folder.disk(), self.tail);
+        closed
     }
 
     /// The closed segments that somebody may read, ascending.
@@ -263,6 +268,7 @@ impl Storage {
             }
             self.sealed.forget(&self.folder, *first);
             self.closed.remove(first);
+            self.ages.forget(*first);
         }
         self.folder.sync()
     }

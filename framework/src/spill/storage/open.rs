@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::streams::forget_name;
-use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, retain};
+use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, ages, run};
 use crate::seeded::{self, Bug};
 use crate::spill::cursor::Cursor;
-use crate::spill::disk::{Disk, System};
+use crate::spill::disk::{Disk, Owned};
 use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::named::Named;
 use crate::spill::record::Packer;
@@ -28,6 +28,10 @@ pub struct Recovered {
     pub frames: u64,
     /// Bytes its segments take on disk.
     pub bytes: u64,
+    /// The last run was killed, or ended by the system: what it had in memory only is lost, if nobody sends it again.
+    pub killed: bool,
+    /// Frames at the end that were there when the last run ended in order, and are missing; they count as lost when their turn comes.
+    pub end_missing: u64,
 }
 
 impl Storage {
@@ -37,7 +41,7 @@ impl Storage {
     /// # Errors
     /// When another process uses the directory, when a newer version wrote it, or when the operating system refuses.
     pub fn open(options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        Self::open_on(Arc::new(System), options)
+        Self::open_on(Arc::new(Owned::new(options.mode)), options)
     }
 
     /// The same on another disk than the system's.
@@ -59,11 +63,14 @@ impl Storage {
             let damaged = storage.found.iter_mut().filter(|cursor| !cursor.whole);
             damaged.for_each(|cursor| cursor.position = storage.tail);
         }
+        storage.run.begin(storage.folder.disk());
         let recovered = Recovered {
             settled,
             tail: storage.tail,
             frames: storage.tail - settled,
             bytes: storage.usage().bytes,
+            killed: storage.run.was_killed(),
+            end_missing: storage.end_missing,
         };
         Ok((storage, recovered))
     }
@@ -112,11 +119,13 @@ impl Storage {
             stream: None,
             tail: 0,
             appended: 0,
+            run: run::Run::of(folder.disk(), folder.path(), &options.owner),
+            end_missing: 0,
+            ages: ages::Ages::of(folder.disk(), folder.path()),
             folder,
             cursor,
             named,
             found,
-            ages: retain::Ages::default(),
         })
     }
 
@@ -125,7 +134,10 @@ impl Storage {
         let furthest = self.found.iter().map(|cursor| cursor.position).max();
         let tail = self.find_tail()?.max(self.gone.end()).max(furthest.unwrap_or(0));
         let settled = self.cursor.position();
-        self.tail = tail.max(settled);
+        let known = tail.max(settled);
+        // Whatever is missing counts as lost when its turn comes, and its positions are not given again.
+        self.tail = self.run.ended_at().map_or(known, |ended| ended.max(known));
+        self.end_missing = self.tail - known;
         self.appended = self.tail;
         self.packer.restart(self.tail);
         let lowest = self.closed.keys().next().copied().unwrap_or(self.tail);

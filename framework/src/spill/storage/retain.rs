@@ -1,24 +1,26 @@
 //! What a store does for named cursors: their files, and segments that are older than is retained.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Glass, Storage};
+use super::Storage;
 use crate::spill::folder::CURSORS_FORMAT;
-use crate::spill::segment::Writer;
 use crate::spill::{SpillError, named};
 
-/// When segments begin and end, as far as that was asked for: one closed one, and the one that is written.
-#[derive(Debug, Default)]
-pub(super) struct Ages {
-    oldest: Option<(u64, u64)>,
-    written: Option<(u64, u64)>,
-}
+/// The share of `retain_age` after which a segment that is written is closed.
+const AGE_SHARE: u32 = 4;
 
 impl Storage {
     /// The named cursors as they were found when the store was opened.
     pub fn named(&self) -> &[named::Recovered] {
         &self.found
+    }
+
+    /// Another store beside this one that the same actor used before, and that still has segments.
+    pub fn left_behind(&self) -> Option<&Path> {
+        self.run.left_behind()
     }
 
     /// Makes a named cursor, durable when this returns.
@@ -50,13 +52,14 @@ impl Storage {
         }
     }
 
-    /// Deletes the oldest segment when it ends at `to` or before and its newest frame came before `before_ns`, in nanoseconds since 1970, and says which positions are gone. A
-    /// segment that is written and began before `began_ns` is closed, so that it can go some day.
+    /// Deletes the oldest segment when it ends at `to` or before and its newest frame was written longer ago than `age`, by the store's own clock (see
+    /// `ages.rs`), and says which positions are gone. A segment that is written and began a quarter of it ago is closed, so that it can go some day.
     ///
     /// # Errors
     /// When the file cannot be deleted.
-    pub fn expire(&mut self, to: u64, before_ns: u64, began_ns: u64) -> Result<Option<Range<u64>>, SpillError> {
-        if self.written_since().is_some_and(|since| since < began_ns)
+    pub fn expire(&mut self, to: u64, age: Duration) -> Result<Option<Range<u64>>, SpillError> {
+        self.ages.note_at_times(self.folder.disk());
+        if self.ages.began_before(age / AGE_SHARE)
             && self.appended == self.tail
             && let Some(writer) = self.writer.take_if(|writer| writer.is_published())
         {
@@ -65,53 +68,14 @@ impl Storage {
         let Some(oldest) = self.readable().next() else {
             return Ok(None);
         };
-        let end = self.end_of(oldest);
-        if end <= to && self.newest_in(oldest, end).is_some_and(|newest| newest < before_ns) {
+        if self.end_of(oldest) <= to && self.ages.ended_before(oldest, age) {
             return self.drop_oldest_segment(oldest..to);
         }
         Ok(None)
     }
 
-    /// When the first frame of the segment that is written came. One that is not known is not old.
-    fn written_since(&mut self) -> Option<u64> {
-        let first = self
-            .writer
-            .as_ref()
-            .filter(|writer| writer.is_published())
-            .map(Writer::first)?;
-        if let Some((known, since)) = self.ages.written
-            && known == first
-        {
-            return Some(since);
-        }
-        let since = self.came(first, first + 1)?;
-        self.ages.written = Some((first, since));
-        Some(since)
-    }
-
-    /// When the last frame of a closed segment came; where that cannot be read, when the file was written last.
-    fn newest_in(&mut self, first: u64, end: u64) -> Option<u64> {
-        if let Some((known, newest)) = self.ages.oldest
-            && known == first
-        {
-            return Some(newest);
-        }
-        let written = || self.folder.disk().modified_ns(&self.folder.segment(first));
-        let newest = self.came(end.saturating_sub(1), end).or_else(written)?;
-        self.ages.oldest = Some((first, newest));
-        Some(newest)
-    }
-
-    /// When the frame at a position came, or the one before `end` that is on record.
-    fn came(&self, at: u64, end: u64) -> Option<u64> {
-        let mut glass = Glass::default();
-        let peeked = self.peek(at, &mut glass);
-        glass.close();
-        let batches = peeked.batches.iter().filter(|(position, _)| *position < end);
-        let (_, batch) = batches.last()?;
-        Some(match batch.wait.since_ns {
-            0 => batch.received_ns,
-            since => since,
-        })
+    /// Lets time pass for [`Storage::expire`]: for tests.
+    pub fn grow_older(&mut self, by: Duration) {
+        self.ages.grow_older(by);
     }
 }

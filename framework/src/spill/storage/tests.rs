@@ -5,6 +5,7 @@ use super::*;
 use crate::spill::testing::{batch_of, text};
 use crate::spill::{FORMAT, SpillOptions};
 
+mod ends;
 mod streams;
 
 fn options(path: &Path) -> SpillOptions {
@@ -101,7 +102,11 @@ fn a_kill_before_the_first_commit_leaves_nothing_behind() {
     storage.append(0, &batch_of(0, ["not committed"])).unwrap();
     let killed = image(folder.path());
     let (storage, recovered) = Storage::open(&options(killed.path())).unwrap();
-    assert_eq!((recovered, storage.usage()), (Recovered::default(), Usage::default()));
+    let nothing = Recovered {
+        killed: true,
+        ..Recovered::default()
+    };
+    assert_eq!((recovered, storage.usage()), (nothing, Usage::default()));
     assert!(!killed.path().join("quarantine").exists());
 }
 

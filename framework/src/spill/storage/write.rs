@@ -75,6 +75,7 @@ impl Storage {
         self.tail = self.appended;
         self.writer_bytes = self.folder.allocated_bytes(writer.path());
         self.reserve.renew(&self.folder);
+        self.ages.committed();
         if self.writer_bytes >= self.segment_bytes
             && let Some(writer) = self.writer.take()
         {
@@ -115,6 +116,7 @@ impl Storage {
         // Whatever a failed close leaves unfinished is put in order when the segment is read.
         let _ = writer.close();
         if published {
+            self.ages.closed(first);
             let bytes = self.folder.allocated_bytes(&path);
             let closed = Closed {
                 bytes,

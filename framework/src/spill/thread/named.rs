@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::spill::cursors::Fetch;
 use crate::spill::{Found, SpillError, Storage};
@@ -29,10 +30,8 @@ pub enum NamedCommand {
     Expire {
         /// Everything from here on stays.
         to: u64,
-        /// Its newest frame came before this, in nanoseconds since 1970.
-        before_ns: u64,
-        /// A segment that is written is closed when its first frame came before this.
-        began_ns: u64,
+        /// See [`Storage::expire`].
+        age: Duration,
     },
 }
 
@@ -76,11 +75,7 @@ pub(super) fn carry_out(storage: &mut Storage, command: NamedCommand) -> NamedEv
         },
         NamedCommand::Persist(positions) => persist(storage, positions),
         NamedCommand::DropOldest { to } => NamedEvent::Dropped(storage.drop_oldest_segment(0..to)),
-        NamedCommand::Expire {
-            to,
-            before_ns,
-            began_ns,
-        } => NamedEvent::Dropped(storage.expire(to, before_ns, began_ns)),
+        NamedCommand::Expire { to, age } => NamedEvent::Dropped(storage.expire(to, age)),
     }
 }
 

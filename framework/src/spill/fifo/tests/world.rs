@@ -178,7 +178,7 @@ impl World {
         if let Some(generation) = generation.filter(|generation| *generation > self.ignored_generation) {
             self.ignored_generation = generation;
             self.writes.clear();
-            self.fifo.write_failed(self.now_ns);
+            self.fifo.write_failed(self.now_ns, true);
         }
     }
 
@@ -302,6 +302,7 @@ impl World {
                 tail,
                 frames: tail - self.cursor,
                 bytes: self.usage().bytes,
+                ..Recovered::default()
             },
         );
         (self.handed_to, self.epoch, self.ignored_generation) = (self.cursor, 1, 0);

@@ -128,6 +128,8 @@ fn its_own_name_stays_until_positions_may_be_given_twice() {
     assert_eq!(storage.stream(), Some(name), "after a start");
     storage.close().unwrap();
     fs::write(segments(folder.path()).pop().unwrap(), vec![0xA5; 100_000]).unwrap();
+    // Nor does the last run say where it ended.
+    fs::remove_file(folder.path().join("run")).unwrap();
     let (storage, recovered) = open(folder.path());
     assert_eq!(recovered.tail, 0);
     let new = storage.stream().unwrap();
