@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::outgoing::Outgoing;
+use super::outgoing::{Out, Outgoing};
 use super::unacknowledged::Unacknowledged;
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
@@ -307,11 +307,13 @@ impl Work {
 
     /// Settles a batch that is off our hands.
     fn count_out(&self, outgoing: &mut Outgoing) {
+        outgoing.settle(self.rejected.is_connected(), |out| self.count(&out));
+    }
+
+    fn count(&self, out: &Out) {
         let meters = &self.parts.context.meters;
-        outgoing.settle(self.rejected.is_connected(), |out| {
-            meters.frames_out.add(out.frames);
-            meters.bytes_out.add(out.bytes);
-        });
+        meters.frames_out.add(out.frames);
+        meters.bytes_out.add(out.bytes);
     }
 
     async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
@@ -334,7 +336,10 @@ impl Work {
             key: key.to_owned(),
             value,
         });
-        let mut letter = builder.finish(batch.received_ns, trace, batch.receipt.child());
+        let mut receipt = batch.receipt.child();
+        // Nothing before this frame hangs on the letter.
+        receipt.done_below(batch.numbers.get(index).unwrap_or_default());
+        let mut letter = builder.finish(batch.received_ns, trace, receipt);
         // Over those of an earlier rejection.
         letter.merge_attributes(about.collect());
         self.rejected.permit().await;

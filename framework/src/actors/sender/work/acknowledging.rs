@@ -21,6 +21,9 @@ impl Work {
         };
         let before = unacknowledged.bytes();
         unacknowledged.acknowledge(total, |outgoing| self.settle(outgoing));
+        if let Some((outgoing, bytes)) = unacknowledged.in_part() {
+            outgoing.done_bytes(bytes, |out| self.count(&out));
+        }
         let after = unacknowledged.bytes();
         self.unacknowledged_bytes.set(after);
         self.unacknowledged = Some(unacknowledged);
@@ -33,6 +36,7 @@ impl Work {
         if self.unacknowledged.is_none() {
             if let Some((mut outgoing, _)) = in_hand {
                 outgoing.delivery.rewind();
+                outgoing.done(outgoing.delivery.frames_written(), |out| self.count(&out));
                 self.again.push_front(outgoing);
             }
             return;
@@ -47,12 +51,14 @@ impl Work {
             unacknowledged.push(outgoing, written);
         }
         let mut resent = 0;
-        let refused = self.sink.refused_bytes();
-        for again in unacknowledged.take_back(last.orderly, refused).into_iter().rev() {
+        let again = unacknowledged.take_back(last.orderly, self.sink.refused_bytes());
+        for again in again.into_iter().rev() {
             let Again {
                 mut what, done_bytes, ..
             } = again;
             what.refused_bytes = again.refused_bytes;
+            // Of the one in hand, too.
+            what.done_bytes(done_bytes, |out| self.count(&out));
             resent += what.delivery.rewind_to(done_bytes) as u64;
             self.again.push_front(what);
         }
