@@ -14,7 +14,7 @@ use std::time::Duration;
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Refusal};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_framework::units::ByteSize;
 use aqueduct_sys::socket;
@@ -242,6 +242,11 @@ impl Connection {
     /// Where the frames end that a missing or wrong answer was about; no further than what is acknowledged otherwise.
     pub(super) fn refused_bytes(&self) -> u64 {
         self.refused_bytes
+    }
+
+    /// What the peer's application has refused for good since it was asked last.
+    pub(super) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.exchange.as_mut().map(Exchange::take_refusals).unwrap_or_default()
     }
 
     /// The same in the end. Answers that have come before it count. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so

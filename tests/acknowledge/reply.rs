@@ -151,7 +151,8 @@ fn a_wrong_answer_is_the_reason_also_when_a_reset_follows_it() {
     let feeder = feed(&program, 10);
     for round in 1..=20 {
         let mut application = Application::accept(&listener);
-        application.take(1..=3);
+        // Behind a refusal the window is a single frame.
+        application.take(1..=if round == 1 { 3 } else { 1 });
         application.answer("ERR not now\n");
         application.reset();
         program.wait_for("it is counted", |status| {
@@ -327,6 +328,14 @@ fn check_says_what_does_not_go_together() {
         (
             r#"acknowledge = "reply", reply = { bytes = 1 }, resend_bytes = 10"#,
             "`resend_bytes` needs `acknowledge = \"kernel\"`",
+        ),
+        (
+            r#"acknowledge = "reply", reply = { refuse = { pattern = "(", then = "retry" } }"#,
+            "`reply.refuse.pattern` is no regular expression",
+        ),
+        (
+            r#"acknowledge = "reply", reply = { refuse = { pattern = "NO" } }"#,
+            "then: missing",
         ),
         (
             r#"acknowledge = "reply", reply = { bytes = 1, per = "frames" }"#,

@@ -6,7 +6,7 @@ mod tests;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Refusal, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,7 +89,13 @@ impl Sink for TcpClient {
             },
             on_peer_fin: config.on_peer_fin,
             acknowledgement: config.acknowledge.with(config.resend_bytes)?,
-            reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
+            reply: Reply::new(
+                config.acknowledge,
+                config.reply.as_ref(),
+                config.on_peer_fin,
+                false,
+                context,
+            )?,
             keepalive: Keepalive::new(config.keepalive),
             linger: config.linger,
             flight: Rc::new(Flight::dialling(context)),
@@ -145,6 +151,13 @@ impl Sink for TcpClient {
 
     fn refused_bytes(&self) -> u64 {
         self.connection.as_ref().map_or(0, Connection::refused_bytes)
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.connection
+            .as_mut()
+            .map(Connection::take_refusals)
+            .unwrap_or_default()
     }
 
     async fn last_acknowledged(&mut self) -> LastAcknowledged {

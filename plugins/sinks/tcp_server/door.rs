@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::connection::{Connection, OnPeerFin};
 use super::super::reply::Reply;
-use super::config::Config;
+use super::config::{Clients, Config};
 use crate::net::{Flight, Keepalive, Listen, pause_after};
 
 /// Somebody who has connected.
@@ -114,7 +114,13 @@ impl Terms {
     /// # Errors
     /// When `reply` does not fit the other options.
     pub(super) fn new(config: &Config, context: &Context) -> Result<Rc<Self>> {
-        let reply = Reply::new(config.acknowledge(), config.reply.as_ref(), config.on_peer_fin, context)?;
+        let reply = Reply::new(
+            config.acknowledge(),
+            config.reply.as_ref(),
+            config.on_peer_fin,
+            config.clients == Clients::Named,
+            context,
+        )?;
         Ok(Rc::new(Self {
             linger: config.linger.0,
             reply,

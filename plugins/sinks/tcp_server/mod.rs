@@ -27,7 +27,9 @@ mod welcome;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse};
+use aqueduct_framework::plugin::{
+    Acknowledgement, Context, Delivery, LastAcknowledged, Refusal, Sink, StoreReader, StoreUse,
+};
 use tokio::sync::Notify;
 
 use crate::net::{Buffers, Listen, checked};
@@ -131,6 +133,13 @@ impl Sink for TcpServer {
         match &self.serves {
             Serves::One(one) => one.refused_bytes(),
             Serves::All(_) | Serves::Named(_) => 0,
+        }
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        match &mut self.serves {
+            Serves::One(one) => one.take_refusals(),
+            Serves::All(_) | Serves::Named(_) => Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Delivery, LastAcknowledged, Refusal};
 
 use super::super::connection::Connection;
 use super::door::{Door, Newcomer, Terms};
@@ -95,6 +95,10 @@ impl One {
 
     pub(super) fn refused_bytes(&self) -> u64 {
         self.client.as_ref().map_or(0, Connection::refused_bytes)
+    }
+
+    pub(super) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.client.as_mut().map(Connection::take_refusals).unwrap_or_default()
     }
 
     pub(super) async fn last_acknowledged(&mut self) -> LastAcknowledged {

@@ -1,5 +1,7 @@
 //! A batch in the sender's hands.
 
+use std::ops::Range;
+
 use crate::batch::Batch;
 use crate::mailbox::Held;
 use crate::plugin::{Delivery, frame_bytes};
@@ -63,6 +65,11 @@ impl Outgoing {
         if let Some(open) = &mut self.open {
             open.refused += frames;
         }
+    }
+
+    /// The frames that stand on these bytes of its own on the wire.
+    pub(super) fn frames_on(&self, bytes: &Range<u64>) -> Range<usize> {
+        self.delivery.frame_behind(bytes.start)..self.delivery.frame_behind(bytes.end)
     }
 
     /// Notes that it failed where it stands. True when it has come further than the last time.

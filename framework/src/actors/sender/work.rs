@@ -191,7 +191,7 @@ impl Work {
     }
 
     async fn next(&mut self) -> Next {
-        self.settle_acknowledged();
+        self.settle_acknowledged().await;
         if let Some(held) = self.inbox.try_next() {
             return Next::Batch(held);
         }
@@ -207,7 +207,7 @@ impl Work {
                 },
                 error = self.sink.watch() => return Next::PeerGone(error),
                 () = due(waiting.then_some(pause), self.signal.as_deref()) => {
-                    let moved = self.settle_acknowledged();
+                    let moved = self.settle_acknowledged().await;
                     pause = if moved { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 }
             }

@@ -1,8 +1,12 @@
 //! What becomes of what was written: settled once it is acknowledged, written again otherwise.
 
+use std::ops::Range;
+
 use super::super::outgoing::Outgoing;
 use super::super::unacknowledged::{Again, Unacknowledged};
 use super::Work;
+use crate::error::Error;
+use crate::plugin::Refusal;
 
 impl Work {
     /// True while a batch waits for its acknowledgement.
@@ -11,8 +15,51 @@ impl Work {
     }
 
     /// Settles what was acknowledged since it last looked. True when that is more than before.
-    pub(super) fn settle_acknowledged(&mut self) -> bool {
-        self.unacknowledged.is_some() && self.settle_up_to(self.sink.acknowledged_bytes())
+    pub(super) async fn settle_acknowledged(&mut self) -> bool {
+        if self.unacknowledged.is_none() {
+            return false;
+        }
+        let total = self.sink.acknowledged_bytes();
+        self.reject_refused(None).await;
+        self.settle_up_to(total)
+    }
+
+    /// Makes dead letters of what the other side has refused for good. Of the batch in hand it may be, too: it is being written from this byte of its
+    /// own on, behind all others.
+    async fn reject_refused(&mut self, mut in_hand: Option<&mut (Outgoing, u64)>) {
+        let refusals = self.sink.take_refusals();
+        if refusals.is_empty() {
+            return;
+        }
+        let Some(mut unacknowledged) = self.unacknowledged.take() else {
+            return;
+        };
+        let behind = unacknowledged.written();
+        for Refusal { bytes, reason } in refusals {
+            let reason = Error::rejected(reason);
+            for (outgoing, own) in unacknowledged.on(&bytes) {
+                self.reject_on(outgoing, &own, &reason).await;
+            }
+            if let Some((outgoing, from)) = in_hand.as_deref_mut()
+                && bytes.end > behind
+            {
+                let own = *from + bytes.start.saturating_sub(behind)..*from + bytes.end - behind;
+                self.reject_on(outgoing, &own, &reason).await;
+            }
+        }
+        self.unacknowledged = Some(unacknowledged);
+    }
+
+    async fn reject_on(&self, outgoing: &mut Outgoing, own: &Range<u64>, reason: &Error) {
+        for index in outgoing.frames_on(own) {
+            // What its framing refused is a dead letter already.
+            if outgoing.delivery.is_on_wire(index) {
+                let Outgoing { delivery, span, .. } = &mut *outgoing;
+                span.rejected(&self.parts.tracer, delivery.batch(), index, &reason.to_string());
+                self.reject(delivery.batch(), span, index, reason).await;
+                outgoing.refused(1);
+            }
+        }
     }
 
     fn settle_up_to(&mut self, total: u64) -> bool {
@@ -31,7 +78,7 @@ impl Work {
     }
 
     /// The other side is gone: puts all that was written and not acknowledged before what waits to be written, the batch in hand behind it.
-    pub(super) async fn take_back(&mut self, in_hand: Option<(Outgoing, u64)>) {
+    pub(super) async fn take_back(&mut self, mut in_hand: Option<(Outgoing, u64)>) {
         self.again.iter_mut().for_each(|outgoing| outgoing.refused_bytes = 0);
         if self.unacknowledged.is_none() {
             if let Some((mut outgoing, _)) = in_hand {
@@ -42,6 +89,7 @@ impl Work {
             return;
         }
         let last = self.sink.last_acknowledged().await;
+        self.reject_refused(in_hand.as_mut()).await;
         self.settle_up_to(last.bytes);
         let Some(unacknowledged) = &mut self.unacknowledged else {
             return;
