@@ -187,6 +187,11 @@ impl Connection {
         Ok(true)
     }
 
+    /// True when it is worth to come back from a write that got on: what is answered meanwhile can be settled only then.
+    pub(super) fn answers(&self) -> bool {
+        self.exchange.is_some()
+    }
+
     /// Waits until more may be taken, or until an answer has come. Cancel-safe.
     ///
     /// # Errors

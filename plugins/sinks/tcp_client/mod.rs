@@ -124,7 +124,11 @@ impl Sink for TcpClient {
     async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
         let connection = self.connection.as_mut().ok_or_else(not_open)?;
         connection.check()?;
+        let left = delivery.wire().len();
         while !connection.push(delivery)? {
+            if connection.answers() && delivery.wire().len() < left {
+                return Ok(());
+            }
             connection.writable().await?;
         }
         Ok(())

@@ -52,15 +52,16 @@ impl One {
         self.door.newcomer().await
     }
 
-    /// Writes all of it.
+    /// Writes all of it, or, where answers count, what it takes now.
     pub(super) async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
         self.client()?.check()?;
         if let Some(newcomer) = self.door.waiting() {
             self.turn_away(newcomer)?;
         }
+        let left = delivery.wire().len();
         loop {
             let client = self.client.as_mut().ok_or_else(nobody)?;
-            if client.push(delivery)? {
+            if client.push(delivery)? || (client.answers() && delivery.wire().len() < left) {
                 return Ok(());
             }
             let newcomer = tokio::select! {

@@ -255,7 +255,11 @@ impl Work {
             let Err(error) = self.sink.write(delivery).await else {
                 // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
                 delivery.advance(0);
-                if delivery.is_done() || delivery.wire().len() < before {
+                if delivery.is_done() {
+                    continue;
+                }
+                if delivery.wire().len() < before {
+                    self.settle_with(&mut outgoing, from).await;
                     continue;
                 }
                 return Err(Error::fatal(

@@ -24,9 +24,22 @@ impl Work {
         self.settle_up_to(total)
     }
 
+    /// The same while a batch is in hand, which was written from this byte of its own on, and not to its end.
+    pub(super) async fn settle_with(&mut self, outgoing: &mut Outgoing, from: u64) {
+        let Some(behind) = self.unacknowledged.as_ref().map(Unacknowledged::written) else {
+            return;
+        };
+        let total = self.sink.acknowledged_bytes();
+        self.reject_refused(Some((outgoing, from))).await;
+        self.settle_up_to(total.min(behind));
+        if total > behind {
+            outgoing.done_bytes(from + total - behind, |out| self.count(&out));
+        }
+    }
+
     /// Makes dead letters of what the other side has refused for good. Of the batch in hand it may be, too: it is being written from this byte of its
     /// own on, behind all others.
-    async fn reject_refused(&mut self, mut in_hand: Option<&mut (Outgoing, u64)>) {
+    async fn reject_refused(&mut self, mut in_hand: Option<(&mut Outgoing, u64)>) {
         let refusals = self.sink.take_refusals();
         if refusals.is_empty() {
             return;
@@ -40,7 +53,7 @@ impl Work {
             for (outgoing, own) in unacknowledged.on(&bytes) {
                 self.reject_on(outgoing, &own, &reason).await;
             }
-            if let Some((outgoing, from)) = in_hand.as_deref_mut()
+            if let Some((outgoing, from)) = &mut in_hand
                 && bytes.end > behind
             {
                 let own = *from + bytes.start.saturating_sub(behind)..*from + bytes.end - behind;
@@ -89,7 +102,8 @@ impl Work {
             return;
         }
         let last = self.sink.last_acknowledged().await;
-        self.reject_refused(in_hand.as_mut()).await;
+        let writing = in_hand.as_mut().map(|(outgoing, from)| (outgoing, *from));
+        self.reject_refused(writing).await;
         self.settle_up_to(last.bytes);
         let Some(unacknowledged) = &mut self.unacknowledged else {
             return;
