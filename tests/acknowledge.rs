@@ -3,6 +3,7 @@
 
 mod application;
 mod given_up;
+mod refused;
 mod reply;
 
 use std::net::SocketAddr;

@@ -87,6 +87,7 @@ impl Driver {
                         token,
                         epoch,
                         fate: Fate::Delivered,
+                        done_below: 0,
                     });
                     continue;
                 }

@@ -3,6 +3,9 @@
 //! Whoever holds a batch last settles it. A receipt that is dropped without a word counts as
 //! [`Fate::Dropped`], so a panic, a closed mailbox or a forgotten batch can never look like a delivery.
 //! A parent settles when all its children have, with the worst of their fates.
+//!
+//! A part that is dropped may have come some way: it says below which frame number nothing of it is left to do
+//! ([`Receipt::done_below`]), and the least of these figures is told to the issuer, who need not send those frames again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +44,9 @@ pub struct Settled {
     pub epoch: u64,
     /// The worst fate among all parts of the batch.
     pub fate: Fate,
+    /// Of a batch that was dropped: every frame with a number below this one is off everybody's hands all the same, delivered or a
+    /// dead letter. 0 when nothing is known.
+    pub done_below: u64,
 }
 
 /// Where an issuer's receipts come back to, shared by all of them.
@@ -75,11 +81,15 @@ impl Ledger {
 
     /// Issues the receipt of one batch. `epoch` starts at 1.
     pub fn issue(self: &Arc<Self>, token: u64, epoch: u64) -> Receipt {
-        Receipt(Some(Node::new(Origin::Issued {
+        let node = Node::new(Origin::Issued {
             ledger: self.clone(),
             token,
             epoch,
-        })))
+        });
+        Receipt {
+            node: Some(node),
+            done_below: 0,
+        }
     }
 }
 
@@ -91,14 +101,16 @@ enum Origin {
         token: u64,
         epoch: u64,
     },
-    /// Several batches of which one was made.
-    Joint(Vec<Arc<Node>>),
+    /// Several batches of which one was made, each with the number below which it was done before.
+    Joint(Vec<(Arc<Node>, u64)>),
 }
 
 struct Node {
     origin: Origin,
     pending: AtomicU32,
     worst: AtomicU8,
+    /// The least among the parts that were dropped.
+    done_below: AtomicU64,
 }
 
 impl Node {
@@ -107,12 +119,15 @@ impl Node {
             origin,
             pending: AtomicU32::new(1),
             worst: AtomicU8::new(Fate::Delivered as u8),
+            done_below: AtomicU64::new(u64::MAX),
         })
     }
 
-    fn settle(&self, fate: Fate) {
+    /// Settles a part, which is done below this number whatever its fate.
+    fn settle(&self, fate: Fate, done_below: u64) {
         if fate == Fate::Dropped {
             self.break_epoch();
+            self.done_below.fetch_min(done_below, Ordering::AcqRel);
         }
         if seeded::has(Bug::LastFateCounts) {
             self.worst.store(fate as u8, Ordering::Release);
@@ -121,13 +136,16 @@ impl Node {
         }
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             let fate = Fate::from_u8(self.worst.load(Ordering::Acquire));
+            let done_below = self.done_below.load(Ordering::Acquire);
             match &self.origin {
                 Origin::Issued { ledger, token, epoch } => (ledger.report)(Settled {
                     token: *token,
                     epoch: *epoch,
                     fate,
+                    done_below,
                 }),
-                Origin::Joint(parents) => parents.iter().for_each(|parent| parent.settle(fate)),
+                // Its own numbers are not those of every parent.
+                Origin::Joint(parents) => parents.iter().for_each(|(parent, done)| parent.settle(fate, *done)),
             }
         }
     }
@@ -139,14 +157,14 @@ impl Node {
                 ledger.broken.fetch_max(*epoch, Ordering::AcqRel);
             }
             Origin::Issued { .. } => {}
-            Origin::Joint(parents) => parents.iter().for_each(|parent| parent.break_epoch()),
+            Origin::Joint(parents) => parents.iter().for_each(|(parent, _)| parent.break_epoch()),
         }
     }
 
     fn is_stale(&self) -> bool {
         match &self.origin {
             Origin::Issued { ledger, epoch, .. } => *epoch <= ledger.broken.load(Ordering::Acquire),
-            Origin::Joint(parents) => parents.iter().any(|parent| parent.is_stale()),
+            Origin::Joint(parents) => parents.iter().any(|(parent, _)| parent.is_stale()),
         }
     }
 
@@ -159,68 +177,89 @@ impl Node {
 }
 
 /// One part's promise to report its fate, exactly once.
-pub struct Receipt(Option<Arc<Node>>);
+pub struct Receipt {
+    node: Option<Arc<Node>>,
+    /// Nothing with a lower number is left of this part.
+    done_below: u64,
+}
 
 impl Receipt {
     /// A receipt nobody waits for: for tests and for batches whose fate is known already.
     pub fn none() -> Self {
-        Self(None)
+        Self {
+            node: None,
+            done_below: 0,
+        }
     }
 
     /// The receipt of what was made of several batches: each of them is settled when this one is, with its fate. It is stale as soon as
     /// one of them is.
     #[must_use]
     pub fn joint(parts: impl IntoIterator<Item = Self>) -> Self {
-        let parents = parts.into_iter().filter_map(|mut part| part.0.take());
-        Self(Some(Node::new(Origin::Joint(parents.collect()))))
+        let parents = parts
+            .into_iter()
+            .filter_map(|mut part| Some((part.node.take()?, part.done_below)));
+        Self {
+            node: Some(Node::new(Origin::Joint(parents.collect()))),
+            done_below: 0,
+        }
     }
 
     /// One receipt for a batch of which two issuers want to hear; `other` as it is when nobody waits for this one.
     #[must_use]
     pub(crate) fn beside(self, other: Self) -> Self {
-        if self.0.is_none() {
+        if self.node.is_none() {
             other
         } else {
             Self::joint([self, other])
         }
     }
 
-    /// Another part of the same batch: the issuer hears only when every part has settled.
+    /// Another part of the same batch: the issuer hears only when every part has settled. It is done as far as this one.
     #[must_use]
     pub fn child(&self) -> Self {
-        if let Some(node) = &self.0
+        if let Some(node) = &self.node
             && !seeded::has(Bug::ReceiptSettledEarly)
         {
             node.pending.fetch_add(1, Ordering::AcqRel);
         }
-        Self(self.0.clone())
+        Self {
+            node: self.node.clone(),
+            done_below: self.done_below,
+        }
+    }
+
+    /// Notes that of this part no frame with a lower number is left to be delivered, also if it is dropped later: its issuer does not
+    /// send these again. A number lower than one before changes nothing.
+    pub fn done_below(&mut self, number: u64) {
+        self.done_below = self.done_below.max(number);
     }
 
     /// Reports the fate of this part.
     pub fn settle(mut self, fate: Fate) {
-        if let Some(node) = self.0.take() {
-            node.settle(fate);
+        if let Some(node) = self.node.take() {
+            node.settle(fate, self.done_below);
         }
     }
 
     /// True when an earlier batch of the same epoch was dropped: delivering this one would break the order,
     /// so its holder drops it too.
     pub fn is_stale(&self) -> bool {
-        self.0.as_ref().is_some_and(|node| node.is_stale()) && !seeded::has(Bug::OldEpochDelivered)
+        self.node.as_ref().is_some_and(|node| node.is_stale()) && !seeded::has(Bug::OldEpochDelivered)
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let Some(node) = self.0.take() {
-            node.settle(Fate::Dropped);
+        if let Some(node) = self.node.take() {
+            node.settle(Fate::Dropped, self.done_below);
         }
     }
 }
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.node {
             Some(node) => {
                 f.write_str("Receipt(")?;
                 node.fmt(f)?;

@@ -308,10 +308,11 @@ async fn finish(running: Running) -> (u8, PipelineStatus) {
     let lost = total(&status, "lost") + unsettled(&status);
     let kept: u64 = total(&status, "waiting_frames");
     let ends_lost: u64 = total(&status, "ends_lost");
+    let unconfirmed: u64 = total(&status, "frames_unconfirmed");
     if ends_lost > 0 {
-        tracing::error!(pipeline = %view.name, lost, kept_in_stores = kept, "ended; besides, an unknown number of frames is lost with the damaged end of a store");
+        tracing::error!(pipeline = %view.name, lost, unconfirmed, kept_in_stores = kept, "ended; besides, an unknown number of frames is lost with the damaged end of a store");
     } else {
-        tracing::info!(pipeline = %view.name, lost, kept_in_stores = kept, "ended");
+        tracing::info!(pipeline = %view.name, lost, unconfirmed, kept_in_stores = kept, "ended");
     }
     for actor in &status.actors {
         tracing::info!(pipeline = %view.name, "{}", words::actor(actor).trim_end());
@@ -319,7 +320,7 @@ async fn finish(running: Running) -> (u8, PipelineStatus) {
     let code = match ended {
         Err(_) => FAILED,
         Ok(ending) if ending.failure.is_some() => FAILED,
-        Ok(_) if lost > 0 || ends_lost > 0 => LOST,
+        Ok(_) if lost > 0 || ends_lost > 0 || unconfirmed > 0 => LOST,
         Ok(ending) if ending.forced => FORCED,
         Ok(_) => 0,
     };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Refusal};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_framework::units::{ByteSize, Period};
 use aqueduct_sys::socket;
@@ -252,6 +252,11 @@ impl Connection {
         Ok(true)
     }
 
+    /// True when it is worth to come back from a write that got on: what is answered meanwhile can be settled only then.
+    pub(super) fn answers(&self) -> bool {
+        self.exchange.is_some()
+    }
+
     /// Waits until more may be taken, or until an answer has come. Cancel-safe.
     ///
     /// # Errors
@@ -327,6 +332,11 @@ impl Connection {
     /// Where the frames end that a missing or wrong answer was about; no further than what is acknowledged otherwise.
     pub(super) fn refused_bytes(&self) -> u64 {
         self.refused_bytes
+    }
+
+    /// What the peer's application has refused for good since it was asked last.
+    pub(super) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.exchange.as_mut().map(Exchange::take_refusals).unwrap_or_default()
     }
 
     /// The same in the end. Answers that have come before it count. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so

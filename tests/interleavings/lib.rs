@@ -80,6 +80,30 @@ fn parts_that_settle_on_several_threads_report_once_with_the_worst_fate() {
 }
 
 #[test]
+fn the_part_that_came_least_far_says_what_is_done_of_a_batch_that_was_dropped() {
+    every_order("how far parts came", || {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let report = told.clone();
+        let ledger = Ledger::redelivering(move |settled: Settled| report.lock().unwrap().push(settled));
+        let whole = ledger.issue(7, 1);
+        let (mut far, mut near, all) = (whole.child(), whole.child(), whole.child());
+        let worker = thread::spawn(move || {
+            far.done_below(9);
+            drop(far);
+            all.settle(Fate::Rejected);
+        });
+        near.done_below(5);
+        near.done_below(3);
+        drop(near);
+        whole.settle(Fate::Delivered);
+        worker.join().unwrap();
+        let told = told.lock().unwrap();
+        assert_eq!((told[0].fate, told[0].done_below), (Fate::Dropped, 5));
+        assert_eq!(told.len(), 1);
+    });
+}
+
+#[test]
 fn a_part_that_is_parted_again_on_its_thread_holds_the_receipt_open() {
     every_order("parts of parts", || {
         let told = Arc::new(Mutex::new(Vec::new()));

@@ -340,7 +340,12 @@ impl World {
         let one = self.random.below(open.in_flight.len() as u64) as usize;
         let (token, epoch, ids) = open.in_flight.remove(one);
         let counts = open.fifo.state().epoch == epoch;
-        open.fifo.settled(Settled { token, epoch, fate });
+        open.fifo.settled(Settled {
+            token,
+            epoch,
+            fate,
+            done_below: 0,
+        });
         if fate == Fate::Delivered && counts {
             self.model.settled(&ids);
         }

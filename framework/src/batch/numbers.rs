@@ -119,6 +119,34 @@ impl Numbers {
         }
     }
 
+    /// The least number from the frame at `index` on; none behind the last.
+    pub fn least_from(&self, index: usize) -> Option<u64> {
+        let mut behind = 0;
+        let mut least = None::<u64>;
+        for run in &self.runs {
+            let (start, count) = (behind, run.count as usize);
+            behind += count;
+            if behind > index {
+                let first = run.first + index.saturating_sub(start) as u64;
+                least = Some(least.map_or(first, |least| least.min(first)));
+            }
+        }
+        least
+    }
+
+    /// How many frames stand before the first whose number is not below `number`.
+    pub fn count_below(&self, number: u64) -> u64 {
+        let mut count = 0;
+        for run in &self.runs {
+            let below = number.saturating_sub(run.first).min(run.count.into());
+            count += below;
+            if below < u64::from(run.count) {
+                break;
+            }
+        }
+        count
+    }
+
     /// The first and the last number, for spans and logs.
     pub fn bounds(&self) -> Option<(u64, u64)> {
         let first = self.runs.first()?;

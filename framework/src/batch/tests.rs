@@ -112,6 +112,24 @@ fn a_newer_attribute_replaces_an_older_one_and_frame_order_stays() {
 }
 
 #[test]
+fn what_is_left_of_a_batch_is_told_by_its_least_number() {
+    let runs = [(10, 3), (20, 2), (15, 1)].map(|(first, count)| super::Run { first, count });
+    let numbers = Numbers::from_runs("s".into(), 1, &runs);
+    let least: Vec<_> = (0..=6).map(|index| numbers.least_from(index)).collect();
+    assert_eq!(
+        least,
+        [10, 11, 12, 15, 15, 15]
+            .map(Some)
+            .into_iter()
+            .chain([None])
+            .collect::<Vec<_>>()
+    );
+    for (number, count) in [(0, 0), (10, 0), (11, 1), (13, 3), (20, 3), (21, 4), (u64::MAX, 6)] {
+        assert_eq!(numbers.count_below(number), count, "below {number}");
+    }
+}
+
+#[test]
 fn numbers_at_the_end_of_their_range_join_no_others() {
     let mut numbers = Numbers::new("s".into(), 1, 0, 0);
     for number in [u64::MAX - 1, u64::MAX, 0, 1] {

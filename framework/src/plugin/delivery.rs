@@ -179,6 +179,13 @@ impl Delivery {
         std::mem::replace(&mut self.batch.receipt, Receipt::none()).settle(fate);
     }
 
+    /// Notes that the first `frames` are off our hands: their store does not send them again, whatever becomes of the others.
+    pub(crate) fn done(&mut self, frames: usize) {
+        if let Some(number) = self.batch.numbers.least_from(frames) {
+            self.batch.receipt.done_below(number);
+        }
+    }
+
     /// The frame that an error of the sink is about.
     pub(crate) fn failed_frame(&self) -> usize {
         self.frame

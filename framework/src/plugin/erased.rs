@@ -7,8 +7,8 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::Notify;
 
 use super::{
-    Acknowledgement, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Sink, Source,
-    StoreReader, StoreUse,
+    Acknowledgement, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Refusal, Sink,
+    Source, StoreReader, StoreUse,
 };
 use crate::error::{Error, Result};
 
@@ -83,6 +83,8 @@ pub trait DynSink {
     fn acknowledged_signal(&self) -> Option<Rc<Notify>>;
     /// [`Sink::refused_bytes`]
     fn refused_bytes(&self) -> u64;
+    /// [`Sink::take_refusals`]
+    fn take_refusals(&mut self) -> Vec<Refusal>;
     /// [`Sink::last_acknowledged`]
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged>;
     /// [`Sink::confirmed`]
@@ -128,6 +130,10 @@ impl<T: Sink> DynSink for T {
 
     fn refused_bytes(&self) -> u64 {
         Sink::refused_bytes(self)
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        Sink::take_refusals(self)
     }
 
     fn last_acknowledged(&mut self) -> LocalBoxFuture<'_, LastAcknowledged> {

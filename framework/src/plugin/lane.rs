@@ -110,7 +110,11 @@ impl Lane {
         if self.pieces.is_empty() {
             return None;
         }
-        let receipt = batch.receipt.child();
+        let mut receipt = batch.receipt.child();
+        if let Some(first) = self.first_input() {
+            // What this output was not given does not come again for its sake.
+            receipt.done_below(batch.numbers.least_from(first).unwrap_or_default());
+        }
         let mut emitted = match self.pieces.as_slice() {
             [Piece::Kept { from: 0, to }] if *to as usize == batch.len() => batch.share(receipt),
             _ => self.assemble(batch, receipt),
@@ -118,6 +122,15 @@ impl Lane {
         emitted.merge_attributes(std::mem::take(&mut self.attributes));
         self.clear();
         Some(emitted)
+    }
+
+    /// The first input frame of which it holds something.
+    fn first_input(&self) -> Option<usize> {
+        let first = self.pieces.first().map(|piece| match piece {
+            Piece::Kept { from, .. } => *from,
+            Piece::New { input, .. } => *input,
+        });
+        first.map(|index| index as usize)
     }
 
     fn assemble(&self, batch: &Batch, receipt: Receipt) -> Batch {

@@ -84,6 +84,7 @@ pub mod rejection;
 pub(crate) mod store_reader;
 
 use std::future::Future;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -163,6 +164,15 @@ impl Confirmed {
             proven: self.proven.min(other.proven),
         }
     }
+}
+
+/// What the other side has refused for good, though it acknowledged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where on the connection the refused frames stand, in the count of [`Sink::acknowledged_bytes`].
+    pub bytes: Range<u64>,
+    /// Why, for the dead letters.
+    pub reason: String,
 }
 
 /// What is known in the end of a connection that is gone.
@@ -404,6 +414,12 @@ pub trait Sink: Sized + 'static {
     /// the whole batch.
     fn refused_bytes(&self) -> u64 {
         0
+    }
+
+    /// What was refused for good since it was asked last: these frames become dead letters, and count as acknowledged as soon as
+    /// [`Sink::acknowledged_bytes`] covers them, never before they were returned here. Asked after each look at that.
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        Vec::new()
     }
 
     /// The same after `unavailable` or when `watch` has resolved, before `open`: what is not covered is written again. It may wait, within bounds of its

@@ -110,7 +110,12 @@ impl Store {
                 } => {
                     self.delivered.extend(text(&batch));
                     let fate = Fate::Delivered;
-                    self.fifo.settled(Settled { token, epoch, fate });
+                    self.fifo.settled(Settled {
+                        token,
+                        epoch,
+                        fate,
+                        done_below: 0,
+                    });
                     continue;
                 }
                 Effect::SettleUpstream { receipt, fate } => {

@@ -7,7 +7,7 @@ use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Event, Ours};
 use rustix::net::{RecvFlags, recv};
 
-use super::super::reply::{Exchange, wrong};
+use super::super::reply::wrong;
 use super::Connection;
 
 /// Reads of the peer's bytes in one go: 256 KiB, so that a talking peer cannot hold up the writing.
@@ -71,7 +71,10 @@ impl Connection {
 
     /// The peer's application did not answer, or not as it should.
     pub(super) fn unanswered(&mut self, reason: String, failure: Failure) -> Error {
-        self.refused_bytes = self.exchange.as_ref().map_or(0, Exchange::asked_bytes);
+        if let Some(exchange) = &self.exchange {
+            self.refused_bytes = exchange.asked_bytes();
+            exchange.refused();
+        }
         let event = Event::Ours(Ours::Unanswered { reason });
         let told = self.watch.ended(&self.stream, &self.peer, event);
         wrong(told.verdict.sentence, failure)

@@ -18,6 +18,8 @@ pub(crate) struct ReplyConfig {
     /// The regular expression that an answer must match (syntax of the Rust crate `regex`); any other says that the frame was not taken. It may match
     /// anywhere, unless it is anchored. Unset: every answer will do.
     pattern: Option<String>,
+    /// The answers that refuse what they are about, and what then. Looked at before `pattern`.
+    refuse: Option<RefuseConfig>,
     /// What ends an answer; a newline, unless `bytes` is set.
     #[schemars(length(min = 1))]
     delimiter: Option<String>,
@@ -37,6 +39,26 @@ pub(crate) struct ReplyConfig {
     #[serde(default = "max_reply_bytes")]
     #[schemars(range(min = 1, max = 1_048_576))]
     max_reply_bytes: ByteSize,
+}
+
+/// What a refusal looks like.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RefuseConfig {
+    /// The regular expression that a refusal matches.
+    pattern: String,
+    /// What becomes of the refused frames.
+    then: Then,
+}
+
+/// What becomes of frames that were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Then {
+    /// They are dead letters at once, and the connection goes on.
+    Reject,
+    /// They are sent again, on a new connection, as after an answer that does not match `pattern`.
+    Retry,
 }
 
 /// What one answer is about, as it is written.
@@ -84,6 +106,7 @@ pub(super) enum Per {
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) pattern: Option<Regex>,
+    pub(super) refuse: Option<(Regex, Then)>,
     pub(super) end: End,
     pub(super) most_bytes: usize,
     pub(super) per: Per,
@@ -103,7 +126,12 @@ impl ReplyConfig {
             PerConfig::Frames(frames) => Per::Frames(frames),
         };
         Ok(Terms {
-            pattern: self.compiled()?,
+            pattern: self
+                .pattern
+                .as_deref()
+                .map(|text| compiled("pattern", text))
+                .transpose()?,
+            refuse: self.refuse()?,
             end: self.end()?,
             most_bytes: self.bytes.unwrap_or(self.max_reply_bytes).bytes() as usize,
             per,
@@ -112,12 +140,16 @@ impl ReplyConfig {
         })
     }
 
-    fn compiled(&self) -> Result<Option<Regex>> {
-        let compile = |pattern: &String| {
-            Regex::new(pattern)
-                .map_err(|error| Error::fatal(format!("`reply.pattern` is no regular expression: {error}")))
-        };
-        self.pattern.as_ref().map(compile).transpose()
+    fn refuse(&self) -> Result<Option<(Regex, Then)>> {
+        let refuse = self.refuse.as_ref();
+        refuse
+            .map(|refuse| Ok((compiled("refuse.pattern", &refuse.pattern)?, refuse.then)))
+            .transpose()
+    }
+
+    /// True when refused frames become dead letters at once.
+    pub(crate) fn rejects(&self) -> bool {
+        self.refuse.as_ref().is_some_and(|refuse| refuse.then == Then::Reject)
     }
 
     fn end(&self) -> Result<End> {
@@ -127,7 +159,7 @@ impl ReplyConfig {
             )),
             (Some(delimiter), None) => Ok(End::Delimiter(delimiter.clone().into_bytes())),
             (None, Some(bytes)) => Ok(End::Bytes(bytes.bytes() as usize)),
-            (None, None) if self.pattern.is_some() => Ok(End::Delimiter(b"\n".to_vec())),
+            (None, None) if self.pattern.is_some() || self.refuse.is_some() => Ok(End::Delimiter(b"\n".to_vec())),
             (None, None) => Err(Error::fatal(
                 "`reply` must say what an answer is: give it a `pattern` such as \"^OK\", or `bytes = 1` for one byte each, or `delimiter = \"\\n\"` for any line",
             )),
@@ -147,4 +179,8 @@ impl ReplyConfig {
             (_, window) => Ok(window.unwrap_or(WINDOW_FRAMES)),
         }
     }
+}
+
+fn compiled(key: &str, pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|error| Error::fatal(format!("`reply.{key}` is no regular expression: {error}")))
 }

@@ -1,6 +1,7 @@
 //! Which frames an answer is about, how many more may be written, and since when an answer is owed: no clock, no I/O.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use aqueduct_framework::seeded::{self, Bug};
@@ -20,8 +21,6 @@ mod tests;
 #[derive(Debug)]
 pub(super) struct Unanswered {
     per: Per,
-    /// Frames that may be written and not answered.
-    window: u64,
     /// Whole groups, oldest first.
     groups: VecDeque<Group>,
     /// The group that is not whole: no answer is due for it.
@@ -41,11 +40,18 @@ struct Group {
     end: u64,
 }
 
+/// What an answer is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) frames: u64,
+    /// Of the connection.
+    pub(super) bytes: Range<u64>,
+}
+
 impl Unanswered {
-    pub(super) fn new(per: Per, window: u64) -> Self {
+    pub(super) fn new(per: Per) -> Self {
         Self {
             per,
-            window,
             groups: VecDeque::new(),
             open: Group::default(),
             frames: 0,
@@ -54,15 +60,15 @@ impl Unanswered {
         }
     }
 
-    /// How many frames more may be written. A frame that is under way is not counted before it is whole, so one that was begun may be ended.
-    pub(super) fn room(&self) -> u64 {
+    /// How many frames more may be written, where so many may be unanswered. A frame that is under way is not counted before it is whole, so one that was begun may be ended.
+    pub(super) fn room(&self, window: u64) -> u64 {
         match self.per {
             // Where a batch ends the peer can only know by the pause behind it.
             Per::Batch if self.groups.is_empty() => u64::MAX,
             Per::Batch => 0,
             Per::Frames(_) => {
                 let more = u64::from(seeded::has(Bug::WindowOneMore));
-                (self.window + more).saturating_sub(self.frames)
+                (window + more).saturating_sub(self.frames)
             }
         }
     }
@@ -96,10 +102,14 @@ impl Unanswered {
         !self.groups.is_empty()
     }
 
-    /// Takes an answer. False when none was due.
-    pub(super) fn answered(&mut self, now: Duration) -> bool {
+    /// Takes an answer: what it is about; none when none was due.
+    pub(super) fn answered(&mut self, now: Duration) -> Option<Answered> {
         let Some(mut group) = self.groups.pop_front() else {
-            return seeded::has(Bug::AnswerNotDueIgnored);
+            let nothing = Answered {
+                frames: 0,
+                bytes: self.answered_bytes..self.answered_bytes,
+            };
+            return seeded::has(Bug::AnswerNotDueIgnored).then_some(nothing);
         };
         if seeded::has(Bug::AnswerSettlesTwo)
             && let Some(next) = self.groups.pop_front()
@@ -110,9 +120,18 @@ impl Unanswered {
             };
         }
         self.frames -= group.frames;
+        let bytes = self.answered_bytes..group.end;
         self.answered_bytes = group.end;
         self.owed_since = (!self.groups.is_empty()).then_some(now);
-        true
+        Some(Answered {
+            frames: group.frames,
+            bytes,
+        })
+    }
+
+    /// How many frames the next answer is about; 1 when none is due.
+    pub(super) fn asked_frames(&self) -> u64 {
+        self.groups.front().map_or(1, |group| group.frames)
     }
 
     /// When an answer is overdue: so long after the last one, or after the first frame that it is due for.

@@ -8,7 +8,7 @@ mod tests;
 use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Sink};
+use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Refusal, Sink};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -137,7 +137,13 @@ impl Sink for TcpClient {
                     unread_bytes: config.unread_bytes,
                 },
             )?,
-            reply: Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin, context)?,
+            reply: Reply::new(
+                config.acknowledge,
+                config.reply.as_ref(),
+                config.on_peer_fin,
+                false,
+                context,
+            )?,
             linger: config.linger,
             flight: Rc::new(Flight::dialling(context)),
             connection: None,
@@ -176,7 +182,11 @@ impl Sink for TcpClient {
         if self.age.is_reached() {
             return Err(self.age.end(connection, self.linger.0).await);
         }
+        let left = delivery.wire().len();
         while !connection.push(delivery)? {
+            if connection.answers() && delivery.wire().len() < left {
+                return Ok(());
+            }
             connection.writable().await?;
         }
         Ok(())
@@ -210,6 +220,13 @@ impl Sink for TcpClient {
 
     fn refused_bytes(&self) -> u64 {
         self.connection.as_ref().map_or(0, Connection::refused_bytes)
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.connection
+            .as_mut()
+            .map(Connection::take_refusals)
+            .unwrap_or_default()
     }
 
     async fn last_acknowledged(&mut self) -> LastAcknowledged {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::super::connection::{Connection, ConnectionOptions, OnPeerFin};
 use super::super::reply::Reply;
-use super::config::Config;
+use super::config::{Clients, Config};
 use crate::net::{Flight, Listen, Listener};
 
 /// Somebody who has connected.
@@ -175,7 +175,13 @@ impl Terms {
     /// # Errors
     /// When `reply` does not fit the other options.
     pub(super) fn new(config: &Config, context: &Context) -> Result<Rc<Self>> {
-        let reply = Reply::new(config.acknowledge, config.reply.as_ref(), config.on_peer_fin(), context)?;
+        let reply = Reply::new(
+            config.acknowledge,
+            config.reply.as_ref(),
+            config.on_peer_fin(),
+            config.clients == Clients::Named,
+            context,
+        )?;
         Ok(Rc::new(Self {
             linger: config.linger.0,
             reply,

@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{
-    Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Sink, StoreReader, StoreUse,
+    Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Refusal, Sink, StoreReader, StoreUse,
 };
 use tokio::sync::Notify;
 
@@ -134,6 +134,13 @@ impl Sink for TcpServer {
         match &self.serves {
             Serves::One(one) => one.refused_bytes(),
             Serves::All(_) | Serves::Named(_) => 0,
+        }
+    }
+
+    fn take_refusals(&mut self) -> Vec<Refusal> {
+        match &mut self.serves {
+            Serves::One(one) => one.take_refusals(),
+            Serves::All(_) | Serves::Named(_) => Vec::new(),
         }
     }
 

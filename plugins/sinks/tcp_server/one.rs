@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Confirmed, Delivery, LastAcknowledged};
+use aqueduct_framework::plugin::{Confirmed, Delivery, LastAcknowledged, Refusal};
 use aqueduct_framework::telemetry::Counter;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -70,15 +70,16 @@ impl One {
         Ok(())
     }
 
-    /// Writes all of it.
+    /// Writes all of it, or, where answers count, what it takes now.
     pub(super) async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
         self.client()?.check().map_err(departed)?;
         if let Some(newcomer) = self.door.waiting() {
             self.turn_away(newcomer)?;
         }
+        let left = delivery.wire().len();
         loop {
             let client = self.client.as_mut().ok_or_else(nobody)?;
-            if client.push(delivery).map_err(departed)? {
+            if client.push(delivery).map_err(departed)? || (client.answers() && delivery.wire().len() < left) {
                 return Ok(());
             }
             tokio::select! {
@@ -114,6 +115,10 @@ impl One {
 
     pub(super) fn refused_bytes(&self) -> u64 {
         self.client.as_ref().map_or(0, Connection::refused_bytes)
+    }
+
+    pub(super) fn take_refusals(&mut self) -> Vec<Refusal> {
+        self.client.as_mut().map(Connection::take_refusals).unwrap_or_default()
     }
 
     pub(super) async fn last_acknowledged(&mut self) -> LastAcknowledged {

@@ -1,5 +1,8 @@
 //! A batch in the sender's hands.
 
+use std::ops::Range;
+
+use crate::batch::Batch;
 use crate::mailbox::Held;
 use crate::plugin::{Delivery, frame_bytes};
 use crate::receipt::Fate;
@@ -24,9 +27,14 @@ struct Open {
     frames: u64,
     refused: u64,
     bytes: u64,
+    /// The first so many are off our hands, delivered or dead letters.
+    done: usize,
+    /// What was told of it before.
+    told: Out,
 }
 
-/// What counts once a batch is settled.
+/// What has been delivered.
+#[derive(Default)]
 pub(super) struct Out {
     pub(super) frames: u64,
     pub(super) bytes: u64,
@@ -42,6 +50,8 @@ impl Outgoing {
             frames: batch.len() as u64,
             refused: 0,
             bytes: frame_bytes(batch),
+            done: 0,
+            told: Out::default(),
         };
         Self {
             delivery,
@@ -57,6 +67,11 @@ impl Outgoing {
         if let Some(open) = &mut self.open {
             open.refused += frames;
         }
+    }
+
+    /// The frames that stand on these bytes of its own on the wire.
+    pub(super) fn frames_on(&self, bytes: &Range<u64>) -> Range<usize> {
+        self.delivery.frame_behind(bytes.start)..self.delivery.frame_behind(bytes.end)
     }
 
     /// Notes that it failed where it stands. True when it has come further than the last time.
@@ -75,6 +90,31 @@ impl Outgoing {
         self.refused_end() > self.delivery.frames_written()
     }
 
+    /// Notes that the first `frames` are off our hands, though not the batch; `count` is told of those that are delivered.
+    pub(super) fn done(&mut self, frames: usize, count: impl FnOnce(Out)) {
+        let Some(open) = &mut self.open else { return };
+        if frames <= open.done {
+            return;
+        }
+        open.done = frames;
+        self.delivery.done(frames);
+        let batch = self.delivery.batch();
+        let delivered = (frames as u64).saturating_sub(open.refused);
+        let bytes = frame_bytes_of(batch, frames);
+        count(Out {
+            frames: delivered.saturating_sub(open.told.frames),
+            bytes: bytes.saturating_sub(open.told.bytes),
+            lost: 0,
+        });
+        open.told.frames = open.told.frames.max(delivered);
+        open.told.bytes = open.told.bytes.max(bytes);
+    }
+
+    /// Notes that the frames in the first `bytes` of its own on the wire are off our hands.
+    pub(super) fn done_bytes(&mut self, bytes: u64, count: impl FnOnce(Out)) {
+        self.done(self.delivery.frame_behind(bytes), count);
+    }
+
     /// Settles the batch and lets go of its share of the window, after `count` was told; what was refused makes it rejected unless dead letters are
     /// `kept`. A second time nothing happens.
     pub(super) fn settle(&mut self, kept: bool, count: impl FnOnce(Out)) {
@@ -84,9 +124,10 @@ impl Outgoing {
         } else {
             Fate::Delivered
         };
+        let delivered = open.frames - open.refused.min(open.frames);
         count(Out {
-            frames: open.frames - open.refused.min(open.frames),
-            bytes: open.bytes,
+            frames: delivered.saturating_sub(open.told.frames),
+            bytes: open.bytes.saturating_sub(open.told.bytes),
             lost: if kept { 0 } else { open.refused.min(open.frames) },
         });
         self.delivery.settle(fate);
@@ -99,8 +140,15 @@ impl Outgoing {
         }
     }
 
-    /// Its frames while it is not settled.
+    /// Its frames that are not off our hands, while it is not settled.
     pub(super) fn unsettled_frames(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.frames)
+        self.open.as_ref().map_or(0, |open| open.frames - open.done as u64)
     }
+}
+
+/// The bytes of a batch's first frames, without framing.
+fn frame_bytes_of(batch: &Batch, frames: usize) -> u64 {
+    let framing = u64::from(batch.layout.head + batch.layout.tail) * frames as u64;
+    let end = frames.checked_sub(1).and_then(|last| batch.ends.get(last));
+    u64::from(end.copied().unwrap_or(0)).saturating_sub(framing)
 }

@@ -91,6 +91,29 @@ impl<T> Unacknowledged<T> {
         }
     }
 
+    /// All that stand on these bytes of the connection, each with which bytes of its own that are.
+    pub(super) fn on(&mut self, bytes: &Range<u64>) -> impl Iterator<Item = (&mut T, Range<u64>)> {
+        self.entries.iter_mut().filter_map(move |entry| {
+            let (start, end) = (bytes.start.max(entry.start), bytes.end.min(entry.end));
+            let own = |at| entry.from + at - entry.start;
+            let range = own(start)..own(end.max(start));
+            (start < end).then_some((&mut entry.what, range))
+        })
+    }
+
+    /// Bytes written since the connection began.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The first that is acknowledged only in part, and up to which of its own bytes.
+    pub(super) fn in_part(&mut self) -> Option<(&mut T, u64)> {
+        let acknowledged = self.acknowledged;
+        let entry = self.entries.get_mut(self.settled)?;
+        let part = acknowledged.checked_sub(entry.start).filter(|bytes| *bytes > 0)?;
+        Some((&mut entry.what, entry.from + part))
+    }
+
     /// The connection is gone: all that is to be written again on the next one, in order; after an orderly end nothing that was acknowledged. Counting
     /// begins anew. The other side has refused what was written up to byte `refused` of the connection; nothing, when that is acknowledged.
     pub(super) fn take_back(&mut self, orderly: bool, refused: u64) -> Vec<Again<T>> {

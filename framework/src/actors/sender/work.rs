@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::outgoing::Outgoing;
+use super::outgoing::{Out, Outgoing};
 use super::unacknowledged::Unacknowledged;
 use super::unconfirmed::{MayBeLost, Unconfirmed};
 use super::{Drain, SenderParts, Trouble};
@@ -209,7 +209,7 @@ impl Work {
     }
 
     async fn next(&mut self) -> Next {
-        self.settle_acknowledged();
+        self.settle_acknowledged().await;
         if let Some(held) = self.inbox.try_next() {
             return Next::Batch(held);
         }
@@ -226,7 +226,7 @@ impl Work {
                 },
                 error = self.sink.watch() => return Next::PeerGone(error),
                 () = due(waiting.then_some(pause), self.signal.as_deref()) => {
-                    let moved = self.settle_acknowledged();
+                    let moved = self.settle_acknowledged().await;
                     pause = if moved { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 }
             }
@@ -274,7 +274,11 @@ impl Work {
             let Err(error) = self.sink.write(delivery).await else {
                 // A frame without wire bytes, such as one its framing refused, leaves a sink nothing to advance by.
                 delivery.advance(0);
-                if delivery.is_done() || delivery.wire().len() < before {
+                if delivery.is_done() {
+                    continue;
+                }
+                if delivery.wire().len() < before {
+                    self.settle_with(&mut outgoing, from).await;
                     continue;
                 }
                 return Err(Error::fatal(
@@ -331,12 +335,14 @@ impl Work {
 
     /// Settles a batch that is off our hands.
     fn count_out(&self, outgoing: &mut Outgoing) {
+        outgoing.settle(self.rejected.is_connected(), |out| self.count(&out));
+    }
+
+    fn count(&self, out: &Out) {
         let meters = &self.parts.context.meters;
-        outgoing.settle(self.rejected.is_connected(), |out| {
-            meters.frames_out.add(out.frames);
-            meters.bytes_out.add(out.bytes);
-            meters.lost.add(out.lost);
-        });
+        meters.frames_out.add(out.frames);
+        meters.bytes_out.add(out.bytes);
+        meters.lost.add(out.lost);
     }
 
     async fn reject(&self, batch: &Batch, span: &WorkSpan, index: usize, error: &Error) {
@@ -363,7 +369,10 @@ impl Work {
             key: key.to_owned(),
             value,
         });
-        let mut letter = builder.finish(batch.received_ns, trace, batch.receipt.child());
+        let mut receipt = batch.receipt.child();
+        // Nothing before this frame hangs on the letter.
+        receipt.done_below(batch.numbers.get(index).unwrap_or_default());
+        let mut letter = builder.finish(batch.received_ns, trace, receipt);
         // Over those of an earlier rejection.
         letter.merge_attributes(about.collect());
         self.rejected.permit().await;

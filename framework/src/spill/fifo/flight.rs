@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::batch::Numbers;
 use crate::receipt::{Fate, Settled};
 use crate::seeded::{self, Bug};
 
 /// Tracks receipts by the position they were handed under.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// First position -> (end, cost) of what is in flight.
-    handed: BTreeMap<u64, (u64, u64)>,
+    /// By first position, what is in flight.
+    handed: BTreeMap<u64, Handed>,
     bytes: u64,
     /// Everything below is settled.
     settled: u64,
@@ -20,6 +21,15 @@ pub(super) struct Flight {
     epoch: u64,
     broken: bool,
     repeated: u64,
+}
+
+/// One batch in flight.
+#[derive(Debug)]
+struct Handed {
+    end: u64,
+    cost: u64,
+    /// By which its first frames are told apart, when it comes back before all of them are settled.
+    numbers: Numbers,
 }
 
 impl Flight {
@@ -88,7 +98,7 @@ impl Flight {
     /// True when this position is in flight.
     pub(super) fn is_handed(&self, position: u64) -> bool {
         let before = self.handed.range(..=position).next_back();
-        before.is_some_and(|(_, (end, _))| *end > position)
+        before.is_some_and(|(_, handed)| handed.end > position)
     }
 
     /// How many positions of the range are not settled.
@@ -99,25 +109,29 @@ impl Flight {
         range.end.saturating_sub(range.start) - settled
     }
 
-    pub(super) fn hand(&mut self, range: Range<u64>, cost: u64) {
+    pub(super) fn hand(&mut self, range: Range<u64>, cost: u64, numbers: Numbers) {
         self.bytes += cost;
-        self.handed.insert(range.start, (range.end, cost));
+        let end = range.end;
+        self.handed.insert(range.start, Handed { end, cost, numbers });
     }
 
-    /// Takes a settled receipt; the range that is settled for good now, if any. One of another epoch means nothing.
+    /// Takes a settled receipt; the range that is settled for good now, if any: of a batch that was dropped the frames that were done before
+    /// that. One of another epoch means nothing.
     pub(super) fn settle(&mut self, told: Settled) -> Option<Range<u64>> {
         if told.epoch != self.epoch {
             return None;
         }
-        let (end, cost) = self.handed.remove(&told.token)?;
-        self.bytes -= cost;
+        let handed = self.handed.remove(&told.token)?;
+        self.bytes -= handed.cost;
+        let mut end = handed.end;
         if told.fate == Fate::Dropped {
             self.broken = true;
-            self.repeated += end - told.token;
-            return None;
+            let done = handed.numbers.count_below(told.done_below);
+            end = told.token.saturating_add(done).min(end);
+            self.repeated += handed.end - end;
         }
         self.mark(told.token..end);
-        Some(told.token..end)
+        (end > told.token).then_some(told.token..end)
     }
 
     /// When a broken epoch has come back as a whole, begins the next one: true.

@@ -1,6 +1,7 @@
 //! The newest batches, in memory: without a gap from [`Memory::first`] to the tail.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::batch::Batch;
 use crate::receipt::Receipt;
@@ -72,9 +73,9 @@ impl Memory {
         self.waiting_bytes
     }
 
-    /// The batch at exactly this position is in flight now.
+    /// The batch that holds this position is in flight now.
     pub(super) fn handed(&mut self, position: u64) {
-        let index = self.index(position);
+        let index = self.holder(position);
         if let Some(entry) = self.entries.get_mut(index) {
             self.waiting_bytes -= entry.waiting_bytes();
             entry.in_flight = true;
@@ -113,16 +114,17 @@ impl Memory {
         self.tail = end;
     }
 
-    /// The batch at exactly this position.
-    pub(super) fn get(&self, position: u64) -> Option<(u64, &Batch)> {
-        let entry = self.entries.get(self.index(position))?;
+    /// The batch that holds this position, and where it begins and ends.
+    pub(super) fn get(&self, position: u64) -> Option<(Range<u64>, &Batch)> {
+        let entry = self.entries.get(self.holder(position))?;
         let batch = entry.batch.as_ref()?;
-        (entry.position == position).then_some((entry.end, batch))
+        let range = entry.position..entry.end;
+        range.contains(&position).then_some((range, batch))
     }
 
-    /// The entries from `position` on.
+    /// The entries from `position` on, with the one in which it lies.
     pub(super) fn from(&self, position: u64) -> impl Iterator<Item = &Entry> {
-        self.entries.range(self.index(position)..)
+        self.entries.range(self.holder(position)..)
     }
 
     /// When the oldest unsettled batch from `position` on arrived.
@@ -156,9 +158,10 @@ impl Memory {
         receipts
     }
 
-    /// Lets go of the batches in a settled range; returns their receipts. What is below `queued` is with the writer.
+    /// Lets go of the batches that end in a settled range; returns their receipts. What a batch holds before the range has settled earlier. What is
+    /// below `queued` is with the writer.
     pub(super) fn settled(&mut self, from: u64, to: u64, queued: u64) -> Vec<Receipt> {
-        let index = self.index(from);
+        let index = self.holder(from);
         let mut receipts = Vec::new();
         for entry in self.entries.range_mut(index..) {
             if entry.end > to {
@@ -196,13 +199,13 @@ impl Memory {
         entries.into_iter().all(|entry| entry.batch.is_none())
     }
 
-    /// Gives everything up: the receipts, and how many unsettled frames there were from `committed` on.
-    pub(super) fn clear(&mut self, committed: u64) -> (Vec<Receipt>, u64) {
+    /// Gives everything up: the receipts, and how many frames that loses, by the range of each batch.
+    pub(super) fn clear(&mut self, lost: impl Fn(Range<u64>) -> u64) -> (Vec<Receipt>, u64) {
         let mut frames = 0;
         let mut receipts = Vec::new();
         for entry in self.entries.drain(..) {
-            if entry.batch.is_some() && entry.position >= committed {
-                frames += entry.end - entry.position;
+            if entry.batch.is_some() {
+                frames += lost(entry.position..entry.end);
             }
             receipts.extend(entry.receipt);
         }
@@ -225,6 +228,12 @@ impl Memory {
         }
     }
 
+    /// The entry in which the position lies; the next one when it lies in none.
+    fn holder(&self, position: u64) -> usize {
+        self.entries.partition_point(|entry| entry.end <= position)
+    }
+
+    /// The first entry that begins at the position or behind it.
     fn index(&self, position: u64) -> usize {
         self.entries.partition_point(|entry| entry.position < position)
     }

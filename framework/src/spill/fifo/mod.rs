@@ -265,8 +265,14 @@ impl Fifo {
     /// A batch that was handed down has settled.
     pub fn settled(&mut self, settled: Settled) {
         if let Some(range) = self.flight.settle(settled) {
+            // What was done before the drop is done.
+            let fate = if settled.fate == Fate::Dropped {
+                Fate::Delivered
+            } else {
+                settled.fate
+            };
             for receipt in self.memory.settled(range.start, range.end, self.queued) {
-                self.upstream.push_back((receipt, settled.fate));
+                self.upstream.push_back((receipt, fate));
             }
         }
         if self.flight.renew() {
@@ -349,7 +355,15 @@ impl Fifo {
     pub fn abandon(&mut self) {
         self.persist_rest();
         self.ending.forced = true;
-        let (receipts, frames) = self.memory.clear(self.committed);
+        let committed = self.committed;
+        let flight = &self.flight;
+        let (receipts, frames) = self.memory.clear(|range| {
+            if range.start < committed {
+                0
+            } else {
+                flight.unsettled_in(range)
+            }
+        });
         self.dropped.abandoned += frames;
         self.upstream
             .extend(receipts.into_iter().map(|receipt| (receipt, Fate::Dropped)));

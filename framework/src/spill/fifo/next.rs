@@ -82,8 +82,8 @@ impl Fifo {
             let (position, batch) = self.ahead.front(self.hand)?;
             (position + batch.len() as u64, batch.cost() as u64)
         } else {
-            let (end, batch) = self.memory.get(self.hand)?;
-            (end, batch.cost() as u64)
+            let (range, batch) = self.memory.get(self.hand)?;
+            (range.end, batch.cost() as u64)
         };
         let durable = self.options.persist == Persist::Overflow || end <= self.committed;
         let room = self.flight.is_empty() || self.flight.bytes() + cost <= self.options.in_flight_bytes;
@@ -91,7 +91,7 @@ impl Fifo {
             return None;
         }
         let (token, batch) = self.take(from_disk)?;
-        self.flight.hand(token..end, cost);
+        self.flight.hand(token..end, cost, batch.numbers.clone());
         self.hand = end;
         Some(Effect::Hand {
             token,
@@ -105,10 +105,15 @@ impl Fifo {
         if from_disk {
             return self.ahead.pop();
         }
-        let (_, batch) = self.memory.get(self.hand)?;
-        let share = batch.share(Receipt::none());
+        let (range, batch) = self.memory.get(self.hand)?;
+        let done = (self.hand - range.start) as usize;
+        let rest = if done == 0 {
+            batch.share(Receipt::none())
+        } else {
+            batch.part(done..batch.len())
+        };
         self.memory.handed(self.hand);
-        Some((self.hand, share))
+        Some((self.hand, rest))
     }
 
     /// Everything has been handed down: what is on disk is drained, nothing more needs to be written.

@@ -22,7 +22,7 @@ enum Step {
     FailCursor,
     DropOldest,
     Deliver { which: usize, reject: bool },
-    DropBelow { which: usize },
+    DropBelow { which: usize, done: usize },
     Demand(bool),
     Tick { ms: u64 },
     Crash,
@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::FailCursor),
         3 => Just(Step::DropOldest),
         20 => (0_usize..4, prop::bool::weighted(0.1)).prop_map(|(which, reject)| Step::Deliver { which, reject }),
-        3 => (0_usize..4).prop_map(|which| Step::DropBelow { which }),
+        3 => (0_usize..4, 0_usize..6).prop_map(|(which, done)| Step::DropBelow { which, done }),
         4 => prop::bool::weighted(0.7).prop_map(Step::Demand),
         5 => (1_u64..2_000).prop_map(|ms| Step::Tick { ms }),
         1 => Just(Step::Crash),
@@ -114,6 +114,7 @@ fn a_position_is_told_as_waiting_in_flight_or_settled() {
         token,
         epoch,
         fate: crate::receipt::Fate::Delivered,
+        done_below: 0,
     });
     assert_eq!(fifo.place(1), None);
     assert_eq!(fifo.place(6), None, "it has not come");

@@ -158,7 +158,12 @@ impl Store {
                 } => {
                     self.delivered.extend(text(&batch));
                     let fate = Fate::Delivered;
-                    self.fifo.settled(Settled { token, epoch, fate });
+                    self.fifo.settled(Settled {
+                        token,
+                        epoch,
+                        fate,
+                        done_below: 0,
+                    });
                 }
                 Effect::Write { generation, batches } if self.failed != Some(generation) => {
                     let written = batches

@@ -80,7 +80,7 @@ impl Work {
             return Ok(());
         }
         self.sink.finish().await?;
-        self.settle_acknowledged();
+        self.settle_acknowledged().await;
         if !self.is_waiting() {
             return Ok(());
         }

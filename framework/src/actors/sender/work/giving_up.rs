@@ -72,6 +72,7 @@ impl Work {
             }
             outgoing.delivery.skip_frame();
         }
+        outgoing.done(outgoing.delivery.frames_written(), |out| self.count(&out));
         // Not by itself has it come further.
         outgoing.failed();
     }

@@ -106,9 +106,9 @@ impl World {
             }
             Step::DropOldest => self.drop_oldest(),
             Step::Deliver { which, reject } => {
-                self.settle(which, if reject { Fate::Rejected } else { Fate::Delivered })
+                self.settle(which, if reject { Fate::Rejected } else { Fate::Delivered }, 0)
             }
-            Step::DropBelow { which } => self.settle(which, Fate::Dropped),
+            Step::DropBelow { which, done } => self.settle(which, Fate::Dropped, done as u64),
             Step::Demand(demand) => self.demand = demand,
             Step::Tick { ms } => {
                 self.now_ns += ms * 1_000_000;
@@ -264,17 +264,27 @@ impl World {
         }
     }
 
-    fn settle(&mut self, which: usize, fate: Fate) {
+    fn settle(&mut self, which: usize, fate: Fate, done: u64) {
         if self.below.is_empty() {
             return;
         }
         let (token, epoch, frames) = self.below.remove(which % self.below.len());
-        if fate != Fate::Dropped {
-            for position in token..token + frames {
-                self.done.insert(self.held.remove(&position).expect("settled once"));
-            }
+        let done = if fate == Fate::Dropped {
+            done.min(frames)
+        } else {
+            frames
+        };
+        // Those behind the last are not below it.
+        let done_below = self.held.get(&(token + done)).copied().unwrap_or(u64::MAX);
+        for position in token..token + done {
+            self.done.insert(self.held.remove(&position).expect("settled once"));
         }
-        self.fifo.settled(Settled { token, epoch, fate });
+        self.fifo.settled(Settled {
+            token,
+            epoch,
+            fate,
+            done_below,
+        });
     }
 
     fn crash(&mut self) {
