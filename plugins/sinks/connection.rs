@@ -4,6 +4,7 @@
 //! `acknowledge = "reply"` it is taken as answers, and thrown away otherwise.
 
 mod hearing;
+mod options;
 mod settling;
 #[cfg(test)]
 mod tests;
@@ -15,19 +16,17 @@ use std::time::{Duration, Instant};
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Refusal};
+use aqueduct_framework::plugin::{Confirmed, Context, Delivery, LastAcknowledged, Refusal};
 use aqueduct_framework::telemetry::Counter;
-use aqueduct_framework::units::{ByteSize, Period};
 use aqueduct_sys::socket;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+pub(super) use self::options::{Acknowledge, ConnectionOptions, OnPeerFin, Settle};
 use self::settling::{Look, Settling};
 use super::reply::{Exchange, Reply, wrong};
 use super::watch::Watch;
-use crate::net::{Flight, Keepalive};
+use crate::net::Flight;
 
 /// A write up to this is handed over whole; a longer one is cut into pieces of it. Half a read, and no power of two: a send of exactly
 /// 65,536 bytes costs about a quarter more CPU than one of 65,000 on loopback, and pieces of 64,000 cost a sixth more CPU per GB than these.
@@ -47,87 +46,6 @@ const GOODBYE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks at what the peer's kernel has not acknowledged at the close.
 const CLOSE_PAUSE: Duration = Duration::from_millis(1);
-
-/// What a FIN of the peer means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnPeerFin {
-    /// The peer has gone: connect again. Noticed before a write, so that nothing is written to nobody.
-    #[default]
-    Reconnect,
-    /// The peer only sends nothing more, and still reads.
-    Continue,
-}
-
-/// When a frame counts as delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Acknowledge {
-    /// When the peer's kernel has acknowledged it, the peer's window does not show it as unread, and the connection has outlived it by `settle_after`. What
-    /// is not settled when a connection ends is written again on the next one: at least once.
-    #[default]
-    Settled,
-    /// When our kernel has taken it: at most once. What the peer has not read when its connection ends is lost; the log and `status` say how much that is
-    /// at most.
-    Written,
-    /// When the peer's kernel has acknowledged it. What stands unread there is lost with it.
-    Kernel,
-    /// When the peer's application has answered it, as `reply` says.
-    Reply,
-}
-
-impl Acknowledge {
-    /// What it asks of the sender.
-    ///
-    /// # Errors
-    /// When bytes are to be sent again of which nobody keeps track.
-    pub(super) fn with(self, resend_bytes: ByteSize, settle: Settle) -> Result<Acknowledgement> {
-        match (self, resend_bytes.bytes()) {
-            (Self::Settled, 0) => Ok(Acknowledgement::Confirmed {
-                settle_bytes: settle.bytes.bytes(),
-                unread_bytes: settle.unread_bytes.bytes(),
-            }),
-            (Self::Settled, _) => Err(Error::fatal(
-                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"settled\" what the peer seems not to have read is written again anyway",
-            )),
-            (Self::Kernel, resend_bytes) => Ok(Acknowledgement::Later { resend_bytes }),
-            (Self::Written, 0) => Ok(Acknowledgement::Written),
-            (Self::Reply, 0) => Ok(Acknowledgement::Later { resend_bytes: 0 }),
-            (Self::Written, _) => Err(Error::fatal(
-                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"written\" no frame is kept once our kernel has taken it",
-            )),
-            (Self::Reply, _) => Err(Error::fatal(
-                "`resend_bytes` needs `acknowledge = \"kernel\"`: with \"reply\" the application itself says what it has",
-            )),
-        }
-    }
-}
-
-/// The options of `acknowledge = "settled"`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settle {
-    /// What may wait for that.
-    pub(super) bytes: ByteSize,
-    /// What may wait because it seems to be unread.
-    pub(super) unread_bytes: ByteSize,
-}
-
-impl Settle {
-    pub(super) const AFTER: Period = Period::seconds(1);
-    pub(super) const BYTES: ByteSize = ByteSize::mib(16);
-    pub(super) const UNREAD_BYTES: ByteSize = ByteSize::mib(64);
-}
-
-/// How a connection is treated, whoever opened it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ConnectionOptions {
-    pub(super) on_fin: OnPeerFin,
-    pub(super) keepalive: Keepalive,
-    pub(super) acknowledge: Acknowledge,
-    pub(super) settle_after: Duration,
-    /// The peer has opened it.
-    pub(super) invited: bool,
-}
 
 pub(super) struct Connection {
     stream: TcpStream,
@@ -399,6 +317,7 @@ impl Connection {
     /// `unavailable` when the peer has gone otherwise.
     pub(super) async fn finish(&mut self, linger: Duration) -> Result<()> {
         self.said_goodbye = true;
+        self.settling.ends();
         let confirmed = tokio::time::timeout(linger, async {
             self.stream.shutdown().await.map_err(|error| self.lost(error))?;
             while !self.finished && self.settling.confirmed().settled < self.written {
@@ -420,7 +339,8 @@ impl Connection {
     /// The peer has said goodbye first: once its kernel has all that was written, it has read that (RFC 2525, 2.17: one that closes with bytes unread resets).
     /// On a young connection that we opened it proves nothing: a proxy without a backend ends so.
     fn takes_leave(&self) -> bool {
-        self.finished && !self.failed && (self.options.invited || self.is_grown())
+        let trusted = self.options.invited || self.options.acknowledge == Acknowledge::Kernel || self.is_grown();
+        self.finished && !self.failed && trusted
     }
 
     fn note_parting(&mut self) {

@@ -26,7 +26,7 @@ const UNSEEN_PATIENCE: u64 = 3;
 const MARKS: u64 = 20;
 
 /// After so long the largest window is measured anew, where the peer has kept up: buffers shrink too.
-const RELEARN_MS: u64 = 5_000;
+const RELEARN_MS: u64 = 2_000;
 
 /// What the kernel says of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,7 @@ pub(super) struct Settling {
     settled: u64,
     /// The peer has said goodbye.
     parted: bool,
+    ending: bool,
 }
 
 /// A while in which the window is watched.
@@ -81,6 +82,7 @@ impl Settling {
             period: Period::default(),
             settled: 0,
             parted: false,
+            ending: false,
         }
     }
 
@@ -128,8 +130,13 @@ impl Settling {
         if self.parted {
             return self.acknowledged;
         }
-        let unread = self.largest.max(UNSEEN_BYTES) - self.window.min(UNSEEN_BYTES.max(self.largest));
-        self.acknowledged.saturating_sub(unread)
+        self.beyond_a_buffer(self.largest)
+    }
+
+    /// What does not fit any more into a buffer whose window is this large when it is empty.
+    fn beyond_a_buffer(&self, empty: u64) -> u64 {
+        self.acknowledged
+            .saturating_sub(capacity(empty).saturating_sub(self.window))
     }
 
     /// True while only a fresh window could tell more: nothing is under way, and something seems not to be read.
@@ -144,16 +151,16 @@ impl Settling {
             return below;
         }
         // It has stopped reading, or is slow. The kernel's bookkeeping for small segments is not in the window.
-        let below = self.empty.max(UNSEEN_BYTES) - self.window;
+        let below = capacity(self.empty).saturating_sub(self.window);
         below + below / 16
     }
 
     fn settle(&mut self, now_ms: u64) {
         let old = self.older_than(now_ms, self.after_ms);
-        let oldest = self.older_than(now_ms, self.after_ms.saturating_mul(UNSEEN_PATIENCE));
-        // What may lie in a buffer that the window does not show waits for longer.
-        let unseen = UNSEEN_BYTES.saturating_sub(self.empty);
-        let seen = self.acknowledged.saturating_sub(unseen).max(oldest);
+        // What may lie in a buffer that the window does not show waits for longer, except at the end.
+        let patience = if self.ending { 1 } else { UNSEEN_PATIENCE };
+        let seen = self.beyond_a_buffer(self.empty);
+        let seen = seen.max(self.older_than(now_ms, self.after_ms.saturating_mul(patience)));
         let read = self.acknowledged.saturating_sub(self.unread());
         self.settled = self.settled.max(old.min(read).min(seen));
         let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
@@ -163,14 +170,19 @@ impl Settling {
         }
     }
 
+    /// Nothing more comes.
+    pub(super) fn ends(&mut self) {
+        self.ending = true;
+    }
+
     /// What was acknowledged `ms` ago or before.
     fn older_than(&self, now_ms: u64, ms: u64) -> u64 {
         let old = self.marks.iter().take_while(|(at, _)| at.saturating_add(ms) <= now_ms);
         old.last().map_or(0, |(_, bytes)| *bytes)
     }
 
-    /// The window of an empty buffer is the largest while the peer keeps up: it took at least half of what came, nothing was
-    /// left unsent, and the window fell no further.
+    /// The window of an empty buffer is the largest while the peer keeps up: nothing was left unsent, and the window fell by
+    /// little of what came.
     fn relearn(&mut self, now_ms: u64) {
         let period = &mut self.period;
         period.largest = period.largest.max(self.window);
@@ -179,7 +191,7 @@ impl Settling {
             return;
         }
         let came = self.acknowledged - period.acknowledged;
-        let kept_up = !period.behind && came > 0 && period.window.saturating_sub(self.window) <= came / 2;
+        let kept_up = !period.behind && came > 0 && period.window.saturating_sub(self.window) <= came / 8;
         if kept_up {
             self.empty = period.largest;
         }
@@ -191,4 +203,12 @@ impl Settling {
             behind: false,
         };
     }
+}
+
+/// What a buffer holds whose window was this large when it was empty. That of a new connection shows half of it.
+fn capacity(window: u64) -> u64 {
+    if window == 0 {
+        return UNSEEN_BYTES;
+    }
+    window.max(window.saturating_mul(2).min(UNSEEN_BYTES))
 }

@@ -114,7 +114,10 @@ fn of_several_addresses_the_next_is_taken_when_one_does_not_answer() {
 #[test]
 fn addresses_take_turns_where_the_config_says_so() {
     let ((first, one), (second, other)) = (listener(), listener());
-    let running = relay_to(&format!(r#"["{one}", "{other}"]"#), "pick = \"rotate\"");
+    let running = relay_to(
+        &format!(r#"["{one}", "{other}"]"#),
+        "pick = \"rotate\"\nacknowledge = \"written\"",
+    );
     for round in 0..2 {
         drop(accept(&first));
         running.wait("output", "disconnects", 2 * round + 1);

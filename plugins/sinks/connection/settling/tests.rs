@@ -81,7 +81,7 @@ fn a_peer_that_never_reads_has_settled_nothing_once_its_window_falls() {
     let mut peer = Peer::new();
     // The first 64 KiB show in no window: the kernel's buffer is larger than what it tells at first.
     peer.pass(1_000, 6_000, |_| 64 * KIB);
-    peer.pass(2_000, 4_000, |all| (124 * KIB).saturating_sub(all).min(64 * KIB));
+    peer.pass(1_600, 4_000, |all| (124 * KIB).saturating_sub(all).min(64 * KIB));
     peer.pass(60_000, 0, |all| (124 * KIB).saturating_sub(all).min(64 * KIB));
     assert_eq!(peer.settled(), 0);
 }

@@ -3,6 +3,7 @@
 use super::super::StoreAbove;
 use super::super::outgoing::Outgoing;
 use super::super::unacknowledged::Unacknowledged;
+use super::super::unconfirmed::Unconfirmed;
 use super::Work;
 use crate::error::Result;
 use crate::plugin::{Acknowledgement, Confirmed};
@@ -85,6 +86,8 @@ impl Work {
             return Ok(());
         }
         if self.parts.store.is_some() {
+            // Nothing has broken off: what is settled is not in doubt.
+            self.unconfirmed = Unconfirmed::default();
             self.take_back(None).await;
             self.give_back_in_hand();
         } else {
