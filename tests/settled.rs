@@ -1,0 +1,110 @@
+//! `acknowledge = "settled"`, the default of the TCP sinks: what is not known to be read comes again.
+
+use std::net::SocketAddr;
+
+use crate::acknowledge::stalled;
+use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence};
+
+const MESSAGES: Messages = Messages::SHORT;
+
+fn run(folder: &Folder, sink: &str) -> Program {
+    folder.run_pipeline(&format!(
+        r#"
+        name = "p"
+        flow = ["source -> drain -> network"]
+        sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        spills.drain = {{ directory = "data", persist = "always" }}
+        sinks.network = {{ {sink}, retry = {{ first = "1ms", max = "50ms" }} }}
+        "#
+    ))
+}
+
+fn dialling(address: SocketAddr) -> String {
+    format!(r#"type = "tcp_client", address = "{address}""#)
+}
+
+/// A proxy whose backend is away accepts, may read, and closes: with "written" all of that was lost, and `lost=0`.
+#[test]
+fn a_proxy_without_a_backend_takes_nothing_along() {
+    let (folder, last, listener) = (Folder::new(), 200, Listener::open(None));
+    let program = run(&folder, &dialling(listener.address()));
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    for number in 1..=last {
+        feeder.send(number..=number);
+        if number % 40 == 0 {
+            // What stands unread there makes of the close a reset; else it is a FIN.
+            drop(listener.accept(MESSAGES));
+        }
+    }
+    let mut seen = Sequence::default();
+    listener.accept(MESSAGES).take_through(last, &mut seen);
+    assert_eq!((seen.first(), seen.last()), (1, last));
+    assert!(seen.gaps().is_empty(), "{seen:?}");
+    program.stop();
+}
+
+/// It took as much as the kernels' buffers hold, and read none of it.
+#[test]
+fn what_a_destination_never_read_comes_again_after_its_reset() {
+    let (folder, last, listener) = (Folder::new(), 20_000, Listener::open(None));
+    let program = run(&folder, &dialling(listener.address()));
+    Feeder::connect(program.address_of("source"), MESSAGES).send(1..=last);
+    let hung = listener.accept(MESSAGES);
+    assert!(stalled(&hung) > 0);
+    program.wait_for("the sink holds what is not read", |status| {
+        status.number("source", "settled") == last && status.number("network", "unacknowledged_bytes") > 0
+    });
+    hung.reset();
+    let mut seen = Sequence::default();
+    listener.accept(MESSAGES).take_through(last, &mut seen);
+    seen.assert_is(1, last);
+    let status = program.wait_for("all is settled", |status| {
+        status.number("network", "frames_out") == last
+    });
+    assert_eq!(status.number("network", "frames_unconfirmed"), 0);
+    program.stop();
+}
+
+/// A client that is dialled by nobody and says goodbye has read what its kernel acknowledged: it need not stay for `settle_after`.
+#[test]
+fn a_client_that_leaves_in_order_at_once_gets_nothing_twice() {
+    let folder = Folder::new();
+    let program = run(
+        &folder,
+        r#"type = "tcp_server", listen = "127.0.0.1:0", settle_after = "1h""#,
+    );
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    for round in 0..3 {
+        let (first, last) = (round * 100 + 1, round * 100 + 100);
+        feeder.send(first..=last);
+        let mut seen = Sequence::default();
+        let mut client = Destination::connect(program.address_of("network"), MESSAGES);
+        client.take_through(last, &mut seen);
+        seen.assert_is(first, last);
+        drop(client);
+        program.wait_for("it has left, and all is settled", |status| {
+            status.number("network", "disconnects") == round + 1 && status.number("network", "frames_out") == last
+        });
+    }
+    program.stop();
+}
+
+/// At the end a healthy destination confirms by its own goodbye: nothing comes again, and nobody waits for `settle_after`.
+#[test]
+fn a_destination_that_answers_our_goodbye_has_everything() {
+    let (folder, last, listener) = (Folder::new(), 1_000, Listener::open(None));
+    let sink = format!(
+        r#"{}, settle_after = "1h", linger = "1h""#,
+        dialling(listener.address())
+    );
+    let mut program = run(&folder, &sink);
+    Feeder::connect(program.address_of("source"), MESSAGES).send(1..=last);
+    let (mut destination, mut seen) = (listener.accept(MESSAGES), Sequence::default());
+    destination.take_through(last, &mut seen);
+    program.terminate();
+    destination.assert_ends();
+    assert_eq!(program.exit_code(), 0);
+    program
+        .log
+        .first(&["ended", "lost=0", "unconfirmed=0", "kept_in_stores=0"]);
+}
