@@ -73,7 +73,11 @@ impl Connection {
     pub(super) fn unanswered(&mut self, reason: String, failure: Failure) -> Error {
         if let Some(exchange) = &self.exchange {
             self.refused_bytes = exchange.asked_bytes();
-            exchange.refused();
+            if failure == Failure::ReplyTimeout {
+                exchange.timed_out();
+            } else {
+                exchange.refused();
+            }
         }
         let event = Event::Ours(Ours::Unanswered { reason });
         let told = self.watch.ended(&self.stream, &self.peer, event);

@@ -239,7 +239,12 @@ impl Exchange {
         })
     }
 
-    /// The next answer is not what it should be, or does not come: less is sent in vain from now on.
+    /// The next answer has not come in time.
+    pub(super) fn timed_out(&self) {
+        self.window.borrow_mut().overdue();
+    }
+
+    /// The next answer is not what it should be: less is sent in vain from now on.
     pub(super) fn refused(&self) {
         self.window.borrow_mut().refused(self.unanswered.asked_frames());
     }

@@ -26,6 +26,11 @@ impl Window {
         self.now = group.clamp(1, self.most);
     }
 
+    /// No answer came in time. A peer that waits for more frames before it answers must not wait for ever.
+    pub(super) fn overdue(&mut self) {
+        self.now = self.most;
+    }
+
     /// A good answer, about so many frames.
     pub(super) fn answered(&mut self, frames: u64) {
         self.now = self.now.saturating_add(frames).min(self.most);

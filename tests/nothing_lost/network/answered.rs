@@ -172,7 +172,7 @@ impl Trial {
         let mut stream = BufReader::new(stream);
         let mut next = 0;
         // How many answers are held back before some are given.
-        let mut patience = self.random.u64(0..=self.window / self.group);
+        let mut patience = self.patience();
         while let Some(number) = take(&mut stream) {
             if next == 0 {
                 self.check_begin(number, &program.status_of("p"))?;
@@ -210,13 +210,19 @@ impl Trial {
                     self.check_window(program)?;
                 }
                 self.answer(&mut stream, next);
-                patience = self.random.u64(0..=self.window / self.group);
+                patience = self.patience();
             }
             if self.answered > LAST && self.is_all_heard(&stream, program) {
                 return Ok(Some(stream.into_inner()));
             }
         }
         Ok(None)
+    }
+
+    /// How many answers are held back before some are given: none once the sink has heard a wrong one, and sends a few frames at a time.
+    fn patience(&mut self) -> u64 {
+        let most = self.window / self.group;
+        if self.wrong > 0 { 0 } else { self.random.u64(0..=most) }
     }
 
     /// Answers every whole group below `end`; false when the connection has gone.

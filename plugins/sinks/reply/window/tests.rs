@@ -28,3 +28,11 @@ fn a_group_fits_into_it_whole_always() {
     window.answered(10);
     assert_eq!(window.frames(), 30);
 }
+
+#[test]
+fn a_peer_that_waits_for_more_frames_before_it_answers_gets_them_after_the_timeout() {
+    let mut window = Window::new(30);
+    window.refused(1);
+    window.overdue();
+    assert_eq!(window.frames(), 30);
+}
