@@ -82,7 +82,7 @@ pub(crate) fn play(case: &mut Case) -> Result<(), String> {
             out => Err(format!("{out} frames count as delivered, of {LAST}")),
         }
     })?;
-    program.stop();
+    program.stop_in_doubt();
     Ok(())
 }
 

@@ -220,7 +220,7 @@ fn receive(folder: &Folder) -> Program {
         flow = ["here -> in -> network"]
         sources.here = { type = "link", listen = "127.0.0.1:0" }
         spills.in = { directory = "in", persist = "always", segment_bytes = "1 MiB", commit_delay = "100ms" }
-        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
+        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0", acknowledge = "written" }
         "#,
     )
 }

@@ -30,7 +30,7 @@ impl Trial {
         let status = program.status_of("p");
         assert_eq!(status.number("source", "truncated_bytes"), sender.truncated_bytes);
         assert_eq!(status.number("source", "lost") + status.number("drain", "lost"), 0);
-        program.stop();
+        program.stop_in_doubt();
         self.check(&seen, sink.receive_buffer_bytes)
     }
 
@@ -108,7 +108,7 @@ impl Trial {
             flow = ["source -> drain -> network"]
             sources.source = {{ {}, framing = {framing}{source_retry} }}
             spills.drain = {{ directory = "data", memory_bytes = "128 KiB", in_flight_bytes = "64 KiB" }}
-            sinks.network = {{ {}, framing = {{ type = "delimited" }}, window_bytes = "64 KiB", send_buffer_bytes = {SEND_BUFFER}, {retry} }}
+            sinks.network = {{ {}, acknowledge = "written", framing = {{ type = "delimited" }}, window_bytes = "64 KiB", send_buffer_bytes = {SEND_BUFFER}, {retry} }}
             "#,
             place(source),
             place(sink),
