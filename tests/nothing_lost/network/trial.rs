@@ -65,7 +65,8 @@ impl Trial {
             (sink.breaks_left() == 0).then_some(())
         });
         program.wait_for("the sink has noticed", |status| {
-            status.number("network", "disconnects") >= self.sink.plan.breaks.len() as u64
+            (status.number("network", "disconnects") + status.number("network", "probes"))
+                >= self.sink.plan.breaks.len() as u64
         });
         sender.send_through(self.last, program);
     }
