@@ -1,6 +1,10 @@
 //! `acknowledge = "settled"`, the default of the TCP sinks: what is not known to be read comes again.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::channel;
+use std::thread::spawn;
+use std::time::{Duration, Instant};
 
 use crate::acknowledge::stalled;
 use crate::harness::{Destination, Feeder, Folder, Listener, Messages, Program, Sequence};
@@ -41,6 +45,72 @@ fn a_proxy_without_a_backend_takes_nothing_along() {
     assert_eq!((seen.first(), seen.last()), (1, last));
     assert!(seen.gaps().is_empty(), "{seen:?}");
     program.stop();
+}
+
+/// A proxy has read what it cannot pass on any more when its backend goes away, and its close is a FIN.
+#[test]
+fn what_a_proxy_took_in_the_last_moment_before_its_goodbye_comes_again() {
+    let (folder, listener) = (Folder::new(), Listener::open(None));
+    let settle_after = Duration::from_secs(1);
+    let program = run(
+        &folder,
+        &format!("{}, settle_after = \"1s\"", dialling(listener.address())),
+    );
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    let (mut last, mut passed_on) = (0, Sequence::default());
+    // A machine that is too slow for the last moment tries again.
+    let again = (0..20).any(|_| {
+        let mut proxy = listener.accept(MESSAGES);
+        last += 100;
+        feeder.send(last - 99..=last);
+        proxy.take_through(last, &mut passed_on);
+        program.wait_for("the connection has outlived that", |status| {
+            status.number("network", "frames_out") == last
+        });
+        let began = Instant::now();
+        last += 100;
+        feeder.send(last - 99..=last);
+        proxy.take_through(last, &mut Sequence::default());
+        drop(proxy);
+        began.elapsed() < settle_after
+    });
+    assert!(again);
+    listener.accept(MESSAGES).take_through(last, &mut passed_on);
+    assert!(passed_on.gaps().is_empty(), "{passed_on:?}");
+    assert_eq!((passed_on.first(), passed_on.last()), (1, last));
+    program.stop();
+}
+
+/// Such a server looks like a proxy without a backend, but for one thing: it closes only once it has a message.
+#[test]
+fn a_server_that_closes_after_each_message_gets_each_twice_at_most() {
+    let (folder, last) = (Folder::new(), 5);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("bound");
+    let (sender, taken) = channel();
+    // It ends with the test's process.
+    spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            if BufReader::new(stream).read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                let _ = sender.send(MESSAGES.number(line.trim_end().as_bytes()));
+            }
+        }
+    });
+    let program = run(&folder, &format!("{}, settle_after = \"100ms\"", dialling(address)));
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    for number in 1..=last {
+        feeder.send(number..=number);
+        program.wait_for("it is settled", |status| {
+            status.number("network", "frames_out") == number
+        });
+    }
+    program.stop();
+    let taken: Vec<u64> = taken.try_iter().collect();
+    for number in 1..=last {
+        let times = taken.iter().filter(|taken| **taken == number).count();
+        assert!((1..=2).contains(&times), "{number} came {times} times: {taken:?}");
+    }
 }
 
 /// It took as much as the kernels' buffers hold, and read none of it.

@@ -1,13 +1,14 @@
 //! `cargo bench --bench relay`: Aqueduct beside plain C programs, in turn, on the same stream over loopback.
 //!
 //! Options behind `--`: `--rounds`, `--gigabytes` of each transfer, `--messages` of each latency run. Nothing here touches the disk.
-//! `--only through`, `reader`, `latency` or `tracing` measures that part alone.
+//! `--only through`, `settled`, `reader`, `latency` or `tracing` measures that part alone.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod latency;
 mod reader;
+mod settled;
 mod through;
 mod tracing;
 
@@ -30,6 +31,9 @@ fn main() -> Outcome<()> {
     let mut figures = Figures::default();
     if options.includes("through") {
         through::measure(&programs, rounds, bytes, &mut figures)?;
+    }
+    if options.includes("settled") {
+        settled::measure(&programs, rounds, bytes, &mut figures)?;
     }
     if options.includes("reader") {
         reader::measure(&programs, rounds, bytes, &mut figures)?;

@@ -45,6 +45,7 @@ pub(crate) mod targets {
     pub(crate) const LINES_OUT: Target = target("lines out of it when the destination is back", "M/s", 4.0, 10.0);
     pub(crate) const TRACED_FEW: Target = target("throughput that tracing 1 % of the batches costs", "%", 1.0, 0.5);
     pub(crate) const TRACED_EVERY: Target = target("throughput that tracing all batches costs", "%", 5.0, 2.5);
+    pub(crate) const SETTLED: Target = target("through with `settled`, against `written`", "x", 0.9, 0.97);
     pub(crate) const DISK: Target = target("disk bytes per 100-byte line", "bytes", 110.0, 103.0);
 }
 

@@ -4,6 +4,7 @@
 //! `acknowledge = "reply"` it is taken as answers, and thrown away otherwise.
 
 mod hearing;
+mod leaving;
 mod options;
 mod settling;
 #[cfg(test)]
@@ -16,15 +17,15 @@ use std::time::{Duration, Instant};
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event};
-use aqueduct_framework::plugin::{Confirmed, Context, Delivery, LastAcknowledged, Refusal};
+use aqueduct_framework::plugin::{Confirmed, Context, Delivery, Refusal};
 use aqueduct_framework::telemetry::Counter;
 use aqueduct_sys::socket;
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 pub(super) use self::options::{Acknowledge, ConnectionOptions, OnPeerFin, Settle};
 use self::settling::{Look, Settling};
-use super::reply::{Exchange, Reply, wrong};
+use super::reply::{Exchange, Reply};
 use super::watch::Watch;
 use crate::net::Flight;
 
@@ -38,15 +39,6 @@ const WHOLE_BYTES: usize = 1024 * 1024;
 /// The kernel is asked no more often than this how far the peer is, while all goes well.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A connection is old after so many times `settle_after`.
-const OLD: u32 = 10;
-
-/// The pause between two looks while the peer's goodbye is waited for.
-const GOODBYE_PAUSE: Duration = Duration::from_millis(10);
-
-/// The pause between two looks at what the peer's kernel has not acknowledged at the close.
-const CLOSE_PAUSE: Duration = Duration::from_millis(1);
-
 pub(super) struct Connection {
     stream: TcpStream,
     peer: String,
@@ -58,6 +50,8 @@ pub(super) struct Connection {
     asking: bool,
     /// We have said that nothing more comes.
     said_goodbye: bool,
+    /// The peer's FIN says that it has read everything.
+    trusts_fin: bool,
     /// The peer's FIN was read.
     finished: bool,
     /// Our kernel reported an error: no more will be acknowledged.
@@ -89,6 +83,7 @@ impl Connection {
             stream,
             peer,
             settling: Settling::new(options.settle_after.as_millis() as u64),
+            trusts_fin: options.invited,
             options,
             began: Instant::now(),
             looked: None,
@@ -257,49 +252,6 @@ impl Connection {
         self.exchange.as_mut().map(Exchange::take_refusals).unwrap_or_default()
     }
 
-    /// The same in the end. Answers that have come before it count. A peer that has only finished sending still acknowledges what is under way, and has `linger` for it: what it takes so
-    /// must not be sent again.
-    pub(super) async fn last_acknowledged(&mut self, linger: Duration) -> LastAcknowledged {
-        if self.exchange.is_some() {
-            // Why it ended was told.
-            let _ = self.hear_the_rest();
-            return LastAcknowledged {
-                bytes: self.acknowledged_bytes(),
-                orderly: true,
-            };
-        }
-        let waits = self.options.acknowledge == Acknowledge::Kernel || self.takes_leave();
-        if !waits {
-            self.look();
-            return LastAcknowledged {
-                bytes: self.settling.confirmed().settled,
-                orderly: false,
-            };
-        }
-        // Whether it came to an end in time shows below.
-        let _ = tokio::time::timeout(linger, async {
-            loop {
-                self.failed |= socket::peer_closed(&self.stream).is_err();
-                if self.failed || self.acknowledged_bytes() == self.written {
-                    break;
-                }
-                tokio::time::sleep(CLOSE_PAUSE).await;
-            }
-        })
-        .await;
-        let bytes = self.acknowledged_bytes();
-        self.look();
-        self.note_parting();
-        if self.options.acknowledge != Acknowledge::Kernel {
-            let bytes = self.settling.confirmed().settled;
-            return LastAcknowledged { bytes, orderly: false };
-        }
-        LastAcknowledged {
-            bytes,
-            orderly: !self.failed && bytes == self.written,
-        }
-    }
-
     /// How far the peer is; none where it answers itself.
     pub(super) fn confirmed(&mut self) -> Option<Confirmed> {
         if self.exchange.is_some() {
@@ -309,54 +261,6 @@ impl Connection {
             self.look();
         }
         Some(self.settling.confirmed())
-    }
-
-    /// Says goodbye and waits, at most `linger`, until the peer has confirmed everything, by its own goodbye at best.
-    ///
-    /// # Errors
-    /// `unavailable` when the peer has gone otherwise.
-    pub(super) async fn finish(&mut self, linger: Duration) -> Result<()> {
-        self.said_goodbye = true;
-        self.settling.ends();
-        let confirmed = tokio::time::timeout(linger, async {
-            self.stream.shutdown().await.map_err(|error| self.lost(error))?;
-            while !self.finished && self.settling.confirmed().settled < self.written {
-                tokio::select! {
-                    readable = self.stream.readable() => {
-                        readable.map_err(|error| self.lost(error))?;
-                        self.hear()?;
-                    }
-                    () = tokio::time::sleep(GOODBYE_PAUSE) => {}
-                }
-                self.look();
-            }
-            Ok(())
-        });
-        // What is not confirmed by then is given back, or counted.
-        confirmed.await.unwrap_or(Ok(()))
-    }
-
-    /// The peer has said goodbye first: once its kernel has all that was written, it has read that (RFC 2525, 2.17: one that closes with bytes unread resets).
-    /// On a young connection that we opened it proves nothing: a proxy without a backend ends so.
-    fn takes_leave(&self) -> bool {
-        let trusted = self.options.invited || self.options.acknowledge == Acknowledge::Kernel || self.is_grown();
-        self.finished && !self.failed && trusted
-    }
-
-    fn note_parting(&mut self) {
-        if self.takes_leave() {
-            self.settling.parted();
-        }
-    }
-
-    /// True once it has lived for `settle_after`.
-    pub(super) fn is_grown(&self) -> bool {
-        self.began.elapsed() >= self.options.settle_after
-    }
-
-    /// True once it has lived for so long that the next one may be trusted from its beginning.
-    pub(super) fn is_old(&self) -> bool {
-        self.began.elapsed() >= self.options.settle_after * OLD
     }
 
     /// Asks our kernel how far the peer is.
@@ -377,67 +281,6 @@ impl Connection {
             self.asking = asks;
             // Where the kernel refuses that, the window is told with the next data.
             let _ = self.options.keepalive.ask_soon(&self.stream, asks);
-        }
-    }
-
-    /// Waits, at most `linger`, until all that was written is acknowledged, or answered where that counts. Cancel-safe.
-    ///
-    /// # Errors
-    /// `unavailable` when the peer has gone.
-    pub(super) async fn settle(&mut self, linger: Duration) -> Result<()> {
-        if self.options.acknowledge == Acknowledge::Settled {
-            return self.finish(linger).await;
-        }
-        let until = tokio::time::Instant::now() + linger;
-        while self.acknowledged_bytes() < self.written && tokio::time::Instant::now() < until {
-            tokio::select! {
-                biased;
-                gone = self.watch() => return Err(gone),
-                () = tokio::time::sleep(CLOSE_PAUSE) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Says goodbye and waits, at most `linger`, until the peer's kernel has everything.
-    ///
-    /// # Errors
-    /// When it has not, with the number of bytes.
-    pub(super) async fn close(&mut self, linger: Duration) -> Result<()> {
-        let said = tokio::time::timeout(linger, async {
-            self.stream.shutdown().await.map_err(|error| self.lost(error))?;
-            while !self.finished && socket::unsent_bytes(&self.stream).map_err(|error| self.lost(error))? > 0 {
-                // A FIN is the peer's consent here.
-                let _ = self.hear();
-                tokio::time::sleep(CLOSE_PAUSE).await;
-            }
-            Ok(())
-        });
-        said.await.unwrap_or_else(|_| {
-            let bytes = socket::unsent_bytes(&self.stream).unwrap_or(0);
-            Err(Error::unavailable(format!(
-                "{} had not taken the last {bytes} bytes after {}; raise `linger` if it needs longer",
-                self.peer,
-                humantime::format_duration(linger)
-            )))
-        })
-    }
-
-    fn peer_finished(&mut self) -> Result<()> {
-        self.finished = true;
-        if self.said_goodbye {
-            self.look();
-            self.settling.parted();
-            return Ok(());
-        }
-        match self.options.on_fin {
-            OnPeerFin::Continue => Ok(()),
-            OnPeerFin::Reconnect => {
-                let told = self
-                    .watch
-                    .ended(&self.stream, &self.peer, Event::Finished { partial_bytes: 0 });
-                Err(wrong(told.verdict.sentence, Failure::PeerClosed))
-            }
         }
     }
 

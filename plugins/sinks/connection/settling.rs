@@ -52,8 +52,11 @@ pub(super) struct Settling {
     empty: u64,
     largest: u64,
     period: Period,
-    settled: u64,
-    /// The peer has said goodbye.
+    /// What the connection has outlived.
+    outlived: u64,
+    /// What the peer had acknowledged when it said goodbye: it has read that.
+    read_at_end: Option<u64>,
+    /// Its goodbye settles that.
     parted: bool,
     ending: bool,
 }
@@ -80,7 +83,8 @@ impl Settling {
             empty: 0,
             largest: 0,
             period: Period::default(),
-            settled: 0,
+            outlived: 0,
+            read_at_end: None,
             parted: false,
             ending: false,
         }
@@ -107,19 +111,31 @@ impl Settling {
         self.settle(now_ms);
     }
 
-    /// The other side has said goodbye to our goodbye, after all that was sent: it has read everything (RFC 2525,
-    /// 2.17: one that closes with bytes unread resets instead).
-    pub(super) fn parted(&mut self) {
-        if self.unsent == 0 {
-            self.settled = self.acknowledged;
-            self.parted = true;
+    /// The other side has said goodbye: it has read what it had acknowledged by then (RFC 2525, 2.17: one that closes with
+    /// bytes unread resets instead). Where it `consents`, that is settled. A proxy's goodbye does not: what it has read
+    /// and not passed on is lost, so only time settles that.
+    pub(super) fn left(&mut self, consents: bool) {
+        self.ending = true;
+        self.read_at_end = Some(self.acknowledged);
+        self.parted |= consents && self.unsent == 0;
+    }
+
+    /// True once the connection has outlived something that was written on it.
+    pub(super) fn has_outlived(&self) -> bool {
+        self.outlived > 0
+    }
+
+    fn settled(&self) -> u64 {
+        if self.parted {
+            return self.read_at_end.unwrap_or(0).max(self.outlived);
         }
+        self.outlived
     }
 
     pub(super) fn confirmed(&self) -> Confirmed {
         Confirmed {
-            settled: self.settled,
-            read: self.acknowledged.saturating_sub(self.unread()).max(self.settled),
+            settled: self.settled(),
+            read: self.acknowledged.saturating_sub(self.unread()).max(self.settled()),
             acknowledged: self.acknowledged,
             proven: self.proven(),
         }
@@ -127,10 +143,7 @@ impl Settling {
 
     /// All but what a receive buffer holds at most.
     fn proven(&self) -> u64 {
-        if self.parted {
-            return self.acknowledged;
-        }
-        self.beyond_a_buffer(self.largest)
+        self.beyond_a_buffer(self.largest).max(self.read_at_end.unwrap_or(0))
     }
 
     /// What does not fit any more into a buffer whose window is this large when it is empty.
@@ -141,7 +154,7 @@ impl Settling {
 
     /// True while only a fresh window could tell more: nothing is under way, and something seems not to be read.
     pub(super) fn wants_window(&self) -> bool {
-        self.unsent == 0 && self.settled < self.acknowledged && self.empty > self.window
+        self.unsent == 0 && self.settled() < self.acknowledged && self.empty > self.window
     }
 
     /// Bytes that the window shows as not read.
@@ -162,9 +175,9 @@ impl Settling {
         let seen = self.beyond_a_buffer(self.empty);
         let seen = seen.max(self.older_than(now_ms, self.after_ms.saturating_mul(patience)));
         let read = self.acknowledged.saturating_sub(self.unread());
-        self.settled = self.settled.max(old.min(read).min(seen));
+        self.outlived = self.outlived.max(old.min(read).min(seen));
         let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
-        let needless = |(at, bytes): &(u64, u64)| *bytes <= self.settled || at.saturating_add(patience_ms) <= now_ms;
+        let needless = |(at, bytes): &(u64, u64)| *bytes <= self.outlived || at.saturating_add(patience_ms) <= now_ms;
         while self.marks.get(1).is_some_and(needless) {
             self.marks.pop_front();
         }

@@ -105,7 +105,7 @@ pub(super) struct TcpClient {
     linger: Period,
     flight: Rc<Flight>,
     connection: Option<Connection>,
-    /// The last connection ended young: the next has to live for a while before anything is written on it.
+    /// The last connection settled nothing before it ended: the next has to live for a while before anything is written on it.
     wary: bool,
     context: Context,
 }
@@ -153,7 +153,7 @@ impl Sink for TcpClient {
 
     async fn open(&mut self) -> Result<()> {
         if let Some(last) = self.connection.take() {
-            self.wary = !last.is_grown() || (self.wary && !last.is_old());
+            self.wary = !last.has_settled();
         }
         let (stream, address) = self.targets.connect(&self.flight, &self.context).await?;
         self.age.begins();
@@ -170,7 +170,7 @@ impl Sink for TcpClient {
             // A proxy without a backend closes soon, and takes with it what was written.
             tokio::select! {
                 gone = connection.watch() => return Err(gone),
-                () = tokio::time::sleep(self.options.settle_after) => {}
+                () = tokio::time::sleep(self.options.settle_after) => connection.trust_fin(),
             }
         }
         Ok(())

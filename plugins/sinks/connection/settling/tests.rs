@@ -118,9 +118,20 @@ fn a_peer_that_is_always_behind_does_not_count_as_one_with_a_small_buffer() {
 fn its_goodbye_to_ours_settles_everything_and_proves_it() {
     let mut peer = Peer::new();
     peer.pass(100, 1_000, |_| 64 * KIB);
-    peer.settling.parted();
+    peer.settling.left(true);
     let confirmed = peer.settling.confirmed();
     assert_eq!((confirmed.settled, confirmed.proven), (1_000, 1_000));
+}
+
+#[test]
+fn a_goodbye_that_may_be_a_proxys_settles_what_was_outlived_and_proves_that_all_was_read() {
+    let mut peer = Peer::new();
+    peer.pass(1_500, 1_000, |_| LARGE);
+    peer.settling.left(false);
+    peer.look(0, LARGE);
+    let confirmed = peer.settling.confirmed();
+    assert_eq!((confirmed.settled, confirmed.proven), (5_000, 15_000));
+    assert!(peer.settling.has_outlived());
 }
 
 #[test]
@@ -129,7 +140,7 @@ fn a_goodbye_before_everything_arrived_settles_nothing() {
     peer.acknowledged = 1_000;
     peer.now_ms = 1;
     peer.look(5, 64 * KIB);
-    peer.settling.parted();
+    peer.settling.left(true);
     assert_eq!(peer.settled(), 0);
 }
 
