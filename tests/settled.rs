@@ -81,6 +81,29 @@ fn what_a_proxy_took_in_the_last_moment_before_its_goodbye_comes_again() {
     program.stop();
 }
 
+/// HAProxy tries a backend that refuses for three seconds before it closes, so a connection that outlives what it was given by
+/// `settle_after` is not enough.
+#[test]
+fn a_proxy_that_takes_its_time_to_give_its_backend_up_takes_nothing_along() {
+    let (folder, listener) = (Folder::new(), Listener::open(None));
+    let program = run(
+        &folder,
+        &format!("{}, settle_after = \"1s\"", dialling(listener.address())),
+    );
+    let mut feeder = Feeder::connect(program.address_of("source"), MESSAGES);
+    let (began, mut proxy, mut last) = (Instant::now(), listener.accept(MESSAGES), 0);
+    while began.elapsed() < Duration::from_secs(2) {
+        last += 1;
+        feeder.send(last..=last);
+        proxy.take_through(last, &mut Sequence::default());
+    }
+    drop(proxy);
+    let mut seen = Sequence::default();
+    listener.accept(MESSAGES).take_through(last, &mut seen);
+    seen.assert_is(1, last);
+    program.stop();
+}
+
 /// Such a server looks like a proxy without a backend, but for one thing: it closes only once it has a message.
 #[test]
 fn a_server_that_closes_after_each_message_gets_each_twice_at_most() {

@@ -23,6 +23,7 @@ use aqueduct_sys::socket;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+pub(super) use self::leaving::Ended;
 pub(super) use self::options::{Acknowledge, ConnectionOptions, OnPeerFin, Settle};
 use self::settling::{Look, Settling};
 use super::reply::{Exchange, Reply};
@@ -45,12 +46,14 @@ pub(super) struct Connection {
     options: ConnectionOptions,
     settling: Settling,
     began: Instant,
+    first_write: Option<Instant>,
+    ended: Option<Instant>,
     looked: Option<Instant>,
     /// The peer's kernel is asked for its window.
     asking: bool,
     /// We have said that nothing more comes.
     said_goodbye: bool,
-    /// The peer's FIN says that it has read everything.
+    /// A FIN before anything is settled says that the peer has read everything.
     trusts_fin: bool,
     /// The peer's FIN was read.
     finished: bool,
@@ -83,9 +86,11 @@ impl Connection {
             stream,
             peer,
             settling: Settling::new(options.settle_after.as_millis() as u64),
-            trusts_fin: options.invited,
+            trusts_fin: false,
             options,
             began: Instant::now(),
+            first_write: None,
+            ended: None,
             looked: None,
             asking: false,
             said_goodbye: false,
@@ -147,6 +152,9 @@ impl Connection {
                     self.watch.wrote(written);
                     if let Some(exchange) = &mut self.exchange {
                         exchange.wrote(delivery, written, self.written);
+                    }
+                    if self.written == 0 {
+                        self.first_write = Some(Instant::now());
                     }
                     self.written += written as u64;
                     delivery.advance(written);
@@ -286,6 +294,7 @@ impl Connection {
 
     fn lost(&mut self, error: io::Error) -> Error {
         self.failed = true;
+        self.ended.get_or_insert_with(Instant::now);
         if let Some(why) = self.hear_the_rest() {
             return self.unanswered(why, Failure::UnexpectedReply);
         }

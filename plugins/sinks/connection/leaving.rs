@@ -1,6 +1,6 @@
 //! The end of a connection: what either side's goodbye says, and what counts as delivered then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::failure::Failure;
@@ -18,6 +18,17 @@ const GOODBYE_PAUSE: Duration = Duration::from_millis(10);
 /// The pause between two looks at what the peer's kernel has not acknowledged at the close.
 const CLOSE_PAUSE: Duration = Duration::from_millis(1);
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Ended {
+    /// It has outlived some of what was written on it.
+    pub(in super::super) settled: bool,
+    /// How old it was.
+    pub(in super::super) age: Duration,
+    /// How long ago the first byte had been written then; its age where none was.
+    pub(in super::super) since_first_write: Duration,
+}
+
 impl Connection {
     /// What counts as delivered when the connection has ended. Answers that came before the end count. A peer that has only
     /// finished sending still acknowledges what is under way, and has `linger` for it: what it takes so must not be sent again.
@@ -32,13 +43,14 @@ impl Connection {
         }
         let kernel = self.options.acknowledge == Acknowledge::Kernel;
         let left = self.finished && !self.failed;
-        if kernel || (left && self.trusts_fin) {
+        let trusted = self.options.invited || (self.trusts_fin && !self.settling.has_outlived());
+        if kernel || (left && trusted) {
             self.await_acknowledgement(linger).await;
         }
         let bytes = self.acknowledged_bytes();
         self.look();
         if self.finished && !self.failed {
-            self.settling.left(kernel || self.trusts_fin);
+            self.settling.left(kernel || trusted);
             self.look();
         }
         LastAcknowledged {
@@ -91,16 +103,26 @@ impl Connection {
         confirmed.await.unwrap_or(Ok(()))
     }
 
-    /// The peer's FIN says from here on that it has read everything. By itself it does not on a connection that we opened: a
-    /// proxy has read what it can no longer pass on. One that has lived on without a word of ours, and ends as soon as it has
-    /// one, is a server that closes after each message.
+    /// Nothing counts as delivered until the connection is so old.
+    pub(in super::super) fn on_probation(&mut self, age: Duration) {
+        self.settling.on_probation(age.as_millis() as u64);
+    }
+
+    /// Where the peer ends the connection before any of it is settled, that says that it has read everything. By itself it does
+    /// not on a connection that we opened: a proxy has read what it can no longer pass on. One that has lived on without a
+    /// word of ours, and ends as soon as it has one, is a server that closes after each message.
     pub(in super::super) fn trust_fin(&mut self) {
         self.trusts_fin = true;
     }
 
-    /// True once it has outlived some of what was written, or the peer has answered our goodbye.
-    pub(in super::super) fn has_settled(&self) -> bool {
-        self.settling.has_outlived() || (self.said_goodbye && self.finished)
+    /// How the peer or the network ended it; none while it lives, and where we have said goodbye first.
+    pub(in super::super) fn ended(&self) -> Option<Ended> {
+        let ended = self.ended.filter(|_| !self.said_goodbye)?;
+        Some(Ended {
+            settled: self.settling.has_outlived(),
+            age: ended - self.began,
+            since_first_write: ended - self.first_write.unwrap_or(self.began),
+        })
     }
 
     /// Waits, at most `linger`, until all that was written is acknowledged, or answered where that counts. Cancel-safe.
@@ -148,6 +170,7 @@ impl Connection {
 
     pub(super) fn peer_finished(&mut self) -> Result<()> {
         self.finished = true;
+        self.ended.get_or_insert_with(Instant::now);
         if self.said_goodbye {
             self.look();
             self.settling.left(true);

@@ -58,7 +58,10 @@ pub(super) struct Settling {
     read_at_end: Option<u64>,
     /// Its goodbye settles that.
     parted: bool,
-    ending: bool,
+    /// So many times `after_ms` waits what may lie where the window does not show it.
+    patience: u64,
+    /// Nothing is settled before the connection is as old as this.
+    probation_ms: u64,
 }
 
 /// A while in which the window is watched.
@@ -86,8 +89,14 @@ impl Settling {
             outlived: 0,
             read_at_end: None,
             parted: false,
-            ending: false,
+            patience: UNSEEN_PATIENCE,
+            probation_ms: 0,
         }
+    }
+
+    /// Until the connection is so old, nothing on it is settled.
+    pub(super) fn on_probation(&mut self, ms: u64) {
+        self.probation_ms = ms;
     }
 
     /// Takes in what the kernel says now.
@@ -115,7 +124,7 @@ impl Settling {
     /// bytes unread resets instead). Where it `consents`, that is settled. A proxy's goodbye does not: what it has read
     /// and not passed on is lost, so only time settles that.
     pub(super) fn left(&mut self, consents: bool) {
-        self.ending = true;
+        self.patience = 1;
         self.read_at_end = Some(self.acknowledged);
         self.parted |= consents && self.unsent == 0;
     }
@@ -169,11 +178,12 @@ impl Settling {
     }
 
     fn settle(&mut self, now_ms: u64) {
+        if now_ms < self.probation_ms {
+            return;
+        }
         let old = self.older_than(now_ms, self.after_ms);
-        // What may lie in a buffer that the window does not show waits for longer, except at the end.
-        let patience = if self.ending { 1 } else { UNSEEN_PATIENCE };
         let seen = self.beyond_a_buffer(self.empty);
-        let seen = seen.max(self.older_than(now_ms, self.after_ms.saturating_mul(patience)));
+        let seen = seen.max(self.older_than(now_ms, self.after_ms.saturating_mul(self.patience)));
         let read = self.acknowledged.saturating_sub(self.unread());
         self.outlived = self.outlived.max(old.min(read).min(seen));
         let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
@@ -183,9 +193,10 @@ impl Settling {
         }
     }
 
-    /// Nothing more comes.
+    /// Nothing more comes: what has come does not wait for longer than it must.
     pub(super) fn ends(&mut self) {
-        self.ending = true;
+        self.patience = 1;
+        self.probation_ms = 0;
     }
 
     /// What was acknowledged `ms` ago or before.

@@ -1,11 +1,13 @@
 //! The sink `tcp_client`: connects, writes, and connects again when the peer has gone.
 
 mod age;
+mod caution;
 mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Acknowledgement, Confirmed, Context, Delivery, LastAcknowledged, Refusal, Sink};
@@ -14,10 +16,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use super::connection::{Acknowledge, Connection, ConnectionOptions, OnPeerFin, Settle};
+use super::connection::{Acknowledge, Connection, ConnectionOptions, Ended, OnPeerFin, Settle};
 use super::reply::{Reply, ReplyConfig};
 use crate::net::{Buffers, Dial, Flight, Keepalive};
 use age::Age;
+use caution::Caution;
 use targets::{Addresses, Pick, Targets};
 
 /// Connects out and writes; connects again, and resumes, after every failure.
@@ -105,8 +108,8 @@ pub(super) struct TcpClient {
     linger: Period,
     flight: Rc<Flight>,
     connection: Option<Connection>,
-    /// The last connection settled nothing before it ended: the next has to live for a while before anything is written on it.
-    wary: bool,
+    /// How the last one ended.
+    last: Option<Ended>,
     context: Context,
 }
 
@@ -129,7 +132,6 @@ impl Sink for TcpClient {
                 settle_after: config.settle_after.0,
                 invited: false,
             },
-            wary: false,
             acknowledgement: config.acknowledge.with(
                 config.resend_bytes,
                 Settle {
@@ -147,13 +149,14 @@ impl Sink for TcpClient {
             linger: config.linger,
             flight: Rc::new(Flight::dialling(context)),
             connection: None,
+            last: None,
             context: context.clone(),
         })
     }
 
     async fn open(&mut self) -> Result<()> {
         if let Some(last) = self.connection.take() {
-            self.wary = !last.has_settled();
+            self.last = last.ended();
         }
         let (stream, address) = self.targets.connect(&self.flight, &self.context).await?;
         self.age.begins();
@@ -166,11 +169,14 @@ impl Sink for TcpClient {
             &self.context,
         );
         let connection = self.connection.insert(connection.expecting(self.reply.as_ref()));
-        if self.wary && self.options.acknowledge == Acknowledge::Settled {
-            // A proxy without a backend closes soon, and takes with it what was written.
-            tokio::select! {
-                gone = connection.watch() => return Err(gone),
-                () = tokio::time::sleep(self.options.settle_after) => connection.trust_fin(),
+        if self.options.acknowledge == Acknowledge::Settled {
+            let caution = Caution::new(self.options.settle_after, self.last);
+            connection.on_probation(caution.probation);
+            if caution.wait > Duration::ZERO {
+                tokio::select! {
+                    gone = connection.watch() => return Err(gone),
+                    () = tokio::time::sleep(caution.wait) => connection.trust_fin(),
+                }
             }
         }
         Ok(())

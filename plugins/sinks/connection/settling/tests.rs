@@ -135,6 +135,17 @@ fn a_goodbye_that_may_be_a_proxys_settles_what_was_outlived_and_proves_that_all_
 }
 
 #[test]
+fn on_probation_nothing_is_settled_unless_nothing_more_comes() {
+    let mut peer = Peer::new();
+    peer.settling.on_probation(4_000);
+    peer.pass(3_900, 1_000, |_| LARGE);
+    assert_eq!(peer.settled(), 0);
+    peer.settling.ends();
+    peer.look(0, LARGE);
+    assert_eq!(peer.settled(), 29_000);
+}
+
+#[test]
 fn a_goodbye_before_everything_arrived_settles_nothing() {
     let mut peer = Peer::new();
     peer.acknowledged = 1_000;
