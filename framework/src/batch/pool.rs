@@ -13,7 +13,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Buffers of `buffer_bytes`; at most `spare` unused ones are kept, the rest goes back to the allocator.
+    /// Buffers of `buffer_bytes`. Of unused ones `spare` are kept, or as many as are on loan where that is more: a sink that
+    /// waits for its peer gives many back at once, and needs them again at once. The rest goes back to the allocator.
     pub fn new(buffer_bytes: usize, spare: usize) -> Self {
         Self {
             stock: Arc::default(),
@@ -66,8 +67,10 @@ impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         let mut stock = self.pool.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        if stock.len() < self.pool.spare {
-            stock.push(bytes);
-        }
+        stock.push(bytes);
+        // Each buffer on loan shares the stock, and so do this one and the pool itself.
+        let on_loan = Arc::strong_count(&self.pool.stock).saturating_sub(2);
+        let kept = self.pool.spare.max(on_loan);
+        stock.truncate(kept);
     }
 }

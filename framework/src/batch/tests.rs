@@ -56,6 +56,27 @@ fn a_buffer_returns_to_its_pool_when_the_last_share_is_gone() {
 }
 
 #[test]
+fn what_comes_back_in_bulk_is_kept_while_as_much_is_on_loan() {
+    let pool = Pool::new(16, 1);
+    let marked = || {
+        let mut buffer = pool.take();
+        buffer.as_mut_slice()[0] = 7;
+        buffer
+    };
+    let (first, second): (Vec<_>, Vec<_>) = ((0..3).map(|_| marked()).collect(), (0..3).map(|_| marked()).collect());
+    drop(first);
+    let kept: Vec<_> = (0..4).map(|_| pool.take()).collect();
+    assert_eq!(kept.iter().filter(|buffer| buffer.as_ref()[0] == 7).count(), 3);
+    drop((second, kept));
+    let kept: Vec<_> = (0..4).map(|_| pool.take()).collect();
+    assert_eq!(
+        kept.iter().filter(|buffer| buffer.as_ref()[0] == 7).count(),
+        1,
+        "nothing is on loan"
+    );
+}
+
+#[test]
 fn numbers_with_gaps_are_read_forward_backward_and_past_the_end() {
     let runs = [
         Run { first: 10, count: 2 },
