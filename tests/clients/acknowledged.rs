@@ -44,8 +44,13 @@ fn after_a_reset_exactly_what_the_clients_kernel_had_not_acknowledged_comes_agai
     let (folder, last) = (Folder::new(), 1_000);
     let program = run(&folder, ", acknowledge = \"kernel\"", last);
     let acknowledged = reset_once(&program);
-    assert_eq!(first_again(&program, last), first_beyond(acknowledged));
-    program.stop();
+    let first_again = first_again(&program, last);
+    assert_eq!(first_again, first_beyond(acknowledged));
+    // What it had not read of what its kernel had acknowledged was lost to it, and that is counted.
+    program.wait_for("that is counted", |status| {
+        status.number("network", "frames_unconfirmed") >= first_again - 21
+    });
+    program.stop_having_lost(0);
 }
 
 #[test]

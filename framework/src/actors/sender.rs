@@ -20,7 +20,6 @@ mod serving;
 #[cfg(test)]
 mod tests;
 mod unacknowledged;
-mod unconfirmed;
 mod work;
 
 /// What a sender is made of.

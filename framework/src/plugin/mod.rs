@@ -82,6 +82,7 @@ mod partial;
 mod registry;
 pub mod rejection;
 pub(crate) mod store_reader;
+mod unconfirmed;
 
 use std::future::Future;
 use std::ops::Range;
@@ -105,6 +106,7 @@ pub use output::{Emitted, NEW_BYTES_MAX, Output, REJECTED};
 pub use partial::Partial;
 pub use registry::{About, Blueprint, Registry};
 pub use store_reader::{NamedCursor, Read, ReadCursor, Start, StoreReader, StoreUse};
+pub use unconfirmed::{MayBeLost, Unconfirmed};
 
 use crate::batch::Frame;
 use crate::error::{Error, Result};

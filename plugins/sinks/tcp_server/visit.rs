@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Reaction, Result};
 use aqueduct_framework::framing::DynFraming;
-use aqueduct_framework::plugin::{Acknowledgement, Delivery, Read, ReadCursor};
+use aqueduct_framework::plugin::{Acknowledgement, Delivery, Read, ReadCursor, Unconfirmed};
 use tokio::time::{sleep, timeout};
 
 use super::super::connection::Connection;
@@ -42,6 +42,9 @@ pub(super) struct Visit<'h> {
     sent: Sent,
     /// Bytes that the connection took.
     written: u64,
+    /// Bytes that count as delivered, and the frames among them that are not proven to be read.
+    settled: u64,
+    unconfirmed: Unconfirmed,
     house: &'h House,
 }
 
@@ -55,6 +58,8 @@ impl<'h> Visit<'h> {
             cursor,
             sent: Sent::default(),
             written: 0,
+            settled: 0,
+            unconfirmed: Unconfirmed::default(),
             house,
         })
     }
@@ -122,6 +127,8 @@ impl<'h> Visit<'h> {
             self.reject(error);
         }
         self.sent.push(first, delivery.ends());
+        self.unconfirmed
+            .wrote(delivery.wire().len() as u64, delivery.ends().len() as u64);
         self.connection.check().map_err(Leave::Gone)?;
         while !self.push(&mut delivery).map_err(Leave::Gone)? {
             tokio::select! {
@@ -161,17 +168,22 @@ impl<'h> Visit<'h> {
 
     /// Settles what is with the client by now. True when that is more than before.
     fn settle(&mut self) -> bool {
+        let confirmed = self.connection.confirmed();
+        // Where the client answers, its answer is the proof.
+        self.unconfirmed
+            .proven(confirmed.map_or(self.written, |confirmed| confirmed.proven));
         let bytes = match self.house.acknowledgement {
             Acknowledgement::Written => self.written,
             Acknowledgement::Later { resend_bytes } => {
                 self.connection.acknowledged_bytes().saturating_sub(resend_bytes)
             }
-            Acknowledgement::Confirmed { .. } => self.connection.confirmed().unwrap_or_default().settled,
+            Acknowledgement::Confirmed { .. } => confirmed.unwrap_or_default().settled,
         };
         self.settle_bytes(bytes)
     }
 
     fn settle_bytes(&mut self, bytes: u64) -> bool {
+        self.settled = self.settled.max(bytes);
         let settled = self.sent.settled(bytes);
         settled.inspect(|position| self.cursor.settle(*position)).is_some()
     }
@@ -185,11 +197,13 @@ impl<'h> Visit<'h> {
             Leave::CameAnew => {
                 self.settle();
                 tracing::info!(actor = %self.house.context.actor, "{} came anew: its older connection is closed", self.cursor.name());
+                self.note_what_may_be_lost();
                 Ok(())
             }
             Leave::Gone(gone) => {
                 self.settle_last().await;
                 self.house.terms.farewell(&gone);
+                self.note_what_may_be_lost();
                 self.house.context.counter("disconnects").add(1);
                 Ok(())
             }
@@ -240,6 +254,19 @@ impl<'h> Visit<'h> {
         let last = self.connection.last_acknowledged(self.house.terms.linger).await;
         let again = if last.orderly { 0 } else { resend_bytes };
         self.settle_bytes(last.bytes.saturating_sub(again));
+    }
+
+    /// The connection has ended: counts what is not written again and was not proven to be read.
+    fn note_what_may_be_lost(&mut self) {
+        let Some(confirmed) = self.connection.confirmed() else {
+            return;
+        };
+        let lost = self
+            .unconfirmed
+            .end(confirmed.proven..self.settled.max(confirmed.proven));
+        if let Some(lost) = lost.counted(&self.house.context) {
+            tracing::warn!(actor = %self.house.context.actor, frames = lost.frames, bytes = lost.bytes, "{}: {lost}", self.cursor.name());
+        }
     }
 
     /// A frame that does not fit the framing can be given to nobody.

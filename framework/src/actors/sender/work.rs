@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 
 use super::outgoing::{Out, Outgoing};
 use super::unacknowledged::Unacknowledged;
-use super::unconfirmed::{MayBeLost, Unconfirmed};
 use super::{Drain, SenderParts, Trouble};
 use crate::actors::{Outcome, build};
 use crate::backoff::Backoff;
@@ -21,7 +20,7 @@ use crate::flight::Repeats;
 use crate::framing::DynFraming;
 use crate::mailbox::{Held, Inbox, Outlet};
 use crate::plugin::rejection::Rejection;
-use crate::plugin::{Acknowledgement, Delivery, DynSink, StoreUse, frame_bytes};
+use crate::plugin::{Acknowledgement, Delivery, DynSink, MayBeLost, StoreUse, Unconfirmed, frame_bytes};
 use crate::telemetry::{Counter, Gauge, TraceContext, WorkSpan};
 
 mod acknowledging;

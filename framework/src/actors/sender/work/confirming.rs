@@ -3,10 +3,9 @@
 use super::super::StoreAbove;
 use super::super::outgoing::Outgoing;
 use super::super::unacknowledged::Unacknowledged;
-use super::super::unconfirmed::Unconfirmed;
 use super::Work;
 use crate::error::Result;
-use crate::plugin::{Acknowledgement, Confirmed};
+use crate::plugin::{Acknowledgement, Confirmed, Unconfirmed};
 
 /// How much may wait to be confirmed, in bytes that the batches pin.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +55,7 @@ impl Work {
             None => written,
         };
         let lost = self.unconfirmed.end(proven..given_up.max(proven));
-        if lost.frames > 0 {
-            let context = &self.parts.context;
-            context.counter("frames_unconfirmed").add(lost.frames);
-            context.counter("bytes_unconfirmed").add(lost.bytes);
-        }
-        self.may_be_lost = (lost.frames > 0).then_some(lost);
+        self.may_be_lost = lost.counted(&self.parts.context);
     }
 
     /// Says once what a connection without another one behind it may have cost.

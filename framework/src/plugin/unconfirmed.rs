@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 
+use super::Context;
+
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +14,23 @@ const GRAIN_BYTES: u64 = 64 * 1024;
 
 /// Frames that may be lost, and their bytes on the wire: at most so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct MayBeLost {
-    pub(super) frames: u64,
-    pub(super) bytes: u64,
+pub struct MayBeLost {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of theirs on the wire.
+    pub bytes: u64,
+}
+
+impl MayBeLost {
+    /// Adds them to the actor's `frames_unconfirmed` and `bytes_unconfirmed`, which exit code 3 goes by. None where there are none.
+    pub fn counted(self, context: &Context) -> Option<Self> {
+        if self.frames == 0 {
+            return None;
+        }
+        context.counter("frames_unconfirmed").add(self.frames);
+        context.counter("bytes_unconfirmed").add(self.bytes);
+        Some(self)
+    }
 }
 
 impl fmt::Display for MayBeLost {
@@ -29,7 +45,7 @@ impl fmt::Display for MayBeLost {
 
 /// Where the frames end that were written on one connection and are not proven to be read.
 #[derive(Debug, Default)]
-pub(super) struct Unconfirmed {
+pub struct Unconfirmed {
     pieces: VecDeque<Piece>,
     written: u64,
 }
@@ -42,7 +58,7 @@ struct Piece {
 
 impl Unconfirmed {
     /// Notes that frames were written behind everything before.
-    pub(super) fn wrote(&mut self, bytes: u64, frames: u64) {
+    pub fn wrote(&mut self, bytes: u64, frames: u64) {
         let end = self.written + bytes;
         match self.pieces.back_mut() {
             Some(last) if last.bytes.end - last.bytes.start < GRAIN_BYTES => {
@@ -58,19 +74,19 @@ impl Unconfirmed {
     }
 
     /// Forgets what is proven to be read.
-    pub(super) fn proven(&mut self, bytes: u64) {
+    pub fn proven(&mut self, bytes: u64) {
         while self.pieces.front().is_some_and(|piece| piece.bytes.end <= bytes) {
             self.pieces.pop_front();
         }
     }
 
     /// Bytes written since the connection began.
-    pub(super) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.written
     }
 
     /// The connection is gone: what of `range` may be lost. Counting begins anew.
-    pub(super) fn end(&mut self, range: Range<u64>) -> MayBeLost {
+    pub fn end(&mut self, range: Range<u64>) -> MayBeLost {
         let pieces = std::mem::take(self).pieces;
         let mut lost = MayBeLost {
             bytes: range.end.saturating_sub(range.start),
