@@ -25,6 +25,7 @@ mod mistakes;
 mod named_cursors;
 mod new;
 mod odd_places;
+mod open_files;
 mod plugins;
 mod settled;
 mod shutdown;
