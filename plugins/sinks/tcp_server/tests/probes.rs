@@ -135,6 +135,29 @@ fn clients_that_come_and_go_are_no_failed_attempts() {
     }
 }
 
+/// A wrong answer is a failed attempt, and the first: the next client is served at once.
+#[test]
+fn clients_that_left_make_no_later_wait_longer() {
+    let running = relay("acknowledge = \"reply\"\nreply = { pattern = \"^OK\" }");
+    let mut input = running.connect("input");
+    send(&mut input, &lines(0..1));
+    for round in 0..3 {
+        let mut client = running.connect("output");
+        assert_eq!(read_text(&mut client, lines(0..1).len()), lines(0..1));
+        drop(client);
+        running.wait("output", "disconnects", round + 1);
+    }
+    for answer in ["NO\n", "OK\n"] {
+        let mut client = running.connect("output");
+        assert_eq!(read_text(&mut client, lines(0..1).len()), lines(0..1));
+        send(&mut client, answer);
+        match answer {
+            "NO\n" => running.wait("output", "disconnects", 4),
+            _ => running.wait("output", "frames_out", 1),
+        }
+    }
+}
+
 #[test]
 fn a_client_that_only_finished_sending_is_no_probe_where_the_config_says_so() {
     let running = relay("on_peer_fin = \"continue\"");
