@@ -5,7 +5,7 @@
 //! The way of a file: `load` is the whole way; `routes` deals out what is laid over which file; `tree` reads, lays over,
 //! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
 //! table between the framework and its plugin and checks both against their schemas (`schema`, `words`); `flow` and `graph` read
-//! and check the edges; `claims` finds two actors on one address or path; `advice` warns. What comes out is
+//! and check the edges; `claims` finds two actors on one address (`listened`) or path; `advice` warns. What comes out is
 //! `pipeline`, `host`, `framing` and `process`, where `collector` decides who gets the spans
 //! (`url` keeps secrets out of what is shown); what must be known of plugins is `catalog`.
 
@@ -20,6 +20,7 @@ mod graph;
 mod host;
 mod levels;
 mod lines;
+mod listened;
 mod load;
 mod messages;
 mod mistake;

@@ -76,7 +76,10 @@ impl Named {
     /// # Errors
     /// `fatal` when the address cannot be listened on, or the store has ended.
     pub(super) async fn serve(&mut self, store: &StoreReader) -> Result<()> {
-        let house = self.house(store).await?;
+        let house = tokio::select! {
+            () = store.stopping() => return Ok(()),
+            house = self.house(store) => house?,
+        };
         self.expect_everybody(store).await?;
         let mut visits = JoinSet::new();
         let mut stopping = std::pin::pin!(store.stopping());
