@@ -62,6 +62,9 @@ fn is_left_behind(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
+/// Between two attempts to accept a client while no descriptor is left.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// An open admin socket; its file is removed when this is dropped.
 pub(crate) struct Admin {
     path: PathBuf,
@@ -124,8 +127,11 @@ impl Admin {
             let Ok((client, _)) = self.listener.accept().await else {
                 // Most likely there are no descriptors left: the client gets the one in reserve.
                 self.reserve.take();
-                if let Ok(Ok((client, _))) = tokio::time::timeout(PATIENCE, self.listener.accept()).await {
-                    clerk.serve(client).await;
+                match tokio::time::timeout(PATIENCE, self.listener.accept()).await {
+                    Ok(Ok((client, _))) => clerk.serve(client).await,
+                    // Somebody else had it first. The client waits for the next that is free.
+                    Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
+                    Err(_) => {}
                 }
                 self.reserve.replace(reserve());
                 continue;

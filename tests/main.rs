@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod acknowledge;
+mod away;
 mod bounds;
 mod clients;
 mod commands;
@@ -25,6 +26,7 @@ mod mistakes;
 mod named_cursors;
 mod new;
 mod odd_places;
+mod open_files;
 mod plugins;
 mod settled;
 mod shutdown;

@@ -95,6 +95,25 @@ listen = "127.0.0.1:7123"
 }
 
 #[test]
+fn an_address_among_all_those_of_another_is_told_before_either_listens() {
+    for (all, one) in [("*", "127.0.0.1"), ("[::]", "0.0.0.0"), ("localhost", "[::1]")] {
+        let config = format!(
+            r#"name = "p"
+flow = ["source -> out"]
+[sources.source]
+type = "tcp_server"
+listen = "{all}:7123"
+[sinks.out]
+type = "tcp_server"
+listen = "{one}:7123"
+"#
+        );
+        let said = format!("{one}:7123 is already listened on by sources.source.listen, with {all}:7123");
+        refused(&[], &config, &["p.toml:8:1: sinks.out.listen: ", &said]);
+    }
+}
+
+#[test]
 fn two_stores_in_one_folder_are_told() {
     let config = r#"name = "p"
 flow = ["source -> one -> two -> out"]

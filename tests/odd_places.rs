@@ -70,6 +70,22 @@ fn a_full_device_brings_a_word_and_an_exit_code_and_never_a_panic() {
     }
 }
 
+#[test]
+fn check_says_when_the_path_of_the_socket_is_too_long() {
+    let folder = Folder::new();
+    let socket = format!("admin.socket = \"{}/a.sock\"", "x".repeat(100));
+    folder.write("p.toml", &config(&socket));
+    let output = folder.aqueduct(&["check", "p.toml"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("warning: p.toml:3:11: admin.socket: its path has "),
+        "{told}"
+    );
+    assert!(told.contains("expected at most 107 bytes"), "{told}");
+    assert_eq!(output.status.code(), Some(0));
+    runs_without_a_socket(&folder, &socket, "path must be shorter");
+}
+
 fn runs_without_a_socket(folder: &Folder, more: &str, why: &str) {
     folder.write("p.toml", &config(more));
     let mut program = folder.run(&["p.toml"]);

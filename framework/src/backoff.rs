@@ -17,13 +17,15 @@ mod tests;
 pub struct Backoff {
     config: RetryConfig,
     attempts: u32,
+    /// Times that the other side left, which are no failed attempts.
+    departures: u32,
     since: Option<Duration>,
 }
 
 /// A series that has lasted for `give_up_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GaveUp {
-    /// Attempts that failed.
+    /// Attempts that failed, or that the other side broke off.
     pub attempts: u32,
     /// How long they have failed.
     pub lasted: Duration,
@@ -45,8 +47,14 @@ impl Backoff {
         Self {
             config,
             attempts: 0,
+            departures: 0,
             since: None,
         }
+    }
+
+    /// Whether a series is under way.
+    pub fn is_failing(&self) -> bool {
+        self.attempts > 0 || self.since.is_some()
     }
 
     /// Attempts that failed since the last success.
@@ -70,11 +78,22 @@ impl Backoff {
 
     /// The same for a failure at `now`, on a clock of the caller's that never goes back, and whether to give up.
     pub fn failed(&mut self, random: f64, now: Duration) -> (Duration, Option<GaveUp>) {
-        let lasted = now.saturating_sub(*self.since.get_or_insert(now));
         let wait = self.next(random);
+        (wait, self.lasted_until(now))
+    }
+
+    /// The other side left at `now`, which comes again by itself: no wait becomes longer by it. Whether to give up: a frame that nobody stands must not come
+    /// for ever.
+    pub fn departed(&mut self, now: Duration) -> Option<GaveUp> {
+        self.departures = self.departures.saturating_add(1);
+        self.lasted_until(now)
+    }
+
+    fn lasted_until(&mut self, now: Duration) -> Option<GaveUp> {
+        let lasted = now.saturating_sub(*self.since.get_or_insert(now));
         let over = self.config.give_up_after.is_some_and(|after| lasted >= after.0);
-        let attempts = self.attempts;
-        (wait, over.then_some(GaveUp { attempts, lasted }))
+        let attempts = self.attempts.saturating_add(self.departures);
+        over.then_some(GaveUp { attempts, lasted })
     }
 
     /// Time passed in which nothing was tried, such as waiting for a client: it does not count.
@@ -84,7 +103,7 @@ impl Backoff {
 
     /// It worked: the next failure starts a new series.
     pub fn reset(&mut self) {
-        self.attempts = 0;
+        (self.attempts, self.departures) = (0, 0);
         self.since = None;
     }
 }

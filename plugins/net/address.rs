@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use aqueduct_framework::config::without_secrets;
 use aqueduct_framework::error::{Error, Result};
 
 /// An address to connect to, as `key` of the config gives it, checked before anything is opened. Whether the name exists is seen only when it is looked up.
@@ -37,7 +38,8 @@ pub(crate) fn checked_to_listen(key: &str, address: String) -> Result<String> {
 
 fn wrong(key: &str, address: &str, what: &str) -> Error {
     Error::fatal(format!(
-        "`{key}` is `{address}`, {what}; it must be host:port, such as 127.0.0.1:9000 or [::1]:9000"
+        "`{key}` is `{}`, {what}; it must be host:port, such as 127.0.0.1:9000 or [::1]:9000",
+        without_secrets(address)
     ))
 }
 
@@ -132,8 +134,9 @@ mod tests {
         ] {
             for checked in [checked, checked_to_listen] {
                 let said = checked("listen", wrong.to_owned()).unwrap_err().to_string();
+                let shown = wrong.replace("user@", "***@");
                 assert!(
-                    said.contains(&format!("`listen` is `{wrong}`")) && said.contains(why),
+                    said.contains(&format!("`listen` is `{shown}`")) && said.contains(why),
                     "{said}"
                 );
             }

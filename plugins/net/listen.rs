@@ -6,8 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::Context;
 use rustix::net::sockopt;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpSocket};
 
+use super::lookup::Lookup;
 use super::{Buffers, Listener, advice};
 
 /// Connections that may wait to be accepted; the kernel clamps it to `net.core.somaxconn`.
@@ -93,7 +94,7 @@ async fn addresses(address: &str) -> io::Result<Vec<SocketAddr>> {
             both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST, port)
         }
         _ => {
-            let mut found: Vec<_> = lookup_host(address).await?.collect();
+            let mut found: Vec<_> = Lookup::default().addresses(address).await?;
             found.sort_by_key(SocketAddr::is_ipv6);
             found.dedup();
             if found.is_empty() {

@@ -47,6 +47,47 @@ fn who_says_nothing_is_closed_in_time() {
     program.stop();
 }
 
+/// More of them than the sink has places for those who have not said who they are.
+#[test]
+fn strangers_that_stay_and_say_nothing_keep_no_client_out() {
+    let folder = Folder::new();
+    let options = format!("{TOKENS}, max_clients = 1, introduction_timeout = \"1h\"");
+    let program = run(&folder, &options);
+    feed(&program, 1, 100);
+    let network = program.address_of("network");
+    let strangers: Vec<_> = (0..10).map(|_| Destination::connect(network, MESSAGES)).collect();
+    let mut seen = Sequence::default();
+    let mut billing = client(&program, "billing");
+    billing.take_through(100, &mut seen);
+    let more: Vec<_> = (0..10).map(|_| Destination::connect(network, MESSAGES)).collect();
+    program
+        .log
+        .first(&["is refused", "it had not said who it is, and others came"]);
+    feed(&program, 101, 200);
+    billing.take_through(200, &mut seen);
+    seen.assert_is(1, 200);
+    drop((strangers, more));
+    program.stop();
+}
+
+#[test]
+fn health_checks_of_a_named_sink_are_counted_as_such_and_nobody_is_refused() {
+    let folder = Folder::new();
+    let program = run(&folder, &format!("{TOKENS}, max_clients = 1"));
+    feed(&program, 1, 100);
+    for number in 0..10 {
+        let check = Destination::connect(program.address_of("network"), MESSAGES);
+        if number % 2 == 0 {
+            check.reset();
+        }
+    }
+    let mut seen = Sequence::default();
+    client(&program, "billing").take_through(100, &mut seen);
+    let status = program.wait_for("all are counted", |status| status.number("network", "probes") == 10);
+    assert_eq!(status.number("network", "connections_refused"), 0);
+    program.stop();
+}
+
 #[test]
 fn more_names_than_max_clients_are_refused_and_a_known_one_may_come_anew() {
     let folder = Folder::new();

@@ -55,7 +55,13 @@ impl Folder {
 
     /// Runs the program to its end.
     pub(crate) fn aqueduct(&self, arguments: &[&str]) -> Output {
+        self.aqueduct_in(&[], arguments)
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) fn aqueduct_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
         self.command(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .output()
             .expect("the program starts")

@@ -30,6 +30,9 @@ impl fmt::Display for Transport {
     }
 }
 
+/// The headers that a collector remembers.
+const HEADERS: [&str; 2] = ["x-of", "authorization"];
+
 /// A collector on a free port. It keeps the spans of the requests that it accepts.
 pub(super) struct Collector {
     pub(super) endpoint: String,
@@ -47,7 +50,7 @@ struct State {
     refuses: bool,
     holds: bool,
     requests: usize,
-    /// `x-of` of each request, where it has one.
+    /// [`HEADERS`] of each request, where it has them.
     headers: Vec<String>,
     spans: Vec<Seen>,
 }
@@ -110,7 +113,7 @@ impl Collector {
         Spans(self.inbox.lock().spans.clone())
     }
 
-    /// The header `x-of` of every request that had one.
+    /// The [`HEADERS`] of every request that had some.
     pub(super) fn headers(&self) -> Vec<String> {
         self.inbox.lock().headers.clone()
     }

@@ -8,6 +8,7 @@ mod letters;
 mod messages;
 mod outages;
 mod sampling;
+mod secrets;
 mod spans;
 mod transports;
 mod waits;

@@ -73,3 +73,19 @@ fn giving_up_reads_as_a_sentence() {
     let (attempts, lasted) = (1, at(0));
     assert_eq!(GaveUp { attempts, lasted }.to_string(), "gave up after 1 attempt in 0s");
 }
+
+#[test]
+fn that_the_other_side_left_makes_no_wait_longer_but_counts_as_time() {
+    let mut backoff = giving_up_after(600);
+    for second in 0..10 {
+        assert_eq!(backoff.departed(at(second)), None);
+    }
+    assert!(backoff.is_failing());
+    assert_eq!(backoff.attempts(), 0);
+    assert_eq!(backoff.failed(0.0, at(10)).0, Duration::from_millis(100));
+    let (attempts, lasted) = (12, at(600));
+    assert_eq!(backoff.departed(at(600)), Some(GaveUp { attempts, lasted }));
+    backoff.reset();
+    assert!(!backoff.is_failing());
+    assert_eq!(backoff.departed(at(601)), None);
+}

@@ -13,6 +13,7 @@ use super::host::{HostConfig, ProcessorHost, SinkHost, SourceHost, SpillConfig};
 use super::pipeline::{ActorConfig, Role};
 use super::report::{Report, join};
 use super::schema::check;
+use super::url::without_secrets;
 
 /// An actor's table, checked as far as it goes.
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Reader<'_> {
                 let info = self.catalog.plugin(self.role, &name);
                 if info.is_none() {
                     self.report
-                        .add(&key, format!("no {} is called `{name}`", self.role))
+                        .add(&key, format!("no {} is called `{}`", self.role, without_secrets(&name)))
                         .one_of(names, &name);
                 }
                 info
@@ -241,7 +242,10 @@ impl Reader<'_> {
             let plugins = self.catalog.framing_names();
             let names = plugins.iter().map(String::as_str).chain(BUILT_IN);
             self.report
-                .add(&join(key, "type"), format!("no framing is called `{name}`"))
+                .add(
+                    &join(key, "type"),
+                    format!("no framing is called `{}`", without_secrets(&name)),
+                )
                 .one_of(names, &name);
             return None;
         };

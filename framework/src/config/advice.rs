@@ -6,9 +6,13 @@ use super::graph::{reach, sources};
 use super::host::{HostConfig, SinkHost, WhenFull};
 use super::mistake::Mistake;
 use super::pipeline::{ActorConfig, Role};
+use super::process::AdminConfig;
 use super::report::{Report, join};
 use crate::framing::OnOversize;
 use crate::plugin::REJECTED;
+
+/// Bytes of the path of a Unix socket (`sun_path` without its NUL, unix(7)).
+const SOCKET_PATH_MAX: usize = 107;
 
 /// The warnings about one pipeline without mistakes.
 pub(super) fn of(actors: &[Actor], edges: &[Edge], report: &Report) -> Vec<Mistake> {
@@ -28,6 +32,16 @@ pub(super) fn of(actors: &[Actor], edges: &[Edge], report: &Report) -> Vec<Mista
     warnings.extend(blocking(actors, edges, report));
     warnings.sort_by_key(|warning| warning.line);
     warnings
+}
+
+/// An admin socket that cannot be made: the pipelines run without it.
+pub(super) fn of_socket(admin: &AdminConfig, report: &Report) -> Option<Mistake> {
+    let bytes = admin.socket.as_ref()?.as_os_str().len();
+    let text =
+        format!("its path has {bytes} bytes, too many for a socket: `status` and `trace` will not find the pipeline");
+    let mut warning = report.at("admin.socket", text);
+    warning.expected(format!("at most {SOCKET_PATH_MAX} bytes with all folders"));
+    (bytes > SOCKET_PATH_MAX).then_some(warning)
 }
 
 /// A sink that waits for its client, with no spill store between it and a source.

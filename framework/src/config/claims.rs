@@ -1,12 +1,12 @@
 //! What may be had only once in a process: a pipeline's name, an address to listen on, a path to write.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::actors::Actor;
 use super::host::HostConfig;
+use super::listened::Listened;
 use super::mistake::Mistake;
 use super::report::{Report, join};
 
@@ -20,7 +20,7 @@ pub(super) struct Claim {
 #[derive(Debug, PartialEq)]
 enum Thing {
     Name(String),
-    Address(String),
+    Address(Listened),
     /// As it was given, and where that is.
     Path(PathBuf, PathBuf),
 }
@@ -47,7 +47,7 @@ pub(super) fn of(name: &str, actors: &[Actor], report: &Report) -> Vec<Claim> {
         for name in &info.listens {
             text(name)
                 .into_iter()
-                .for_each(|address| claim(name, Thing::Address(address)));
+                .for_each(|address| claim(name, Thing::Address(Listened::of(address))));
         }
         for name in &info.paths {
             text(name)
@@ -71,7 +71,13 @@ pub(super) fn conflicts(claims: &[Claim]) -> Vec<Mistake> {
             };
             let message = match &claim.thing {
                 Thing::Name(name) => format!("`{name}` is already the name of the pipeline{elsewhere}"),
-                Thing::Address(address) => format!("{address} is already listened on by {}{elsewhere}", owner.key),
+                Thing::Address(Listened { text, .. }) => {
+                    let listens = format!("is already listened on by {}{elsewhere}", owner.key);
+                    match &first.thing {
+                        Thing::Address(all) if all.text != *text => format!("{text} {listens}, with {}", all.text),
+                        _ => format!("{text} {listens}"),
+                    }
+                }
                 Thing::Path(path, real) => {
                     let linked = if first.thing.is_named(path) {
                         String::new()
@@ -101,10 +107,7 @@ impl Thing {
 
     fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Address(one), Self::Address(other)) => match (one.parse(), other.parse()) {
-                (Ok(one), Ok(other)) => same_port(one, other),
-                _ => one == other,
-            },
+            (Self::Address(one), Self::Address(other)) => one.overlaps(other),
             (Self::Path(_, one), Self::Path(_, other)) => one == other,
             _ => self == other,
         }
@@ -118,10 +121,4 @@ fn real(path: &Path) -> PathBuf {
         (Err(_), Some(above), Some(name)) => real(above).join(name),
         (Err(_), ..) => path.to_owned(),
     }
-}
-
-/// Port 0 is a different one each time; an unspecified address is all of them.
-fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
-    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && one.port() != 0 && (all || one.ip() == other.ip())
 }

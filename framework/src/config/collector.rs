@@ -9,12 +9,15 @@ use http::uri::Authority;
 use super::mistake::Mistake;
 use super::process::{Protocol, TelemetryConfig};
 use super::report::Report;
+use super::url::{Authorization, without_secrets};
 
 /// A collector that can be spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
-    /// The URL that requests go to: with its path for [`Protocol::Http`], without any for [`Protocol::Grpc`].
+    /// The URL that requests go to, without secrets: with its path for [`Protocol::Http`], without any for [`Protocol::Grpc`].
     pub endpoint: String,
+    /// The user and the password that stood in the URL.
+    pub authorization: Option<Authorization>,
     /// How.
     pub protocol: Protocol,
 }
@@ -66,12 +69,17 @@ impl TelemetryConfig {
             message,
             expected,
         })?;
+        let (url, authorization) = without_user(url);
         let endpoint = match protocol {
             // Only the variable for traces alone names the whole path.
             Protocol::Http if place != of_traces => format!("{}/v1/traces", url.trim_end_matches('/')),
             _ => url,
         };
-        Ok(Some(Collector { endpoint, protocol }))
+        Ok(Some(Collector {
+            endpoint,
+            authorization,
+            protocol,
+        }))
     }
 }
 
@@ -90,24 +98,38 @@ fn named(variable: impl Fn(&str) -> Option<String>) -> Result<Protocol, Refused>
     }
 }
 
+/// A checked URL without its user and password, and these.
+fn without_user(url: String) -> (String, Option<Authorization>) {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let authority = rest.split('/').next()?;
+        let (user_info, _) = authority.rsplit_once('@')?;
+        Some((scheme, user_info, rest.get(user_info.len() + 1..)?))
+    });
+    match parts {
+        Some((scheme, user_info, rest)) => (format!("{scheme}://{rest}"), Some(Authorization::of(user_info))),
+        None => (url, None),
+    }
+}
+
 /// What is wrong with the URL, and what was expected.
 fn check(url: &str, protocol: Protocol) -> Result<(), (String, &'static str)> {
+    let shown = without_secrets(url);
     let uri: Uri = url
         .parse()
-        .map_err(|error| (format!("`{url}` is no URL: {error}"), PLAIN))?;
+        .map_err(|error| (format!("`{shown}` is no URL: {error}"), PLAIN))?;
     if uri.scheme_str() != Some("http") {
-        return Err((format!("`{url}` is no http:// URL"), PLAIN));
+        return Err((format!("`{shown}` is no http:// URL"), PLAIN));
     }
     let misses_port = |of: &Authority| !of.as_str().ends_with(of.host()) && of.port_u16().is_none();
     if uri.authority().is_some_and(misses_port) {
-        return Err((format!("`{url}` has no valid port"), "a port from 1 to 65535"));
+        return Err((format!("`{shown}` has no valid port"), "a port from 1 to 65535"));
     }
     if uri.query().is_some() {
-        return Err((format!("`{url}` has a query"), "a URL without `?`"));
+        return Err((format!("`{shown}` has a query"), "a URL without `?`"));
     }
     if protocol == Protocol::Grpc && uri.path() != "/" {
         return Err((
-            format!("`{url}` has a path, which gRPC cannot ask for"),
+            format!("`{shown}` has a path, which gRPC cannot ask for"),
             "a URL without a path such as http://127.0.0.1:4317, or protocol = \"http\"",
         ));
     }

@@ -56,6 +56,7 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         let own = schema_for!(ProcessConfig).to_value();
         schema::check(&mut part.tree, &own, &[], "", &mut part.report);
         loaded.process = part.process(&variables).unwrap_or_default();
+        loaded.warnings.extend(part.warnings);
         mistakes.extend(part.report.finish());
     }
     mistakes.extend(claims::conflicts(&claims));
@@ -122,6 +123,7 @@ impl<'a> Part<'a> {
         }
         process.admin.socket = process.admin.socket.map(|socket| resolve(&self.folder, &socket));
         process.admin.reports = process.admin.reports.map(|reports| resolve(&self.folder, &reports));
+        self.warnings.extend(advice::of_socket(&process.admin, &self.report));
         if let Err(refused) = process.telemetry.collector(|name| variables.get(name).cloned()) {
             self.report.mistakes.push(refused.mistake(&self.report));
         }
@@ -164,7 +166,7 @@ impl<'a> Part<'a> {
         if !self.report.mistakes.is_empty() {
             return None;
         }
-        self.warnings = advice::of(&self.actors, &edges, &self.report);
+        self.warnings.extend(advice::of(&self.actors, &edges, &self.report));
         let edges: Vec<_> = edges.into_iter().map(|edge| edge.edge).collect();
         let place = |name: &str| edges.iter().position(|edge| edge.from == name || edge.to == name);
         let mut actors: Vec<_> = self.actors.iter().filter_map(|actor| actor.config.clone()).collect();

@@ -5,8 +5,9 @@
 //! The way of a file: `load` is the whole way; `routes` deals out what is laid over which file; `tree` reads, lays over,
 //! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
 //! table between the framework and its plugin and checks both against their schemas (`schema`, `words`); `flow` and `graph` read
-//! and check the edges; `claims` finds two actors on one address or path; `advice` warns. What comes out is
-//! `pipeline`, `host`, `framing` and `process`, where `collector` decides who gets the spans; what must be known of plugins is `catalog`.
+//! and check the edges; `claims` finds two actors on one address (`listened`) or path; `advice` warns. What comes out is
+//! `pipeline`, `host`, `framing` and `process`, where `collector` decides who gets the spans
+//! (`url` keeps secrets out of what is shown); what must be known of plugins is `catalog`.
 
 mod actors;
 mod advice;
@@ -19,6 +20,7 @@ mod graph;
 mod host;
 mod levels;
 mod lines;
+mod listened;
 mod load;
 mod messages;
 mod mistake;
@@ -33,6 +35,7 @@ mod spelling;
 mod tests;
 mod text;
 mod tree;
+mod url;
 mod variables;
 mod words;
 
@@ -51,6 +54,7 @@ pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
 pub use process::{
     AdminConfig, AlwaysConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig,
 };
+pub use url::{Authorization, without_secrets};
 
 use std::path::PathBuf;
 

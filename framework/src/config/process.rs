@@ -29,6 +29,7 @@ pub struct ProcessConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// URL of an OTLP collector, such as `http://127.0.0.1:4318`. Unset: what `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it nothing is exported.
+    /// A user and a password in it (`http://user:password@...`, what is special as `%40`) are sent as basic authentication, and never shown.
     pub endpoint: Option<String>,
     /// How the collector is spoken to. Unset: what `OTEL_EXPORTER_OTLP_PROTOCOL` says, or `http`. Collectors usually listen on port 4318 for
     /// `http` and on 4317 for `grpc`.

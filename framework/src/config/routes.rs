@@ -8,6 +8,7 @@ use super::load::PROCESS_TABLES;
 use super::mistake::Mistake;
 use super::report::Report;
 use super::tree::{File, Layers, Setting, key_of};
+use super::url::without_secrets;
 
 /// A file and everything that is laid over it.
 pub(super) struct Sheet {
@@ -67,7 +68,7 @@ impl Plan {
         }
         for setting in &options.settings {
             let Some((key, value)) = setting.split_once('=') else {
-                let mut mistake = Report::new("--set").at("", format!("`{setting}` has no `=`"));
+                let mut mistake = Report::new("--set").at("", format!("`{}` has no `=`", without_secrets(setting)));
                 mistake.expected("key=value");
                 mistakes.push(mistake);
                 continue;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::report::{Report, join};
 use super::tree::literal;
+use super::url::without_secrets;
 use super::words::{Words, alternatives, is, kind, tag};
 use crate::telemetry::messages::{FieldPattern, FramePattern};
 use crate::units::{ByteSize, Period};
@@ -71,7 +72,7 @@ impl<'s> Checker<'s, '_> {
         if let (false, Some(text)) = (names.is_empty(), value.as_str()) {
             if !names.contains(&text) {
                 self.report
-                    .add(key, format!("unknown value `{text}`"))
+                    .add(key, format!("unknown value `{}`", without_secrets(text)))
                     .one_of(names, text);
             }
             return;
@@ -80,7 +81,7 @@ impl<'s> Checker<'s, '_> {
             if !allowed.contains(value) {
                 let expected = self.words.describe(schema);
                 self.report
-                    .add(key, format!("{value} is not possible"))
+                    .add(key, format!("{} is not possible", without_secrets(&value.to_string())))
                     .expected(expected);
             }
             return;
@@ -134,7 +135,7 @@ impl<'s> Checker<'s, '_> {
             Err(_) => {
                 let expected = self.words.describe(schema);
                 self.report
-                    .add(key, format!("`{text}` cannot be read"))
+                    .add(key, format!("`{}` cannot be read", without_secrets(text)))
                     .expected(expected);
             }
         }
@@ -250,7 +251,7 @@ impl<'s> Checker<'s, '_> {
         if form.is_none() {
             let message = match table.get(tag) {
                 None => "missing".to_owned(),
-                Some(Value::String(text)) => format!("unknown value `{text}`"),
+                Some(Value::String(text)) => format!("unknown value `{}`", without_secrets(text)),
                 Some(other) => format!("wrong type: {}", kind(other)),
             };
             let names = forms.iter().filter_map(name_of);

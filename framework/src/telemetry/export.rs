@@ -3,9 +3,11 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, Key, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 use tokio::runtime::{Builder, Runtime};
@@ -100,7 +102,7 @@ impl Export {
         }))
     }
 
-    /// Where the spans go.
+    /// Where the spans go: a URL without secrets.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -173,21 +175,37 @@ fn exporter(
     let _runs_here = runtime.enter();
     let endpoint = &collector.endpoint;
     let timeout = config.export_timeout.map(|timeout| timeout.duration());
-    let builder = SpanExporter::builder();
-    match (collector.protocol, timeout) {
-        (Protocol::Http, None) => builder.with_http().with_endpoint(endpoint).build(),
-        (Protocol::Http, Some(timeout)) => builder
-            .with_http()
-            .with_endpoint(endpoint)
-            .with_timeout(timeout)
-            .build(),
-        (Protocol::Grpc, None) => builder.with_tonic().with_endpoint(endpoint).build(),
-        (Protocol::Grpc, Some(timeout)) => builder
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .with_timeout(timeout)
-            .build(),
+    match collector.protocol {
+        Protocol::Http => {
+            let headers = collector.authorization.iter();
+            let headers = headers.map(|value| ("authorization".to_owned(), value.header().to_owned()));
+            let builder = SpanExporter::builder().with_http().with_headers(headers.collect());
+            within(builder.with_endpoint(endpoint), timeout).build()
+        }
+        Protocol::Grpc => {
+            let builder = SpanExporter::builder().with_tonic().with_metadata(metadata(collector));
+            within(builder.with_endpoint(endpoint), timeout).build()
+        }
     }
+}
+
+/// With this limit, where the config has one.
+fn within<B: WithExportConfig>(builder: B, timeout: Option<Duration>) -> B {
+    match timeout {
+        Some(timeout) => builder.with_timeout(timeout),
+        None => builder,
+    }
+}
+
+/// The user and the password, marked so that no library logs them.
+fn metadata(collector: &Collector) -> MetadataMap {
+    let mut headers = HeaderMap::new();
+    let value = collector.authorization.as_ref();
+    if let Some(mut value) = value.and_then(|value| HeaderValue::from_str(value.header()).ok()) {
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    MetadataMap::from_headers(headers)
 }
 
 fn queue_spans(config: &TelemetryConfig) -> u64 {

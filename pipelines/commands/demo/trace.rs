@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::framework::config::{Protocol, TelemetryConfig};
+use crate::framework::config::{Protocol, TelemetryConfig, without_secrets};
 use crate::framework::telemetry::{Export, Spans};
 use crate::framework::units::Period;
 
@@ -38,10 +38,11 @@ impl Tracing {
         };
         let export = Export::start_noting(&config, Some(WAIT)).map_err(|error| error.to_string())?;
         let export = export.ok_or("--trace, but OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER forbid it")?;
-        let host = reach(endpoint).map_err(|error| {
+        let host = reach(export.endpoint()).map_err(|error| {
             format!(
-                "nobody takes spans at {endpoint} ({error}). Start the collector of the examples in another terminal, and try again:\n\
-                 \x20 cargo run --manifest-path examples/jaeger/Cargo.toml -- --collector"
+                "nobody takes spans at {} ({error}). Start the collector of the examples in another terminal, and try again:\n\
+                 \x20 cargo run --manifest-path examples/jaeger/Cargo.toml -- --collector",
+                without_secrets(endpoint)
             )
         })?;
         Ok(Self { export, host })

@@ -14,6 +14,7 @@ use super::super::connection::Connection;
 use super::config::Config;
 use super::door::{Door, Newcomer, Terms, departed};
 use super::pace::{Place, due_ms, holds_up, slowest, stalls_at_ms};
+use super::queue::Queue;
 
 /// The clients, of whom there may be none.
 pub(super) struct All {
@@ -87,7 +88,7 @@ impl All {
             let waiting = format!("waiting for clients on {address}");
             self.door.say_coming("waiting", &waiting);
             self.door.context.say("state", waiting);
-            let newcomer = self.door.client(None).await;
+            let newcomer = self.door.client(&mut Queue::new(Duration::ZERO)).await;
             self.admit(newcomer);
         }
         self.say();

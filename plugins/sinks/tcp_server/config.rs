@@ -16,6 +16,7 @@ use crate::net::Keepalive;
 
 const MAX_CLIENTS: usize = 64;
 const LAG_LIMIT: Duration = Duration::from_secs(10);
+const SEAT_TIMEOUT: Duration = Duration::from_secs(3);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -32,6 +33,9 @@ pub(in super::super) struct Config {
     pub(super) max_clients: Option<NonZeroUsize>,
     /// `"all"`: a client that takes nothing for this long while others wait for it is closed, counted in `clients_too_slow`. Unset: 10 s.
     pub(super) lag_limit: Option<Period>,
+    /// `"one"`: how long a second connection waits for the first to leave, which may be a health check, before it is refused. 16 can wait. `"0s"`: it is
+    /// refused at once. Unset: 3 s.
+    pub(super) seat_timeout: Option<Period>,
     /// `"one"`, `"all"`: a client that takes no byte for this long while something waits for it is closed, so that others can have its place; counted in
     /// `clients_stalled` and named in the log. What it had not taken waits for the next. `"0s"`: never. Unset: 60 s.
     pub(super) stall_timeout: Option<Period>,
@@ -84,7 +88,7 @@ pub(in super::super) struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Clients {
-    /// One at a time; others are refused while it is there.
+    /// One at a time; others wait for `seat_timeout`, and are refused while it is there.
     #[default]
     One,
     /// All that are connected, each of them with every frame that comes while it is, at the speed of the slowest.
@@ -118,6 +122,7 @@ impl Config {
                 all || named,
                 "\"all\" or \"named\"",
             ),
+            ("seat_timeout", self.seat_timeout.is_some(), !all && !named, "\"one\""),
             ("lag_limit", self.lag_limit.is_some(), all, "\"all\""),
             (
                 "stall_timeout",
@@ -162,6 +167,11 @@ impl Config {
     /// Clients at the same time.
     pub(super) fn max_clients(&self) -> usize {
         self.max_clients.map_or(MAX_CLIENTS, NonZeroUsize::get)
+    }
+
+    /// How long a second connection may wait for the first to leave.
+    pub(super) fn seat_timeout(&self) -> Duration {
+        self.seat_timeout.map_or(SEAT_TIMEOUT, Period::duration)
     }
 
     /// How long a client may hold up the others.

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::super::connection::{Connection, ConnectionOptions, OnPeerFin};
 use super::super::reply::Reply;
 use super::config::{Clients, Config};
+use super::queue::Queue;
 use crate::net::{Flight, Listen, Listener};
 
 /// Somebody who has connected.
@@ -75,12 +76,11 @@ impl Door {
         }
     }
 
-    /// The next who connects and stays, of those who wait at the door or come to it; `first` came already.
-    pub(super) async fn client(&self, first: Option<Newcomer>) -> Newcomer {
-        let mut newcomer = first;
+    /// The next who connects and stays, of those who wait in `queue` or at the door, or come to it.
+    pub(super) async fn client(&self, queue: &mut Queue) -> Newcomer {
         loop {
-            let (stream, peer) = match newcomer.take() {
-                Some(first) => first,
+            let (stream, peer) = match queue.next() {
+                Some(next) => next,
                 None => self.newcomer().await,
             };
             if !self.has_left(&stream) {

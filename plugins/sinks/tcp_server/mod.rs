@@ -2,20 +2,22 @@
 //!
 //! | `clients` | file | who gets what |
 //! |---|---|---|
-//! | `"one"` | `one.rs` | one client, everything, also what came while nobody was there |
+//! | `"one"` | `one.rs`, `queue.rs` | one client, everything, also what came while nobody was there |
 //! | `"all"` | `all.rs`, `pace.rs` | everybody who is connected, at the speed of the slowest |
 //! | `"named"` | `named.rs`, `welcome.rs`, `visit.rs` | everybody who introduces himself, everything, at his own speed, from where he stopped |
 //!
-//! Who a client is, is found out by `introduction.rs` and `guests.rs`; that nobody is served twice at once, by `seats.rs`; what of it he has, by `sent.rs`.
+//! Who a client is, is found out by `introduction.rs` and `guests.rs`, while it waits in `lobby.rs`; that nobody is served twice at once, by `seats.rs`; what of it he has, by `sent.rs`.
 
 mod all;
 mod config;
 mod door;
 mod guests;
 mod introduction;
+mod lobby;
 mod named;
 mod one;
 mod pace;
+mod queue;
 mod roll;
 mod seats;
 mod sent;
@@ -71,7 +73,12 @@ impl Sink for TcpServer {
         let heard = terms.reply.as_ref().map(|reply| reply.heard());
         let door = Door::new(listen, config.on_peer_fin(), context);
         let serves = match config.clients {
-            Clients::One => Serves::One(Box::new(One::new(door, terms, config.stall_timeout()))),
+            Clients::One => Serves::One(Box::new(One::new(
+                door,
+                terms,
+                config.seat_timeout(),
+                config.stall_timeout(),
+            ))),
             Clients::All => Serves::All(All::new(door, terms, &config)),
             Clients::Named => Serves::Named(Named::new(config, acknowledgement, door, terms)?),
         };

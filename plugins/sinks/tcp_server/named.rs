@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use aqueduct_framework::error::{Error, Reaction, Result};
 use aqueduct_framework::plugin::{Acknowledgement, Context, Start, StoreReader};
+use aqueduct_framework::telemetry::Counter;
+use aqueduct_sys::socket;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::{Config, NewClients};
 use super::door::{Door, Newcomer, Terms};
 use super::guests::Guests;
+use super::lobby::Lobby;
 use super::roll::Roll;
 use super::seats::Seats;
 use super::welcome::welcome;
@@ -35,6 +38,8 @@ pub(super) struct House {
     pub(super) terms: Rc<Terms>,
     pub(super) guests: Rc<Guests>,
     pub(super) seats: Rc<Seats>,
+    pub(super) lobby: Rc<Lobby>,
+    pub(super) probes: Counter,
     pub(super) roll: Roll,
     pub(super) introduction_timeout: Duration,
     pub(super) start: Start,
@@ -71,7 +76,10 @@ impl Named {
     /// # Errors
     /// `fatal` when the address cannot be listened on, or the store has ended.
     pub(super) async fn serve(&mut self, store: &StoreReader) -> Result<()> {
-        let house = self.house(store).await?;
+        let house = tokio::select! {
+            () = store.stopping() => return Ok(()),
+            house = self.house(store) => house?,
+        };
         self.expect_everybody(store).await?;
         let mut visits = JoinSet::new();
         let mut stopping = std::pin::pin!(store.stopping());
@@ -123,6 +131,8 @@ impl Named {
             terms: self.terms.clone(),
             guests: self.guests.clone(),
             seats: Seats::new(self.max_clients),
+            lobby: Rc::default(),
+            probes: context.counter("probes"),
             roll: Roll::new(&context, address),
             introduction_timeout: self.introduction_timeout,
             start: self.start,
@@ -131,16 +141,21 @@ impl Named {
         }))
     }
 
-    /// Lets somebody in to introduce himself: as many may be about that as may be served, so that those who know no token keep nobody out for long.
-    fn admit(&self, newcomer: Newcomer, house: &Rc<House>, visits: &mut JoinSet<Result<()>>) {
-        if visits.len() >= self.max_clients.saturating_mul(2) {
+    /// Lets somebody in to introduce himself: as many may be about that as may be served. Then the one that has been silent for longest makes room, so that
+    /// those who know no token keep nobody out.
+    fn admit(&self, (stream, peer): Newcomer, house: &Rc<House>, visits: &mut JoinSet<Result<()>>) {
+        // Who introduces himself may finish sending with it.
+        if socket::unread_bytes(&stream).unwrap_or(0) == 0 && self.door.is_probe(&stream, peer) {
+            return;
+        }
+        if visits.len() >= self.max_clients.saturating_mul(2) && !house.lobby.dismiss_oldest() {
             let why = format!(
                 "twice max_clients = {} connections are open; raise it if they are all wanted",
                 self.max_clients
             );
-            return self.door.refuse(newcomer.1, &why);
+            return self.door.refuse(peer, &why);
         }
-        visits.spawn_local(welcome(house.clone(), newcomer));
+        visits.spawn_local(welcome(house.clone(), house.lobby.enter(), (stream, peer)));
     }
 }
 

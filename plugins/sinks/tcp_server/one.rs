@@ -1,4 +1,4 @@
-//! `clients = "one"`: one client at a time; others are refused while it is there.
+//! `clients = "one"`: one client at a time; others wait for it to leave, and are refused when it does not.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,6 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::super::connection::Connection;
 use super::door::{Door, Newcomer, Terms, departed};
+use super::queue::Queue;
 use super::stall::Stall;
 
 /// The client, or nobody.
@@ -18,8 +19,8 @@ pub(super) struct One {
     door: Door,
     terms: Rc<Terms>,
     client: Option<Connection>,
-    /// Came while its predecessor was found gone.
-    next: Option<Newcomer>,
+    /// Who came while somebody was there.
+    queue: Queue,
     stall_timeout: Option<Duration>,
     stall: Stall,
     /// When to look whether it stalls.
@@ -28,13 +29,13 @@ pub(super) struct One {
 }
 
 impl One {
-    pub(super) fn new(door: Door, terms: Rc<Terms>, stall_timeout: Option<Duration>) -> Self {
+    pub(super) fn new(door: Door, terms: Rc<Terms>, seat_timeout: Duration, stall_timeout: Option<Duration>) -> Self {
         Self {
             stalled: door.context.counter("clients_stalled"),
             door,
             terms,
             client: None,
-            next: None,
+            queue: Queue::new(seat_timeout),
             stall_timeout,
             stall: Stall::new(stall_timeout),
             look: None,
@@ -45,13 +46,12 @@ impl One {
     pub(super) async fn open(&mut self) -> Result<()> {
         self.client = None;
         let address = self.door.open().await?;
-        let next = self.next.take();
-        if next.is_none() {
+        if self.queue.is_empty() {
             let waiting = format!("waiting for a client on {address}");
             self.door.say_coming("waiting", &waiting);
             self.door.context.say("state", waiting);
         }
-        let (stream, peer) = self.door.client(next).await;
+        let (stream, peer) = self.door.client(&mut self.queue).await;
         let client = self
             .terms
             .connection(stream, &peer.to_string(), peer)
@@ -74,8 +74,9 @@ impl One {
     pub(super) async fn write(&mut self, delivery: &mut Delivery) -> Result<()> {
         self.client()?.check().map_err(departed)?;
         if let Some(newcomer) = self.door.waiting() {
-            self.turn_away(newcomer)?;
+            self.queue_up(newcomer)?;
         }
+        self.refuse_late();
         let left = delivery.wire().len();
         loop {
             let client = self.client.as_mut().ok_or_else(nobody)?;
@@ -85,8 +86,9 @@ impl One {
             tokio::select! {
                 biased;
                 writable = client.writable() => writable.map_err(departed)?,
-                newcomer = self.door.newcomer() => self.turn_away(newcomer)?,
+                newcomer = self.door.newcomer() => self.queue_up(newcomer)?,
                 () = due(&mut self.look) => self.look()?,
+                () = self.queue.due() => self.refuse_late(),
             }
         }
     }
@@ -100,8 +102,12 @@ impl One {
             let gone = tokio::select! {
                 biased;
                 gone = client.watch() => Err(departed(gone)),
-                newcomer = self.door.newcomer() => self.turn_away(newcomer),
+                newcomer = self.door.newcomer() => self.queue_up(newcomer),
                 () = due(&mut self.look) => self.look(),
+                () = self.queue.due() => {
+                    self.refuse_late();
+                    Ok(())
+                }
             };
             if let Err(gone) = gone {
                 return gone;
@@ -170,23 +176,37 @@ impl One {
         self.client.as_mut().ok_or_else(nobody)
     }
 
-    /// Closes a second client at once, unless the first turns out to have gone: then it is the next.
+    /// Lets a second connection wait for the first to leave, which may have been nobody's client.
     ///
     /// # Errors
     /// `unavailable` when the first has gone.
-    fn turn_away(&mut self, (stream, peer): (tokio::net::TcpStream, SocketAddr)) -> Result<()> {
-        if let Some(Err(gone)) = self.client.as_mut().map(Connection::check) {
-            self.next = Some((stream, peer));
-            return Err(departed(gone));
+    fn queue_up(&mut self, newcomer: Newcomer) -> Result<()> {
+        self.queue.retain(|(stream, peer)| !self.door.is_probe(stream, *peer));
+        if !self.door.is_probe(&newcomer.0, newcomer.1)
+            && let Some((_, peer)) = self.queue.push(newcomer, Instant::now())
+        {
+            self.refuse(peer);
         }
-        if self.door.is_probe(&stream, peer) {
-            return Ok(());
+        match self.client.as_mut().map(Connection::check) {
+            Some(Err(gone)) => Err(departed(gone)),
+            _ => Ok(()),
         }
+    }
+
+    /// Closes those who have waited for too long.
+    fn refuse_late(&mut self) {
+        while let Some((stream, peer)) = self.queue.late(Instant::now()) {
+            if !self.door.is_probe(&stream, peer) {
+                self.refuse(peer);
+            }
+        }
+    }
+
+    fn refuse(&self, peer: SocketAddr) {
         self.door.refuse(
             peer,
             "there is a client already, and frames go to one at a time (`clients` can change that)",
         );
-        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ fn a_client_that_resets_makes_room_for_the_next() {
 
 #[test]
 fn a_second_client_is_turned_away_while_idle_and_while_busy() {
-    let running = relay();
+    let running = relay_with("seat_timeout = \"0s\"");
     let mut input = running.connect("input");
     let mut client = running.connect("output");
     running.wait("output", "opened", 1);

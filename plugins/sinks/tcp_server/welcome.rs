@@ -1,5 +1,6 @@
 //! A named client comes: it introduces itself, takes its place, and is served until it leaves.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -8,8 +9,9 @@ use aqueduct_framework::error::{Reaction, Result};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::door::Newcomer;
+use super::door::{Newcomer, probed};
 use super::introduction::{Introduction, Step};
+use super::lobby::Place;
 use super::named::House;
 use super::seats::Claim;
 use super::visit::{Leave, Visit};
@@ -18,15 +20,23 @@ use super::visit::{Leave, Visit};
 ///
 /// # Errors
 /// `fatal` when the store has ended.
-pub(super) async fn welcome(house: Rc<House>, (stream, peer): Newcomer) -> Result<()> {
+pub(super) async fn welcome(house: Rc<House>, place: Place, (stream, peer): Newcomer) -> Result<()> {
     let name = tokio::select! {
         biased;
         () = house.store.stopping() => return Ok(()),
         introduced = introduced(&house, &stream) => match introduced {
-            Ok(name) => name,
+            Ok(Some(name)) => name,
+            Ok(None) => {
+                probed(&house.context, &house.probes, peer);
+                return Ok(());
+            }
             Err(why) => return house.refuse(peer, &why),
+        },
+        () = place.dismissed() => {
+            return house.refuse(peer, "it had not said who it is, and others came; raise max_clients if they are all wanted");
         }
     };
+    drop(place);
     let Some(claim) = house.seats.claim(&name) else {
         return house.refuse(peer, "max_clients are there; raise it if they are all wanted");
     };
@@ -58,24 +68,25 @@ pub(super) async fn welcome(house: Rc<House>, (stream, peer): Newcomer) -> Resul
     ended
 }
 
-/// The name of the one who is on the other side.
+/// The name of the one who is on the other side; none when it left without a word, as health checks do.
 ///
 /// # Errors
 /// Why there is none.
-async fn introduced(house: &House, stream: &TcpStream) -> Result<String, String> {
-    let (mut introduction, mut buffer) = (Introduction::default(), [0; 512]);
+async fn introduced(house: &House, stream: &TcpStream) -> Result<Option<String>, String> {
+    let (mut introduction, mut buffer, mut silent) = (Introduction::default(), [0; 512], true);
     let said = timeout(house.introduction_timeout, async {
         loop {
-            stream.readable().await.map_err(|error| error.to_string())?;
-            let bytes = match stream.try_read(&mut buffer) {
+            let bytes = match stream.readable().await.and_then(|()| stream.try_read(&mut buffer)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Ok(0) | Err(_) if silent => return Ok(None),
                 Ok(0) => return Err("it left without a first line".to_owned()),
                 Ok(bytes) => bytes,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error.to_string()),
             };
+            silent = false;
             match introduction.take(&buffer[..bytes]) {
                 Step::More => {}
-                Step::Said(line) => return Ok(line),
+                Step::Said(line) => return Ok(Some(line)),
                 Step::TooLong => return Err("its first line is longer than any token".to_owned()),
             }
         }
@@ -86,7 +97,8 @@ async fn introduced(house: &House, stream: &TcpStream) -> Result<String, String>
             "it did not introduce itself within introduction_timeout = {limit}"
         ))
     })?;
-    house.guests.name(&said).map_err(str::to_owned)
+    said.map(|said| house.guests.name(&said).map_err(str::to_owned))
+        .transpose()
 }
 
 /// Resolves when the visit has to end, whatever the client does.

@@ -74,8 +74,11 @@ impl Lines {
             Admission::Instead(silent) => {
                 streams.forget(silent);
                 self.0.remove(&silent);
-                context.counter("streams_forgotten").add(1);
-                tracing::warn!(actor = %context.actor, "max_streams = {most} are known: stream {silent}, which was silent for longest, is forgotten; if it comes back, frames of it may come twice");
+                let forgotten = context.counter("streams_forgotten");
+                forgotten.add(1);
+                if forgotten.get().is_power_of_two() {
+                    tracing::warn!(actor = %context.actor, total = forgotten.get(), "max_streams = {most} are known: stream {silent}, which was silent for longest, is forgotten; if it comes back, frames of it may come twice");
+                }
             }
             Admission::Full => return None,
         }

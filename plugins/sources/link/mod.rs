@@ -133,7 +133,10 @@ impl Source for Link {
             () = shared.at_rest() => {}
         }
         context.gauge("streams").set(feed.streams().len() as u64);
-        let listener = self.listen.bind(context).await?;
+        let listener = tokio::select! {
+            () = &mut stopping => return Ok(()),
+            listener = self.listen.bind(context) => listener?,
+        };
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

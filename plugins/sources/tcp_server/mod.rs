@@ -93,8 +93,11 @@ impl Source for TcpServer {
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {
-        let listener = self.listen.bind(&self.context).await?;
         let mut stopping = pin!(feed.stopping());
+        let listener = tokio::select! {
+            () = &mut stopping => return Ok(()),
+            listener = self.listen.bind(&self.context) => listener?,
+        };
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

@@ -10,7 +10,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use super::Inbox;
+use super::{HEADERS, Inbox};
 
 pub(super) fn serve(listener: TcpListener, inbox: Arc<Inbox>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -33,10 +33,8 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let header = request
-            .metadata()
-            .get("x-of")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let header = HEADERS.iter().find_map(|name| request.metadata().get(*name));
+        let header = header.map(|value| value.to_str().unwrap().to_owned());
         // Whoever waits here has the runtime for itself: the tests have one exporter per collector.
         if self.0.take(header.as_deref(), request.into_inner()) {
             Ok(Response::new(ExportTraceServiceResponse::default()))

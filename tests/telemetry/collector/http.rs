@@ -7,7 +7,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-use super::Inbox;
+use super::{HEADERS, Inbox};
 
 pub(super) fn serve(listener: &TcpListener, inbox: &Arc<Inbox>) {
     for stream in listener.incoming().map_while(Result::ok) {
@@ -20,7 +20,9 @@ pub(super) fn serve(listener: &TcpListener, inbox: &Arc<Inbox>) {
 fn answer(stream: TcpStream, inbox: &Inbox) -> Result<()> {
     let (mut reader, mut writer) = (BufReader::new(stream.try_clone()?), stream);
     while let Some((head, body)) = request(&mut reader)? {
-        let header = head.iter().find_map(|line| line.strip_prefix("x-of: "));
+        let kept = |name: &str| HEADERS.contains(&name);
+        let mut headers = head.iter().filter_map(|line| line.split_once(": "));
+        let header = headers.find_map(|(name, value)| kept(name).then_some(value));
         let request = ExportTraceServiceRequest::decode(&*body).expect("the body is an OTLP request");
         let status = if inbox.take(header, request) {
             "200 OK"
@@ -44,16 +46,20 @@ fn request(reader: &mut BufReader<TcpStream>) -> Result<Option<(Vec<String>, Vec
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
         }
-        let line = line.trim_end().to_ascii_lowercase();
+        let line = line.trim_end();
         if line.is_empty() {
             break;
         }
+        let line = match line.split_once(':') {
+            Some((name, value)) => format!("{}:{value}", name.to_ascii_lowercase()),
+            None => line.to_owned(),
+        };
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().expect("a number of bytes");
         }
         head.push(line);
     }
-    assert_eq!(head[0], "post /v1/traces http/1.1");
+    assert_eq!(head[0], "POST /v1/traces HTTP/1.1");
     assert!(
         head.contains(&"content-type: application/x-protobuf".to_owned()),
         "{head:?}"

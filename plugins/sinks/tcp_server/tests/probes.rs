@@ -1,11 +1,13 @@
 //! Health checks, port scans, and clients that take nothing: they keep nobody out.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use aqueduct_framework::plugin::Context;
 
 use super::super::super::connection::OnPeerFin;
 use super::super::door::Door;
+use super::super::queue::Queue;
 use crate::net::{Buffers, Listen};
 use crate::testing::{Running, lines, read_all, read_text, reset, send};
 
@@ -74,9 +76,42 @@ async fn the_dead_in_the_queue_are_skipped() {
         }
     }
     let client = TcpStream::connect(address).expect("it listens");
-    let (_, peer) = door.client(None).await;
+    let (_, peer) = door.client(&mut Queue::new(Duration::ZERO)).await;
     assert_eq!(peer, client.local_addr().expect("bound"));
     assert_eq!(context.counter("probes").get(), 20);
+}
+
+/// A health check that waits for a banner, and gives up after a while. What its kernel took of what waited comes again.
+#[test]
+fn who_comes_while_a_silent_health_check_has_the_seat_is_served_once_it_leaves() {
+    for by_reset in [true, false] {
+        let running = relay("seat_timeout = \"10m\"");
+        let mut input = running.connect("input");
+        send(&mut input, &lines(0..10));
+        let check = running.connect("output");
+        running.wait("output", "opened", 1);
+        let mut client = running.connect("output");
+        if by_reset {
+            reset(check);
+        } else {
+            drop(check);
+        }
+        assert_eq!(read_text(&mut client, lines(0..10).len()), lines(0..10));
+        assert_eq!(running.number("output", "connections_refused"), 0);
+    }
+}
+
+#[test]
+fn those_who_wait_for_the_seat_are_served_in_turn_without_those_who_have_left() {
+    let running = relay("seat_timeout = \"10m\"");
+    let mut input = running.connect("input");
+    let first = running.connect("output");
+    running.wait("output", "opened", 1);
+    let left = running.connect("output");
+    let mut second = running.connect("output");
+    drop((left, first));
+    send(&mut input, &lines(0..1));
+    assert_eq!(read_text(&mut second, lines(0..1).len()), lines(0..1));
 }
 
 #[test]
@@ -96,6 +131,29 @@ fn clients_that_come_and_go_are_no_failed_attempts() {
         }
         if round < 4 {
             running.wait("output", "disconnects", round + 1);
+        }
+    }
+}
+
+/// A wrong answer is a failed attempt, and the first: the next client is served at once.
+#[test]
+fn clients_that_left_make_no_later_wait_longer() {
+    let running = relay("acknowledge = \"reply\"\nreply = { pattern = \"^OK\" }");
+    let mut input = running.connect("input");
+    send(&mut input, &lines(0..1));
+    for round in 0..3 {
+        let mut client = running.connect("output");
+        assert_eq!(read_text(&mut client, lines(0..1).len()), lines(0..1));
+        drop(client);
+        running.wait("output", "disconnects", round + 1);
+    }
+    for answer in ["NO\n", "OK\n"] {
+        let mut client = running.connect("output");
+        assert_eq!(read_text(&mut client, lines(0..1).len()), lines(0..1));
+        send(&mut client, answer);
+        match answer {
+            "NO\n" => running.wait("output", "disconnects", 4),
+            _ => running.wait("output", "frames_out", 1),
         }
     }
 }
@@ -133,7 +191,7 @@ fn a_client_that_takes_nothing_loses_its_place() {
 
 #[test]
 fn a_client_may_take_nothing_where_nothing_waits() {
-    let running = relay("stall_timeout = \"20ms\"");
+    let running = relay("seat_timeout = \"10ms\"\nstall_timeout = \"20ms\"");
     let mut input = running.connect("input");
     let mut client = running.connect("output");
     running.wait("output", "opened", 1);

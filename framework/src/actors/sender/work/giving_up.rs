@@ -10,7 +10,12 @@ impl Work {
     /// Notes that something failed, and gives up what it was about when that has gone on for `give_up_after`. Returns how long to wait.
     pub(super) async fn failed(&mut self, error: &Error) -> std::time::Duration {
         self.parts.context.counter(error.failure().counter()).add(1);
-        let (wait, gave_up) = self.backoff.failed(fastrand::f64(), self.began.elapsed());
+        let now = self.began.elapsed();
+        let (wait, gave_up) = if error.is_departure() {
+            (std::time::Duration::ZERO, self.backoff.departed(now))
+        } else {
+            self.backoff.failed(fastrand::f64(), now)
+        };
         if let Some(gave_up) = gave_up {
             self.give_up(gave_up, error).await;
         }

@@ -73,7 +73,7 @@ impl Work {
 
     /// What stood for so long was back, even if nothing was there to deliver.
     pub(super) fn note_standing(&mut self) {
-        let fails = self.backoff.attempts() > 0 && !self.is_waiting();
+        let fails = self.backoff.is_failing() && !self.is_waiting();
         if fails && self.opened.get() > 0 && self.opened_at.elapsed() >= self.parts.retry.max.0 {
             self.backoff.reset();
         }
@@ -90,7 +90,7 @@ impl Work {
         let first = self.backoff.attempts() == 0;
         let wait = self.failed(&error).await;
         // The first attempt follows at once, and so does waiting for the next client. A destination that opens and then takes nothing, such as a full disk, is not tried without pause.
-        if !first && !error.is_departure() {
+        if !first && !wait.is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = gives_up(&self.drain, &self.parts, &self.inbox, !self.again.is_empty()) => return Ok(false),
