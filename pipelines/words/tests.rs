@@ -1,5 +1,8 @@
+use serde_json::Value;
+
+use super::pressure::spilling;
 use super::*;
-use crate::framework::pipeline::EdgeStatus;
+use crate::framework::pipeline::{EdgeStatus, Pressure};
 use crate::framework::telemetry::Snapshot;
 
 #[test]

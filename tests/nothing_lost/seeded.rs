@@ -109,12 +109,10 @@ fn caught(bug: Option<Bug>) -> Option<(&'static str, String)> {
     let likely = bug.and_then(likely);
     let mut asked = ASKED.to_vec();
     asked.sort_by_key(|(part, _)| Some(*part) != likely);
-    asked
-        .into_iter()
-        .find_map(|(part, cases)| {
-            let patience = if Some(part) == likely { PATIENCE } else { 1 };
-            Some((part, failure(bug, part, cases * patience)?))
-        })
+    asked.into_iter().find_map(|(part, cases)| {
+        let patience = if Some(part) == likely { PATIENCE } else { 1 };
+        Some((part, failure(bug, part, cases * patience)?))
+    })
 }
 
 fn failure(bug: Option<Bug>, part: &str, cases: u64) -> Option<String> {
