@@ -8,21 +8,13 @@ mod tests;
 mod trail;
 mod units;
 
-pub(crate) use actor::actor;
+pub(crate) use actor::{actor, counted, name_cells};
 pub(crate) use pressure::{pressure, waited_for};
 pub(crate) use safe::{clean, json};
 pub(crate) use trail::trail;
 pub(crate) use units::{bytes, count, time};
 
 use crate::framework::pipeline::{ActorStatus, PipelineStatus};
-
-/// A line of at most so many characters; one that is longer ends with an ellipsis.
-pub(crate) fn cut(line: &str, columns: usize) -> String {
-    match line.char_indices().nth(columns) {
-        None => line.to_owned(),
-        Some(_) => line.chars().take(columns.saturating_sub(1)).chain(['…']).collect(),
-    }
-}
 
 fn number(actor: &ActorStatus, key: &str) -> u64 {
     actor.meters.numbers.get(key).copied().unwrap_or(0)
@@ -62,11 +54,12 @@ fn shown(mut sentences: Vec<String>, actor: &str, what: &str) -> Vec<String> {
     sentences
 }
 
-/// The whole status, as `aqueduct status` prints it.
-pub(crate) fn status(status: &PipelineStatus) -> String {
+/// The whole status, as `aqueduct status` prints it where a line has so many columns.
+pub(crate) fn status(status: &PipelineStatus, columns: Option<usize>) -> String {
     let mut text = format!("pipeline {}\n", status.pipeline);
+    let names = name_cells(status.actors.iter(), columns);
     for each in &status.actors {
-        text += &format!("  {}\n", actor(each));
+        text += &format!("  {}\n", actor(each, names));
     }
     for each in &status.actors {
         for sentence in cursors(each, status).into_iter().chain(clients(each)) {

@@ -30,4 +30,5 @@ mod settled;
 mod shutdown;
 mod spill_command;
 mod telemetry;
+mod terminal;
 mod trace;

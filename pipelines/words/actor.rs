@@ -3,12 +3,20 @@
 use super::{bytes, count, number};
 use crate::framework::failure::Failure;
 use crate::framework::pipeline::ActorStatus;
+use crate::terminal;
 
-/// One line about an actor.
-pub(crate) fn actor(actor: &ActorStatus) -> String {
+/// The cells that the names of actors take in a table: those of the longest, unless that takes more than a third of the line.
+pub(crate) fn name_cells<'a>(actors: impl Iterator<Item = &'a ActorStatus>, columns: Option<usize>) -> usize {
+    let longest = actors.map(|actor| terminal::width(&actor.name)).max().unwrap_or(0);
+    longest.min(columns.map_or(usize::MAX, |columns| columns / 3))
+}
+
+/// One line about an actor, whose name takes so many cells: a longer one is cut.
+pub(crate) fn actor(actor: &ActorStatus, name_cells: usize) -> String {
+    let name = terminal::cut(&actor.name, name_cells);
+    let space = " ".repeat(name_cells.saturating_sub(terminal::width(&name)));
     let mut line = format!(
-        "{:<16} {:>9}/s {:>8} frames/s  {} frames",
-        actor.name,
+        "{name}{space} {:>9}/s {:>8} frames/s  {} frames",
         bytes(actor.bytes_per_second),
         count(actor.frames_per_second),
         count(number(actor, "frames_out") as f64),
@@ -105,6 +113,22 @@ fn without_frames(source: &ActorStatus) -> String {
         words.insert(0, format!("{} came and made no frame", bytes(came as f64)));
     }
     words.iter().map(|word| format!(", {word}")).collect()
+}
+
+/// What else an actor has counted, as `key=value key=value`: its failures by kind, what a source made no frames of, what a processor's plugin counts.
+pub(crate) fn counted(actor: &ActorStatus) -> String {
+    let failures = Failure::ALL.iter().map(|failure| failure.counter());
+    let unframed = ["oversized_bytes", "truncated_bytes"].into_iter();
+    let mut pairs: Vec<_> = failures
+        .chain(unframed)
+        .map(|key| (key, number(actor, key)))
+        .filter(|(_, value)| *value > 0)
+        .collect();
+    if actor.role == "processor" {
+        pairs.extend(own_meters(actor).map(|(key, value)| (key.as_str(), *value)));
+    }
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(" ")
 }
 
 /// What the plugin counts itself, and how often it panicked: for processors a few words, for sources and sinks too many for a line.

@@ -1,6 +1,6 @@
 //! What presses where, in sentences.
 
-use super::{bytes, count, number, time};
+use super::{bytes, number, time};
 use crate::framework::pipeline::{ActorStatus, PipelineStatus, Pressure};
 
 /// What presses where, one sentence per edge that does not flow; one sentence that all flows otherwise.
@@ -81,7 +81,7 @@ pub(super) fn spilling(edge: &str, store: &ActorStatus) -> String {
     } else if leaving > 0.0 {
         format!("empty in {}", time(number(store, "waiting_frames") as f64 / leaving))
     } else {
-        format!("steady at {} frames", count(number(store, "waiting_frames") as f64))
+        format!("steady at {} frames", number(store, "waiting_frames"))
     };
     format!(
         "{edge}: {} is offered {}/s, passes on {}/s, spills {}/s, {future}",
