@@ -113,6 +113,9 @@ fn tell_outputs(about: &About, registry: &Registry) {
         Role::Sink => tell!("\n  output: rejected"),
         Role::Source | Role::Spill => {}
     }
+    if let Some(why) = &about.info.alone {
+        tell!("\n  it cannot have several `workers`: {why}");
+    }
     if let Some(limit) = registry
         .sample_hold_limit(&about.info.name)
         .filter(|_| about.info.role == Role::Processor)
