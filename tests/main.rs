@@ -12,6 +12,7 @@ mod crash;
 mod dead_letters;
 mod demo;
 mod destinations;
+mod edges;
 mod ends;
 mod explain;
 mod flows;

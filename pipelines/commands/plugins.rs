@@ -2,6 +2,7 @@
 
 use crate::say::{say, tell};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -148,11 +149,29 @@ fn nested(root: &Value, table: &Value, indent: usize) {
             value => format!("default {value}"),
         };
         let space = " ".repeat(indent);
-        tell!("{space}{key}: {}, {default}", kind(root, option));
+        tell!("{space}{key}: {}{}, {default}", kind(root, option), range(option));
         for line in option["description"].as_str().unwrap_or("").lines() {
             tell!("{space}    {line}");
         }
         nested(root, resolve(root, option), indent + 4);
+    }
+}
+
+/// The least and the most that a number may be, in the words of a config; nothing where it has no bounds of its own.
+fn range(option: &Value) -> String {
+    let say = |bound: &Value| {
+        let number = bound.as_f64().filter(|number| *number > 0.0)?;
+        Some(match option["format"].as_str() {
+            Some("byte-size") => ByteSize(number as u64).to_string(),
+            Some("period") => Period(Duration::from_secs_f64(number / 1e3)).to_string(),
+            _ => bound.to_string(),
+        })
+    };
+    match (say(&option["minimum"]), say(&option["maximum"])) {
+        (Some(low), Some(high)) => format!(" ({low} to {high})"),
+        (Some(low), None) => format!(" (at least {low})"),
+        (None, Some(high)) => format!(" (at most {high})"),
+        (None, None) => String::new(),
     }
 }
 

@@ -40,6 +40,7 @@ pub struct Config {
     on_error: OnError,
     /// How often it says what it has found.
     #[serde(default = "minute")]
+    #[schemars(extend("minimum" = 1))]
     report_every: Period,
     /// How many ranges of missing numbers it remembers, to tell a late frame from a duplicate.
     #[serde(default = "remember")]
