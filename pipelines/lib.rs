@@ -29,6 +29,7 @@ mod process;
 mod reports;
 mod say;
 mod signals;
+mod terminal;
 mod words;
 
 use std::process::ExitCode;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::terminal::{self, Size};
+
 /// How long the end of the process waits for the last lines when nobody reads them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -72,6 +74,11 @@ impl Screen {
         Self::is_live() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
+    /// Of the terminal, as it is now.
+    pub(crate) fn columns() -> usize {
+        terminal::size_of(io::stderr()).columns
+    }
+
     /// Replaces the block.
     pub(crate) fn show(&self, lines: Vec<String>) {
         self.lock().block = Some(lines);
@@ -106,20 +113,16 @@ impl Screen {
 
     /// The thread.
     fn write_all(&self) {
-        let mut block = Vec::new();
+        let mut block = Block::default();
         loop {
             match self.next() {
                 Task::Line(line) => {
-                    let mut out = erased(&block).into_bytes();
-                    out.extend_from_slice(&line);
-                    out.extend_from_slice(drawn(&block).as_bytes());
-                    write(&out);
+                    write(&block.redrawn(&line, terminal::size_of(io::stderr())));
                     self.lock().bytes -= line.len() as u64;
                 }
                 Task::Block(lines) => {
-                    let out = erased(&block) + &drawn(&lines);
-                    block = lines;
-                    write(out.as_bytes());
+                    block.lines = lines;
+                    write(&block.redrawn(&[], terminal::size_of(io::stderr())));
                 }
                 Task::Tell(lines) => tracing::warn!(
                     "{lines} lines of log were dropped: nobody read standard error, and [log] queue_bytes were full"
@@ -176,23 +179,54 @@ fn write(mut bytes: &[u8]) {
     }
 }
 
-/// ECMA-48: cursor up by the block's lines, then erase to the end of the screen.
-fn erased(block: &[String]) -> String {
-    if block.is_empty() {
-        String::new()
-    } else {
-        format!("\x1b[{}A\x1b[0J", block.len())
-    }
+/// The lines that stay at the end of the log.
+#[derive(Debug, Default)]
+struct Block {
+    lines: Vec<String>,
+    /// The lines as they stand on the terminal now.
+    drawn: Vec<String>,
 }
 
-/// Each line cut to the terminal as it is now, so that it stays one line and the block keeps its height.
-fn drawn(block: &[String]) -> String {
-    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |size| usize::from(size.ws_col));
-    let columns = if columns == 0 { 80 } else { columns };
-    block
-        .iter()
-        .map(|line| format!("\x1b[?7l{}\x1b[?7h\n", crate::words::cut(line, columns)))
-        .collect()
+impl Block {
+    /// What takes it away, writes `log`, and draws it below. Each line is cut to the terminal as it is now, so that it stays one row.
+    fn redrawn(&mut self, log: &[u8], size: Size) -> Vec<u8> {
+        let mut out = self.erased(size).into_bytes();
+        out.extend_from_slice(log);
+        self.drawn = self.fitted(size);
+        for line in &self.drawn {
+            // Without auto-wrap, in case the terminal takes a sign for wider than we do.
+            out.extend_from_slice(format!("\x1b[?7l{line}\x1b[?7h\n").as_bytes());
+        }
+        out
+    }
+
+    /// ECMA-48: cursor up by the rows of the block, then erase to the end of the screen. A terminal that has been made narrower has wrapped what
+    /// stood on it, as most do.
+    fn erased(&self, size: Size) -> String {
+        let rows: usize = self.drawn.iter().map(|line| terminal::rows(line, size.columns)).sum();
+        match rows {
+            0 => String::new(),
+            rows => format!("\x1b[{rows}A\x1b[0J"),
+        }
+    }
+
+    /// What scrolled out of the screen could not be taken away again, so the last row says how many lines have no room.
+    fn fitted(&self, size: Size) -> Vec<String> {
+        let room = size.rows.saturating_sub(1).max(1);
+        let mut lines: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| terminal::cut(line, size.columns))
+            .collect();
+        if lines.len() > room {
+            let more = lines.split_off(room - 1).len();
+            lines.push(terminal::cut(
+                &format!("… and {more} more, see `aqueduct status`"),
+                size.columns,
+            ));
+        }
+        lines
+    }
 }
 
 /// Leaves a log line to the thread that writes.
@@ -216,5 +250,43 @@ impl<'a> MakeWriter<'a> for Screen {
 
     fn make_writer(&'a self) -> Self::Writer {
         Line(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(block: &mut Block, columns: usize, rows: usize) -> String {
+        String::from_utf8(block.redrawn(b"", Size { columns, rows })).unwrap()
+    }
+
+    fn block(lines: &[&str]) -> Block {
+        Block {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            drawn: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_terminal_made_narrower_has_wrapped_the_lines_that_are_taken_away() {
+        let mut block = block(&["a line of 20 columns", "short"]);
+        assert!(!shown(&mut block, 20, 9).contains("\x1b[0J"));
+        assert!(shown(&mut block, 20, 9).starts_with("\x1b[2A\x1b[0J"));
+        assert!(shown(&mut block, 8, 9).starts_with("\x1b[4A\x1b[0J"));
+        // Cut to 8 now: no line is wrapped any more, nor when it is wider again.
+        assert!(shown(&mut block, 8, 9).starts_with("\x1b[2A\x1b[0J\x1b[?7la line\u{2026}\x1b[?7h\n"));
+        assert!(shown(&mut block, 20, 9).ends_with("a line of 20 columns\x1b[?7h\n\x1b[?7lshort\x1b[?7h\n"));
+    }
+
+    #[test]
+    fn a_block_is_never_higher_than_the_screen() {
+        let mut block = block(&["a", "b", "c", "d"]);
+        assert!(shown(&mut block, 80, 5).ends_with("d\x1b[?7h\n"));
+        let text = shown(&mut block, 80, 4);
+        assert!(
+            text.ends_with("b\x1b[?7h\n\x1b[?7l… and 2 more, see `aqueduct status`\x1b[?7h\n"),
+            "{text}"
+        );
     }
 }

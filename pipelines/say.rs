@@ -4,8 +4,9 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 
 use crate::commands::FAILED;
+use crate::terminal::{self, Fitted};
 
-/// A line on standard error. Nobody is left to tell when that takes nothing, so it is no failure.
+/// A line on standard error, wrapped between words where that is a terminal. Nobody is left to tell when that takes nothing, so it is no failure.
 macro_rules! say {
     ($($what:tt)*) => { crate::say::to_stderr(format_args!($($what)*)) };
 }
@@ -16,19 +17,33 @@ macro_rules! show {
     ($($what:tt)*) => { crate::say::to_stdout(format_args!("{}\n", format_args!($($what)*))) };
 }
 
-/// The same without the end of the line.
+/// The same, wrapped between words where it goes to a terminal.
+macro_rules! tell {
+    ($($what:tt)*) => { crate::say::to_stdout_fitted(format_args!("{}\n", format_args!($($what)*))) };
+}
+
+/// The same as `show`, without the end of the line.
 macro_rules! show_as_is {
     ($($what:tt)*) => { crate::say::to_stdout(format_args!($($what)*)) };
 }
 
-pub(crate) use {say, show, show_as_is};
+pub(crate) use {say, show, show_as_is, tell};
 
 pub(crate) fn to_stderr(what: Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{what}");
+    let out = io::stderr();
+    let columns = terminal::columns_of(&out);
+    let _ = writeln!(Fitted::new(out, columns), "{what}");
 }
 
 pub(crate) fn to_stdout(what: Arguments<'_>) {
-    let mut out = io::stdout();
+    write(io::stdout(), what);
+}
+
+pub(crate) fn to_stdout_fitted(what: Arguments<'_>) {
+    write(Fitted::new(io::stdout(), terminal::columns()), what);
+}
+
+fn write(mut out: impl Write, what: Arguments<'_>) {
     let Err(error) = out.write_fmt(what).and_then(|()| out.flush()) else {
         return;
     };

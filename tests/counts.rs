@@ -204,3 +204,34 @@ fn a_throttled_batch_comes_frame_by_frame_and_not_at_its_end() {
     program.terminate();
     assert_eq!(program.exit_code(), 3);
 }
+
+/// Each of several workers once let the rate through, in whole batches.
+#[test]
+fn several_workers_are_refused_where_one_must_see_all_frames() {
+    let folder = Folder::new();
+    for (processor, why) in [
+        (
+            r#"type = "throttle", frames_per_second = 10"#,
+            "it keeps one rate for all frames",
+        ),
+        (r#"type = "verify""#, "it follows one sequence"),
+    ] {
+        folder.write(
+            "p.toml",
+            &format!(
+                r#"
+        name = "p"
+        flow = ["source -> one -> out"]
+        sources.source = {{ type = "generate" }}
+        processors.one = {{ {processor}, workers = 2 }}
+        sinks.out = {{ type = "stdout" }}
+        "#
+            ),
+        );
+        let check = folder.aqueduct(&["check", "p.toml"]);
+        assert_eq!(check.status.code(), Some(2));
+        let told = String::from_utf8_lossy(&check.stderr);
+        assert!(told.contains("processors.one.workers: "), "{told}");
+        assert!(told.contains(why) && told.contains("set `workers = 1`"), "{told}");
+    }
+}

@@ -155,3 +155,41 @@ fn a_hangup_drains_and_signals_without_a_meaning_do_nothing() {
     seen.assert_is(1, 1000);
     program.stop();
 }
+
+/// The end was once told in the columns of the live lines: padded for a terminal, 40,003 frames as "40.0 k frames".
+#[test]
+fn a_log_file_tells_the_end_in_whole_numbers_for_grep_and_machines() {
+    let folder = Folder::new();
+    folder.write(
+        "p.toml",
+        r#"
+        name = "p"
+        flow = ["in -> check -> drain -> out"]
+        sources.in = { type = "generate", count = 40003 }
+        processors.check = { type = "filter", contains = "7" }
+        spills.drain = { directory = "data" }
+        sinks.out = { type = "file", path = "got" }
+        "#,
+    );
+    let log = String::from_utf8(folder.aqueduct(&["run", "p.toml"]).stderr).unwrap();
+    let ends: Vec<_> = log.lines().filter(|line| line.contains("actor ended")).collect();
+    assert_eq!(ends.len(), 4, "{log}");
+    assert!(
+        ends[0].contains(r#"pipeline=p actor=in role="source" frames_in=40003 "#),
+        "{log}"
+    );
+    assert!(
+        ends[1].contains("frames_in=40003 ") && ends[1].ends_with(r#" counted="filtered=26247""#),
+        "{log}"
+    );
+    assert!(
+        ends[2].contains(" frames_out=13756 ") && ends[2].contains(" waiting_frames=0"),
+        "{log}"
+    );
+    assert!(ends[3].contains(" frames_out=13756 "), "{log}");
+    // Behind the time and the level nothing is filled up with spaces.
+    for line in log.lines() {
+        let said = line.split_once("  ").map_or(line, |(_, behind)| behind);
+        assert!(!said.contains("  "), "{line}");
+    }
+}

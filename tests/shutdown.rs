@@ -122,7 +122,7 @@ fn a_drain_that_lasts_says_at_growing_intervals_for_what_it_waits() {
     program.terminate();
     program.log.first(&[
         "still draining after 4 s",
-        "in flight",
+        "in_flight_bytes=",
         "it waits for network",
         "connected to",
     ]);

@@ -23,6 +23,8 @@ pub struct ByteSize(pub u64);
 impl ByteSize {
     /// The `format` of its schema, by which the config checker knows how to read the text.
     pub const FORMAT: &'static str = "byte-size";
+    /// The most that a config may say, 1 EiB: more than any machine has, and sums of a few do not overflow.
+    pub const MAX: Self = Self(1 << 60);
 
     /// `count` binary kilobytes (1,024 bytes).
     pub const fn kib(count: u64) -> Self {
@@ -48,7 +50,14 @@ impl ByteSize {
 /// Writes the largest binary unit that loses nothing: `8 MiB`, `1500 B`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        const UNITS: [(u32, &str); 6] = [
+            (60, "EiB"),
+            (50, "PiB"),
+            (40, "TiB"),
+            (30, "GiB"),
+            (20, "MiB"),
+            (10, "KiB"),
+        ];
         let exact = |shift: u32| self.0 != 0 && self.0.trailing_zeros() >= shift;
         match UNITS.iter().find(|(shift, _)| exact(*shift)) {
             Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
@@ -107,8 +116,10 @@ impl JsonSchema for ByteSize {
 pub struct Period(pub Duration);
 
 impl Period {
-    /// The `format` of its schema, by which the config checker knows how to read the text.
+    /// The `format` of its schema, by which the config checker knows how to read the text. `minimum` and `maximum` of such a schema are in milliseconds.
     pub const FORMAT: &'static str = "period";
+    /// The most that a config may say, 100 years (of 365.25 days): no sum with a clock overflows.
+    pub const MAX: Self = Self(Duration::from_secs(100 * 31_557_600));
 
     /// `count` milliseconds.
     pub const fn milliseconds(count: u64) -> Self {
@@ -176,7 +187,7 @@ mod tests {
 
     #[test]
     fn sizes_are_written_as_they_are_read() {
-        for text in ["8 MiB", "10 GiB", "1500 B", "1 KiB", "0 B", "3 TiB"] {
+        for text in ["8 MiB", "10 GiB", "1500 B", "1 KiB", "0 B", "3 TiB", "5 PiB", "1 EiB"] {
             assert_eq!(
                 text.parse::<ByteSize>().map(|size| size.to_string()),
                 Ok(text.to_owned())

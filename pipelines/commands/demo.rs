@@ -99,16 +99,16 @@ impl Demo {
 fn introduce(screen: &mut Screen, script: &Script) {
     screen.title("Aqueduct: the story in three acts, on this machine only");
     screen.say(&format!(
-        "A legacy server pushes {} of numbered messages per second to whoever connects. It does not wait: when\n\
-         send() answers EAGAIN, because the reader has let all buffers fill up, it closes the connection, and what\n\
+        "A legacy server pushes {} of numbered messages per second to whoever connects. It does not wait: when \
+         send() answers EAGAIN, because the reader has let all buffers fill up, it closes the connection, and what \
          it had to say is gone. Nobody may change this server. Who can read from it without losing anything?",
         crate::words::bytes(script.rate)
     ));
 }
 
-fn conclude(screen: &mut Screen, rows: &[Row], last: &Row, began: Instant) {
+fn conclude(screen: &mut Screen, rows: &[Row; 3], last: &Row, began: Instant) {
     screen.title("What became of the messages");
-    screen.table(&table::render(rows));
+    screen.table(&table::render(rows, screen.columns()));
     screen.say(
         "+ and everything the server had to say from then on, until somebody connected again.\n\
          Gap: the longest time that received bytes lay in the socket before they were read.",

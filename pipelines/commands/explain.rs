@@ -1,7 +1,6 @@
 //! `aqueduct explain`: the last reports about connections, of pipelines that run and of those that have ended.
 
-use crate::say::say;
-use std::io::{self, Write};
+use crate::say::{say, show, tell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -70,23 +69,24 @@ impl Explain {
         }
         found.sort_by_key(|report| report.at_ns);
         let newest = &found[found.len().saturating_sub(self.last)..];
-        // A reader that has seen enough, such as `head`, is no failure.
-        let _ = self.print(newest);
+        if let Err(error) = self.print(newest) {
+            say!("a report cannot be shown: {error}");
+            return ExitCode::from(FAILED);
+        }
         code
     }
 
-    fn print(&self, reports: &[Report]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    fn print(&self, reports: &[Report]) -> serde_json::Result<()> {
         if reports.is_empty() && !self.json {
-            writeln!(out, "no connection has ended or failed yet")?;
+            tell!("no connection has ended or failed yet");
         }
         for report in reports {
+            let mut value = serde_json::to_value(report)?;
             if self.json {
-                writeln!(out, "{}", words::json(&serde_json::to_value(report)?))?;
+                show!("{}", words::json(&value));
             } else {
-                let mut value = serde_json::to_value(report)?;
                 words::clean(&mut value);
-                write!(out, "{}", text(&serde_json::from_value(value)?))?;
+                tell!("{}", text(&serde_json::from_value(value)?));
             }
         }
         Ok(())
@@ -117,5 +117,5 @@ fn text(report: &Report) -> String {
     for evidence in &report.evidence {
         text += &format!("  - {evidence}\n");
     }
-    text + &format!("  what to do: {}\n\n", report.advice)
+    text + &format!("  what to do: {}\n", report.advice)
 }

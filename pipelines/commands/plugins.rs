@@ -1,7 +1,8 @@
 //! `aqueduct plugins`: the list, and everything about one.
 
-use crate::say::{say, show};
+use crate::say::{say, tell};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -25,12 +26,12 @@ impl Plugins {
     pub(crate) fn run(&self, registry: &Registry) -> ExitCode {
         let Some(name) = &self.name else {
             for role in ROLES {
-                show!("{}:", role.table());
+                tell!("{}:", role.table());
                 for about in registry.all(role) {
-                    show!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
+                    tell!("  {:<14} {}", about.info.name, first_line(&about.info.schema));
                 }
             }
-            show!(
+            tell!(
                 "spills:\n  {:<14} Keeps frames, in memory first, then on disk, until they can be taken.",
                 "spill"
             );
@@ -39,8 +40,8 @@ impl Plugins {
                 .copied()
                 .map(str::to_owned)
                 .chain(registry.framing_names());
-            show!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
-            show!(
+            tell!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
+            tell!(
                 "\n`aqueduct plugins NAME` (also `spill`, `framing`) tells its options, with types, defaults and a sample."
             );
             return ExitCode::SUCCESS;
@@ -51,16 +52,16 @@ impl Plugins {
         let all = ROLES.into_iter().flat_map(|role| registry.all(role));
         let found: Vec<_> = all.filter(|about| about.info.name == *name).collect();
         if let Some(info) = registry.framing_about(name) {
-            show!("{name} (framing)");
+            tell!("{name} (framing)");
             describe(&info.schema);
-            show!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
+            tell!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
             options(&info.schema);
         } else if found.is_empty() {
             say!("no plugin is called `{name}`; `aqueduct plugins` lists them");
             return ExitCode::from(WRONG);
         }
         for about in found {
-            tell(about, registry);
+            tell_plugin(about, registry);
         }
         ExitCode::SUCCESS
     }
@@ -77,29 +78,29 @@ fn first_line(schema: &Value) -> &str {
 
 fn describe(schema: &Value) {
     for line in schema["description"].as_str().unwrap_or("").lines() {
-        show!("  {line}");
+        tell!("  {line}");
     }
 }
 
-fn tell(about: &About, registry: &Registry) {
+fn tell_plugin(about: &About, registry: &Registry) {
     let info = &about.info;
-    show!("{} ({})", info.name, info.role);
+    tell!("{} ({})", info.name, info.role);
     describe(&info.schema);
-    show!("\n  options:");
+    tell!("\n  options:");
     options(&info.schema);
-    show!("\n  options of every {}:", info.role);
+    tell!("\n  options of every {}:", info.role);
     if info.role != Role::Processor {
-        show!("    framing: table, see `aqueduct plugins framing`");
+        tell!("    framing: table, see `aqueduct plugins framing`");
     }
     options(&host_schema(info.role));
     tell_outputs(about, registry);
     if !about.sample.is_empty() {
-        show!("\n  sample:");
+        tell!("\n  sample:");
         if !about.sample.contains(&format!("[{}.", info.role.table())) {
-            show!("    [{}.my_{}]", info.role.table(), info.name);
+            tell!("    [{}.my_{}]", info.role.table(), info.name);
         }
         for line in about.sample.trim_end().lines() {
-            show!("    {line}");
+            tell!("    {line}");
         }
     }
 }
@@ -108,16 +109,19 @@ fn tell_outputs(about: &About, registry: &Registry) {
     match about.info.role {
         Role::Processor => {
             let outputs: Vec<_> = about.outputs.iter().copied().chain(["rejected"]).collect();
-            show!("\n  outputs besides the main one: {}", outputs.join(", "));
+            tell!("\n  outputs besides the main one: {}", outputs.join(", "));
         }
-        Role::Sink => show!("\n  output: rejected"),
+        Role::Sink => tell!("\n  output: rejected"),
         Role::Source | Role::Spill => {}
+    }
+    if let Some(why) = &about.info.alone {
+        tell!("\n  it cannot have several `workers`: {why}");
     }
     if let Some(limit) = registry
         .sample_hold_limit(&about.info.name)
         .filter(|_| about.info.role == Role::Processor)
     {
-        show!(
+        tell!(
             "\n  holds frames back, with the options of its sample up to {} and {}; it cannot have several `workers`",
             ByteSize(limit.bytes as u64),
             Period(limit.time)
@@ -145,11 +149,29 @@ fn nested(root: &Value, table: &Value, indent: usize) {
             value => format!("default {value}"),
         };
         let space = " ".repeat(indent);
-        show!("{space}{key}: {}, {default}", kind(root, option));
+        tell!("{space}{key}: {}{}, {default}", kind(root, option), range(option));
         for line in option["description"].as_str().unwrap_or("").lines() {
-            show!("{space}    {line}");
+            tell!("{space}    {line}");
         }
         nested(root, resolve(root, option), indent + 4);
+    }
+}
+
+/// The least and the most that a number may be, in the words of a config; nothing where it has no bounds of its own.
+fn range(option: &Value) -> String {
+    let say = |bound: &Value| {
+        let number = bound.as_f64().filter(|number| *number > 0.0)?;
+        Some(match option["format"].as_str() {
+            Some("byte-size") => ByteSize(number as u64).to_string(),
+            Some("period") => Period(Duration::from_secs_f64(number / 1e3)).to_string(),
+            _ => bound.to_string(),
+        })
+    };
+    match (say(&option["minimum"]), say(&option["maximum"])) {
+        (Some(low), Some(high)) => format!(" ({low} to {high})"),
+        (Some(low), None) => format!(" (at least {low})"),
+        (None, Some(high)) => format!(" (at most {high})"),
+        (None, None) => String::new(),
     }
 }
 
@@ -177,15 +199,15 @@ fn resolve<'a>(root: &'a Value, option: &'a Value) -> &'a Value {
 fn tell_built_in(name: &str) -> bool {
     match name {
         "spill" => {
-            show!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
+            tell!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
             options(&host_schema(Role::Spill));
         }
         "framing" => {
             for (name, schema) in framing::schemas() {
                 tell_framing(name, &schema);
-                show!();
+                tell!("");
             }
-            show!("delimited, length_delimited and framings of plugins also take:");
+            tell!("delimited, length_delimited and framings of plugins also take:");
             options(&framing::limits_schema());
         }
         _ => {
@@ -199,7 +221,7 @@ fn tell_built_in(name: &str) -> bool {
 }
 
 fn tell_framing(name: &str, schema: &Value) {
-    show!("framing = {{ type = \"{name}\", ... }}");
+    tell!("framing = {{ type = \"{name}\", ... }}");
     options(schema);
 }
 

@@ -14,7 +14,7 @@ use crate::admin::{self, Admin, Clerk};
 use crate::cli::Files;
 use crate::commands::{FAILED, FORCED, LOST, load};
 use crate::framework::config::{Loaded, PipelineConfig};
-use crate::framework::pipeline::{Control, Pipeline, PipelineStatus, Pressure, RunOptions, Sample, View};
+use crate::framework::pipeline::{ActorStatus, Control, Pipeline, PipelineStatus, Pressure, RunOptions, Sample, View};
 use crate::framework::plugin::Registry;
 use crate::framework::telemetry::Export;
 use crate::framework::telemetry::messages::MessageMatcher;
@@ -201,7 +201,6 @@ async fn watch(
     let mut samples: Vec<_> = views.iter().map(|_| Sample::default()).collect();
     let mut draining_ticks: u32 = 0;
     loop {
-        let mut lines = Vec::new();
         draining_ticks += u32::from(draining.get());
         for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
             let status = sample.take(view);
@@ -212,14 +211,21 @@ async fn watch(
                 tell_changes(&latest.borrow(), &status);
                 tell_hangs(&latest.borrow(), &status);
             }
-            lines.extend(status.actors.iter().map(words::actor));
             *latest.borrow_mut() = status;
         }
         if let Some(screen) = &screen {
-            screen.show(lines);
+            screen.show(live_lines(&latest));
         }
         tokio::time::sleep(TICK).await;
     }
+}
+
+/// One line per actor, of all pipelines.
+fn live_lines(latest: &[Rc<RefCell<PipelineStatus>>]) -> Vec<String> {
+    let statuses: Vec<_> = latest.iter().map(|status| status.borrow()).collect();
+    let actors = || statuses.iter().flat_map(|status| &status.actors);
+    let names = words::name_cells(actors(), Some(Screen::columns()));
+    actors().map(|actor| words::actor(actor, names)).collect()
 }
 
 fn tell_changes(before: &PipelineStatus, now: &PipelineStatus) {
@@ -255,14 +261,14 @@ fn tell_drain(status: &PipelineStatus, ticks: u32) {
     }
     let lasted = words::time((TICK * ticks).as_secs_f64());
     let (in_flight, kept) = (total(status, "in_flight_bytes"), total(status, "waiting_frames"));
-    let stores = match status.actors.iter().any(|actor| actor.role == "spill store") {
-        true => format!(
-            ": {} in flight, {kept} frames in stores",
-            words::bytes(in_flight as f64)
-        ),
-        false => String::new(),
-    };
-    tracing::info!(pipeline = %status.pipeline, "still draining after {lasted}{stores}{}", words::waited_for(status));
+    let stores = status.actors.iter().any(|actor| actor.role == "spill store");
+    tracing::info!(
+        pipeline = %status.pipeline,
+        in_flight_bytes = stores.then_some(in_flight),
+        kept_in_stores = stores.then_some(kept),
+        "still draining after {lasted}{}",
+        words::waited_for(status)
+    );
 }
 
 /// The watchdog: names a plugin that has been at one batch for too long, once per batch.
@@ -315,7 +321,7 @@ async fn finish(running: Running) -> (u8, PipelineStatus) {
         tracing::info!(pipeline = %view.name, lost, unconfirmed, kept_in_stores = kept, "ended");
     }
     for actor in &status.actors {
-        tracing::info!(pipeline = %view.name, "{}", words::actor(actor).trim_end());
+        tell_end(&view.name, actor);
     }
     let code = match ended {
         Err(_) => FAILED,
@@ -325,6 +331,33 @@ async fn finish(running: Running) -> (u8, PipelineStatus) {
         Ok(_) => 0,
     };
     (code, status)
+}
+
+/// What an actor has done, for those who search the log and for machines: whole numbers, each under the name that `status --json` gives it.
+fn tell_end(pipeline: &str, actor: &ActorStatus) {
+    let number = |key: &str| actor.meters.numbers.get(key).copied().filter(|value| *value > 0);
+    let store = actor.role == "spill store";
+    let counted = words::counted(actor);
+    tracing::info!(
+        %pipeline,
+        actor = %actor.name,
+        role = actor.role,
+        frames_in = number("frames_in").unwrap_or(0),
+        bytes_in = number("bytes_in").unwrap_or(0),
+        frames_out = number("frames_out").unwrap_or(0),
+        bytes_out = number("bytes_out").unwrap_or(0),
+        waiting_frames = store.then(|| number("waiting_frames").unwrap_or(0)),
+        memory_bytes = number("memory_bytes").filter(|_| store),
+        disk_bytes = number("disk_bytes").filter(|_| store),
+        rejected = number("rejected"),
+        dropped = number("dropped"),
+        lost = number("lost"),
+        frames_unconfirmed = number("frames_unconfirmed"),
+        bytes_unconfirmed = number("bytes_unconfirmed"),
+        counted = (!counted.is_empty()).then_some(counted),
+        trouble = actor.meters.texts.get("trouble").filter(|text| !text.is_empty()),
+        "actor ended"
+    );
 }
 
 /// Frames of which nobody has said what became of them, because the actor that had them was ended by force.

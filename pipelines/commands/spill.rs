@@ -27,6 +27,7 @@ use crate::framework::spill::SpillError;
 use crate::framework::spill::inspect::{Inspection, Stray};
 use crate::framework::spill::thread::THREAD_PREFIX;
 use crate::framework::units::moment;
+use crate::terminal::{self, Fitted};
 
 /// Look into a spill store's directory, or mend it by hand
 #[derive(Debug, Args)]
@@ -153,15 +154,19 @@ fn act(directory: &Path, action: Option<&ByHand>) -> u8 {
 fn carry_out(directory: &Path, action: Option<&ByHand>, out: &mut dyn Write) -> Done {
     let found = Inspection::of(directory)?;
     match action {
-        None | Some(ByHand::Info) => info::tell(&found, out),
-        Some(ByHand::List) => list::tell(&found, out),
-        Some(ByHand::Peek(peek)) => peek.tell(&found, out),
-        Some(ByHand::Verify) => verify::tell(&found, out),
+        None | Some(ByHand::Info) => info::tell(&found, &mut fitted(out)),
+        Some(ByHand::List) => list::tell(&found, &mut fitted(out)),
+        Some(ByHand::Peek(peek)) => peek.tell(&found, &mut fitted(out)),
+        Some(ByHand::Verify) => verify::tell(&found, &mut fitted(out)),
         Some(ByHand::Export(export)) => export.write(&found, out),
         Some(ByHand::Skip(skip)) => skip.carry_out(&found, out),
         Some(ByHand::Forget(forget)) => forget.carry_out(&found, out),
         Some(ByHand::Compact(compact)) => compact.carry_out(&found, out),
     }
+}
+
+fn fitted(out: &mut dyn Write) -> Fitted<&mut dyn Write> {
+    Fitted::new(out, terminal::columns())
 }
 
 /// The exit code for a store that cannot be used.

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::admin::Ask;
 use crate::commands::FAILED;
 use crate::framework::pipeline::PipelineStatus;
-use crate::say::{say, show, show_as_is};
-use crate::{admin, words};
+use crate::say::{say, show, tell};
+use crate::{admin, terminal, words};
 
 /// How long a pipeline may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl Status {
         }
         words::clean(&mut value);
         let status: PipelineStatus = serde_json::from_value(value).map_err(strange)?;
-        show_as_is!("{}", words::status(&status));
+        tell!("{}", words::status(&status, terminal::columns()).trim_end());
         Ok(())
     }
 }

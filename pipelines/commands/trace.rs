@@ -1,6 +1,6 @@
 //! `aqueduct trace`: finds one message in running pipelines, over their admin sockets.
 
-use crate::say::{say, show, show_as_is};
+use crate::say::{say, show, tell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Trace {
                 if self.json {
                     show!("{text}");
                 } else {
-                    show_as_is!("{}", words::trail(&trail));
+                    tell!("{}", words::trail(&trail).trim_end());
                 }
                 !trail.found.is_empty()
             }

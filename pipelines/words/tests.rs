@@ -1,5 +1,8 @@
+use serde_json::Value;
+
+use super::pressure::spilling;
 use super::*;
-use crate::framework::pipeline::EdgeStatus;
+use crate::framework::pipeline::{EdgeStatus, Pressure};
 use crate::framework::telemetry::Snapshot;
 
 #[test]
@@ -8,13 +11,6 @@ fn numbers_read_as_people_write_them() {
     assert_eq!(bytes(9_800_000.0), "9.8 MB");
     assert_eq!(count(1_640_000.0), "1.6 M");
     assert_eq!(time(1140.0), "19 min");
-}
-
-#[test]
-fn a_line_is_cut_between_characters() {
-    assert_eq!(cut("größer", 6), "größer");
-    assert_eq!(cut("größer", 4), "grö…");
-    assert_eq!(cut("größer", 0), "…");
 }
 
 #[test]
@@ -48,7 +44,7 @@ fn a_sink_says_why_its_attempts_failed() {
     let mut status = idle("sink");
     let meters = [("failures_reset", 1), ("failures_refused", 12), ("failures_other", 0)];
     status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
-    let line = actor(&status);
+    let line = actor(&status, 5);
     assert!(line.ends_with("  0 frames, failures: 12 refused, 1 reset"), "{line}");
 }
 
@@ -75,7 +71,7 @@ fn with(role: &str, meters: &[(&str, u64)]) -> ActorStatus {
 #[test]
 fn a_source_says_what_came_though_it_made_no_frame() {
     let source = with("source", &[("read_bytes", 3_000_000), ("oversized_bytes", 2_000_000)]);
-    let line = actor(&source);
+    let line = actor(&source, 5);
     assert!(
         line.ends_with(" 0 frames, 3.0 MB came and made no frame, 2.0 MB of frames that were too long"),
         "{line}"
@@ -86,7 +82,7 @@ fn a_source_says_what_came_though_it_made_no_frame() {
 fn an_empty_store_is_told_in_one_way() {
     let mut store = with("spill store", &[("disk_bytes", 3_700_000)]);
     store.meters.texts.insert("state".to_owned(), "empty".to_owned());
-    let line = actor(&store);
+    let line = actor(&store, 5);
     assert!(
         line.ends_with(" 0 frames, 0 waiting (its files take 3.7 MB on disk, all of it delivered)"),
         "{line}"
@@ -142,8 +138,36 @@ fn a_processor_says_what_its_plugin_counts() {
     ];
     status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
     assert!(
-        actor(&status).ends_with("  5 frames, 1 rejected, 3 given back, 1 panics, 2 repeats"),
+        actor(&status, 5).ends_with("  5 frames, 1 rejected, 3 given back, 1 panics, 2 repeats"),
         "{}",
-        actor(&status)
+        actor(&status, 5)
+    );
+}
+
+#[test]
+fn names_take_the_cells_of_the_longest_and_at_most_a_third_of_the_line() {
+    let named = |name: &str| ActorStatus {
+        name: name.to_owned(),
+        ..idle("sink")
+    };
+    let actors = [named("in"), named("a_name_of_24_columns_no_")];
+    let lines = |columns| {
+        let cells = name_cells(actors.iter(), columns);
+        actors.iter().map(|each| actor(each, cells)).collect::<Vec<_>>()
+    };
+    let rest = "      0 B/s        0 frames/s  0 frames";
+    assert_eq!(
+        lines(None),
+        [
+            format!("in                       {rest}"),
+            format!("a_name_of_24_columns_no_ {rest}")
+        ]
+    );
+    assert_eq!(
+        lines(Some(60)),
+        [
+            format!("in                   {rest}"),
+            format!("a_name_of_24_column… {rest}")
+        ]
     );
 }

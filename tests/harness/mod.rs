@@ -4,9 +4,11 @@ mod c_server;
 mod lines;
 mod messages;
 mod peers;
+mod picture;
 mod program;
 mod reborn;
 mod sequence;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,7 @@ pub(crate) use peers::{Destination, Feeder, Listener, leave_and_come_back};
 pub(crate) use program::{Folder, Program, Status};
 pub(crate) use reborn::Reborn;
 pub(crate) use sequence::Sequence;
+pub(crate) use terminal::OnTerminal;
 
 /// How long anything may take before a test fails. Far more than it takes, so that a busy machine fails no test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::SPILL;
-use super::catalog::{Catalog, PluginInfo, SEVERAL_HOLD};
+use super::catalog::{Catalog, PluginInfo, SEVERAL_HOLD, be_alone};
 use super::framing::{BUILT_IN, FramingConfig, FramingKeys, OversizeKeys};
 use super::host::{HostConfig, ProcessorHost, SinkHost, SourceHost, SpillConfig};
 use super::pipeline::{ActorConfig, Role};
@@ -136,7 +136,7 @@ impl Reader<'_> {
         let host = self.take::<H>(host).map(wrap);
         let Some(info) = info else { return (None, None) };
         let settings = self.settings(table, &info, &names);
-        self.alone_if_it_holds(&info, &settings, host.as_ref());
+        self.alone_if_it_must(&info, &settings, host.as_ref());
         let config = match (host, framing) {
             (Some(host), None) => Some(self.config(&info.name, settings, host, None)),
             (Some(host), Some(Some(framing))) => Some(self.config(&info.name, settings, host, Some(framing))),
@@ -205,14 +205,20 @@ impl Reader<'_> {
         settings
     }
 
-    /// A processor that holds frames back must see all of them.
-    fn alone_if_it_holds(&mut self, info: &PluginInfo, settings: &Value, host: Option<&HostConfig>) {
-        if let Some(HostConfig::Processor(host)) = host
-            && host.workers.get() > 1
-            && self.report.clean(&self.key)
-            && self.catalog.holds(&info.name, settings)
-        {
-            self.report.add(&join(&self.key, "workers"), SEVERAL_HOLD);
+    /// A processor that must see all frames has no colleagues, nor has one that holds frames back.
+    fn alone_if_it_must(&mut self, info: &PluginInfo, settings: &Value, host: Option<&HostConfig>) {
+        let Some(HostConfig::Processor(host)) = host else {
+            return;
+        };
+        if host.workers.get() == 1 {
+            return;
+        }
+        let why = info.alone.clone().or_else(|| {
+            let holds = self.report.clean(&self.key) && self.catalog.holds(&info.name, settings);
+            holds.then(|| SEVERAL_HOLD.to_owned())
+        });
+        if let Some(why) = why {
+            self.report.add(&join(&self.key, "workers"), be_alone(&why));
         }
     }
 

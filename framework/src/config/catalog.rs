@@ -7,7 +7,12 @@ use crate::plugin::StoreUse;
 
 /// Why a plugin that holds frames back has no colleagues.
 pub(crate) const SEVERAL_HOLD: &str =
-    "it holds frames back, and each of several instances would see a part of them only; set `workers = 1`";
+    "it holds frames back, and each of several instances would see a part of them only";
+
+/// What to do about several instances of a plugin that must see all frames, and why.
+pub(crate) fn be_alone(why: &str) -> String {
+    format!("{why}; set `workers = 1`")
+}
 
 /// One plugin, as the checker sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +33,8 @@ pub struct PluginInfo {
     pub will_not_wait: bool,
     /// A source that feeds a spill store with `persist = "always"` directly, and nothing else.
     pub feeds_store: bool,
+    /// Why there may be only one instance of a processor, if that is so.
+    pub alone: Option<String>,
 }
 
 /// All plugins there are.

@@ -89,6 +89,7 @@ pub struct ProcessorHost {
     #[schemars(range(min = 4096))]
     pub window_bytes: ByteSize,
     /// How many batches are worked on at once, each on a thread of its own. The output keeps the order of the input.
+    #[schemars(range(max = 1_024))]
     pub workers: NonZeroU16,
     /// Whether it runs away from the thread that reads and sends. Unset: only when the plugin does not call itself cheap.
     pub own_thread: Option<bool>,
@@ -132,8 +133,10 @@ impl Default for SinkHost {
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
     /// The wait after the first failure.
+    #[schemars(extend("minimum" = 1))]
     pub first: Period,
     /// The longest wait.
+    #[schemars(extend("minimum" = 1))]
     pub max: Period,
     /// What the wait is multiplied by after every failure.
     #[schemars(range(min = 1.0, max = 100.0))]

@@ -39,8 +39,8 @@ mod url;
 mod variables;
 mod words;
 
-pub(crate) use catalog::SEVERAL_HOLD;
 pub use catalog::{Catalog, PluginInfo};
+pub(crate) use catalog::{SEVERAL_HOLD, be_alone};
 pub use collector::{Collector, Refused};
 pub use framing::FramingConfig;
 pub use host::{

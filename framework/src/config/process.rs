@@ -35,8 +35,10 @@ pub struct TelemetryConfig {
     /// `http` and on 4317 for `grpc`.
     pub protocol: Option<Protocol>,
     /// How long the collector may take to answer one request. Unset: what `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
+    #[schemars(extend("minimum" = 1))]
     pub export_timeout: Option<Period>,
     /// The longest that a span waits before it is sent. Unset: what `OTEL_BSP_SCHEDULE_DELAY` says, or 5 s.
+    #[schemars(extend("minimum" = 1))]
     pub export_interval: Option<Period>,
     /// Spans that may wait for the collector; those that find the queue full are dropped, and counted. A span takes about 1 KiB. Unset: what
     /// `OTEL_BSP_MAX_QUEUE_SIZE` says, or 2,048.

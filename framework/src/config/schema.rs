@@ -4,6 +4,7 @@
 //! keys, bounds, lengths, `$ref`, `allOf`, and the formats of [`ByteSize`] and [`Period`]. What it does not know, it lets pass.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -114,8 +115,8 @@ impl<'s> Checker<'s, '_> {
 
     fn text(&mut self, text: &str, schema: &'s Value, key: &str) {
         let read = match schema.get("format").and_then(Value::as_str) {
-            Some(ByteSize::FORMAT) => text.parse::<ByteSize>().map(|size| Some(size.bytes() as f64)),
-            Some(Period::FORMAT) => text.parse::<Period>().map(|_| None),
+            Some(ByteSize::FORMAT) => text.parse::<ByteSize>().map(|size| size.bytes() as f64),
+            Some(Period::FORMAT) => text.parse::<Period>().map(|time| time.duration().as_secs_f64() * 1e3),
             Some(FieldPattern::FORMAT) => return self.pattern(text.parse::<FieldPattern>().err(), key),
             Some(FramePattern::FORMAT) => return self.pattern(text.parse::<FramePattern>().err(), key),
             _ => {
@@ -130,8 +131,7 @@ impl<'s> Checker<'s, '_> {
             }
         };
         match read {
-            Ok(Some(bytes)) => self.number(bytes, schema, key),
-            Ok(None) => {}
+            Ok(number) => self.number(number, schema, key),
             Err(_) => {
                 let expected = self.words.describe(schema);
                 self.report
@@ -149,8 +149,11 @@ impl<'s> Checker<'s, '_> {
     }
 
     fn number(&mut self, number: f64, schema: &'s Value, key: &str) {
-        let in_bytes = schema.get("format").and_then(Value::as_str) == Some(ByteSize::FORMAT);
-        let unit = if in_bytes { "bytes" } else { "" };
+        let unit = match schema.get("format").and_then(Value::as_str) {
+            Some(ByteSize::FORMAT) => "bytes",
+            Some(Period::FORMAT) => "milliseconds",
+            _ => "",
+        };
         self.bounds(number, schema, ["minimum", "maximum"], unit, key);
     }
 
@@ -159,16 +162,20 @@ impl<'s> Checker<'s, '_> {
         let widest = match schema.get("format").and_then(Value::as_str) {
             Some("uint32") => Some(f64::from(u32::MAX)),
             Some("int32") => Some(f64::from(i32::MAX)),
+            Some(ByteSize::FORMAT) => Some(ByteSize::MAX.bytes() as f64),
+            Some(Period::FORMAT) => Some(Period::MAX.duration().as_secs_f64() * 1e3),
             _ => None,
         };
         let [low, high] = names.map(|name| schema.get(name).and_then(Value::as_f64));
-        let high = high.or(widest);
+        // What the type can hold is of interest only to whoever wants more.
+        let high = high.or(widest.filter(|widest| number > *widest));
         if low.is_none_or(|low| number >= low) && high.is_none_or(|high| number <= high) {
             return;
         }
         let say = |number: f64| match unit {
             "" => number.to_string(),
             "bytes" if number >= 0.0 => ByteSize(number as u64).to_string(),
+            "milliseconds" => Period(Duration::from_secs_f64(number / 1e3)).to_string(),
             unit => format!("{number} {unit}"),
         };
         let expected = match (low, high) {

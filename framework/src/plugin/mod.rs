@@ -260,6 +260,9 @@ pub trait Processor: Sized + 'static {
     const PLACEMENT: Placement = Placement::Own;
     /// Named outputs besides the main one and `rejected`.
     const OUTPUTS: &'static [&'static str] = &[];
+    /// Why it must see all frames, as a sentence without a full stop; none: it need not. With a reason more than one of `workers` is a mistake,
+    /// which `check` tells with it.
+    const ALONE: Option<&'static str> = None;
 
     /// Builds it, on the thread it will run on. `check` builds it too, and drops it.
     ///
@@ -290,7 +293,7 @@ pub trait Processor: Sized + 'static {
     }
 
     /// How many of the frames that are left of the batch in hand [`Processor::batch`] is given next, at least one. What it emits for them goes downstream
-    /// before it is given more, unless there are several `workers`. Asked before every call of `batch` for new frames; not asked of a plugin that
+    /// before it is given more, unless there are several `workers` (see [`Processor::ALONE`]). Asked before every call of `batch` for new frames; not asked of a plugin that
     /// [holds](Processor::holds) frames back. All that are left, unless a plugin says less: for those that must not let a whole batch pass at once.
     fn portion(&mut self, frames: &Frames<'_>) -> usize {
         frames.left()

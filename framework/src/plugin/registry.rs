@@ -91,6 +91,7 @@ impl Registry {
         let mut about = about::<T::Config>(T::NAME, Role::Processor, T::SAMPLE, T::PLACEMENT);
         about.info.outputs = owned(T::OUTPUTS);
         about.outputs = T::OUTPUTS;
+        about.info.alone = T::ALONE.map(str::to_owned);
         let build: Build<dyn DynProcessor> =
             Arc::new(|settings, context| Ok(Box::new(T::new(parse(T::NAME, settings)?, context)?)));
         self.processors.insert(T::NAME, Entry { about, build });
@@ -251,6 +252,7 @@ fn about<C: schemars::JsonSchema>(name: &str, role: Role, sample: &'static str, 
             paths: Vec::new(),
             will_not_wait: false,
             feeds_store: false,
+            alone: None,
         },
         sample,
         placement,

@@ -126,8 +126,8 @@ fn explain(screen: &mut Screen, server: &Server, seen: &Seen) {
         return;
     };
     screen.say(&format!(
-        "The server closed after {:.1} s. It had pushed {}; the reader had taken {} bytes of that. The rest filled the\n\
-         reader's receive buffer, the window fell to zero, the server's send buffer filled too ({} in it), send()\n\
+        "The server closed after {:.1} s. It had pushed {}; the reader had taken {} bytes of that. The rest filled the \
+         reader's receive buffer, the window fell to zero, the server's send buffer filled too ({} in it), send() \
          said EAGAIN. The reader noticed after {:.1} s, in another place: {}.{}",
         closed.seconds,
         bytes(closed.sent_bytes as f64),

@@ -37,7 +37,7 @@ pub(super) fn play(
 ) -> Result<Row, String> {
     screen.title("Act 3. Aqueduct: c_server -> drain -> process -> network");
     screen.say(
-        "The same server at the same speed. The destination is slow first, then it leaves, then it comes back.\n\
+        "The same server at the same speed. The destination is slow first, then it leaves, then it comes back. \
          `drain` keeps 4 MiB in memory here and the rest on disk, so that the disk has something to do.",
     );
     runner::log_to(&folder.path().join(LOG_FILE), tracing)?;
@@ -100,12 +100,12 @@ fn explain(screen: &mut Screen, row: &Row, status: &PipelineStatus) {
             "Closes by the server: 0. The reading never waited: the longest that bytes lay in the socket was {gap_ms:.0} ms."
         ),
         closes => format!(
-            "Closes by the server: {closes}, because nobody read for too long: this machine or its disk was busy with other work.\n\
+            "Closes by the server: {closes}, because nobody read for too long: this machine or its disk was busy with other work. \
              What it could not send is lost. Play it again with less else running; with --keep, pipeline.log says what the reader waited for."
         ),
     });
     screen.say(&format!(
-        "At the peak {} messages waited in `drain`, with {} on disk. Whatever the destination did, it got all in\n\
+        "At the peak {} messages waited in `drain`, with {} on disk. Whatever the destination did, it got all in \
          order, by itself: {} messages checked byte by byte, {} lost, {} twice, {} out of order.",
         grouped(number(status, "drain", "peak_frames")),
         bytes(number(status, "drain", "peak_disk_bytes") as f64),

@@ -169,8 +169,8 @@ fn explain(screen: &mut Screen, server: &Server, arrived: &Sequence, gap: Durati
         return;
     };
     screen.say(&format!(
-        "Much better: {:.1} s, and all {} messages that were sent arrived ({} checked). But its own destination stalled,\n\
-         its write waited for it, and for {:.1} s nobody read. The same buffers filled, and the server closed again: the\n\
+        "Much better: {:.1} s, and all {} messages that were sent arrived ({} checked). But its own destination stalled, \
+         its write waited for it, and for {:.1} s nobody read. The same buffers filled, and the server closed again: the \
          message in its hand and all that followed are lost. Draining moves the problem to wherever the bytes go next.",
         closed.seconds,
         super::table::grouped(sent),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sequence::Sequence;
+use crate::terminal;
 
 /// One act in figures.
 #[derive(Debug, Clone)]
@@ -61,33 +62,36 @@ impl Row {
     }
 }
 
-/// The table as lines, the first its head; text to the left, numbers to the right.
-pub(super) fn render(rows: &[Row]) -> String {
-    let head = [
-        "",
-        "server closed",
-        "gap",
-        "sent",
-        "verified",
-        "lost",
-        "twice",
-        "out of order",
-    ];
-    let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(rows.iter().map(Row::cells));
-    let width = |column: usize| lines.iter().map(|cells| cells[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: &[String; 8]| {
-        let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < 2 {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            }
-        });
-        format!("  {}", padded.collect::<Vec<_>>().join("   "))
-    };
-    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+const HEAD: [&str; 8] = [
+    "",
+    "server closed",
+    "gap",
+    "sent",
+    "verified",
+    "lost",
+    "twice",
+    "out of order",
+];
+
+/// The table as lines, the first its head. Where it is wider than that many columns, a reader is a column instead of a line.
+pub(super) fn render(rows: &[Row; 3], columns: usize) -> Vec<String> {
+    let [first, second, third] = rows.each_ref().map(Row::cells);
+    let across = [HEAD.map(str::to_owned), first.clone(), second.clone(), third.clone()];
+    let texts_then_numbers = std::array::from_fn(|column| column >= 2);
+    let lines = indented(&terminal::table(&across, texts_then_numbers, 3));
+    if lines.iter().all(|line| terminal::width(line) <= columns) {
+        return lines;
+    }
+    let down: [[String; 4]; 8] = std::array::from_fn(|line| {
+        let cell = |cells: &[String; 8]| cells[line].clone();
+        [HEAD[line].to_owned(), cell(&first), cell(&second), cell(&third)]
+    });
+    let gap = if columns < 72 { 1 } else { 3 };
+    indented(&terminal::table(&down, [false, true, true, true], gap))
+}
+
+fn indented(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| format!("  {line}")).collect()
 }
 
 fn gap(time: Duration) -> String {
@@ -135,13 +139,29 @@ mod tests {
         first.closed_after = Some(Duration::from_millis(420));
         first.gap = Duration::from_millis(500);
         first.cut = 1;
-        let text = render(&[first, row("3 pipeline", 4230, 1..=4230)]);
+        let rows = [
+            first,
+            row("2 repaired", 775, 1..=775),
+            row("3 pipeline", 4230, 1..=4230),
+        ];
         let expected = [
             "               server closed     gap    sent   verified   lost   twice   out of order",
             "  1 naive      after 0.4 s     0.5 s     775          1   775+       0              0",
+            "  2 repaired   never            3 ms     775        775      0       0              0",
             "  3 pipeline   never            3 ms   4,230      4,230      0       0              0",
         ];
-        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(render(&rows, 85), expected);
+        let expected = [
+            "                      1 naive   2 repaired   3 pipeline",
+            "  server closed   after 0.4 s        never        never",
+            "  gap                   0.5 s         3 ms         3 ms",
+            "  sent                    775          775        4,230",
+            "  verified                  1          775        4,230",
+            "  lost                   775+            0            0",
+            "  twice                     0            0            0",
+            "  out of order              0            0            0",
+        ];
+        assert_eq!(render(&rows, 84), expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{Done, Failure, name_of};
 use crate::framework::spill::inspect::{Inspection, Outline, Segment};
-use crate::words;
+use crate::{terminal, words};
 
 pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
     segments(found, out)?;
@@ -19,26 +19,25 @@ fn segments(found: &Inspection, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "no segments: nothing waits on disk")?;
         return Ok(());
     }
-    writeln!(
-        out,
-        "{:<26} {:>20} {:>20} {:>12} {:>10}  state",
-        "segment", "from", "to", "frames", "on disk"
-    )?;
+    let head = ["segment", "from", "to", "frames", "on disk", "state"].map(str::to_owned);
+    let mut rows = vec![head];
     for (index, segment) in found.segments.iter().enumerate() {
         let outline = found.outline(segment)?;
         let next = found.segments.get(index + 1).map(|next| next.first);
         let to = next.or(outline.tail);
         let dash = || "?".to_owned();
-        writeln!(
-            out,
-            "{:<26} {:>20} {:>20} {:>12} {:>10}  {}",
+        rows.push([
             name_of(&segment.path),
-            segment.first,
+            segment.first.to_string(),
             to.map_or_else(dash, |to| to.to_string()),
             to.map_or_else(dash, |to| to.saturating_sub(segment.first).to_string()),
             words::bytes(segment.bytes as f64),
             state(found, segment, &outline, to),
-        )?;
+        ]);
+    }
+    let columns = terminal::columns().unwrap_or(usize::MAX);
+    for line in terminal::table(&rows, [false, true, true, true, true, false], 2) {
+        writeln!(out, "{}", terminal::cut(&line, columns))?;
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ impl Processor for Throttle {
     const NAME: &'static str = "throttle";
     const SAMPLE: &'static str = include_str!("sample.toml");
     const PLACEMENT: Placement = Placement::Data;
+    const ALONE: Option<&'static str> =
+        Some("it keeps one rate for all frames, and several instances would each let as much through");
 
     fn new(config: Config, _: &Context) -> Result<Self> {
         let (unit, rate) = match (config.frames_per_second, config.bytes_per_second) {

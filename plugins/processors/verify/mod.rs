@@ -40,6 +40,7 @@ pub struct Config {
     on_error: OnError,
     /// How often it says what it has found.
     #[serde(default = "minute")]
+    #[schemars(extend("minimum" = 1))]
     report_every: Period,
     /// How many ranges of missing numbers it remembers, to tell a late frame from a duplicate.
     #[serde(default = "remember")]
@@ -62,7 +63,7 @@ fn remember() -> NonZeroUsize {
     REMEMBER
 }
 
-/// The plugin. It follows one sequence, so it needs all frames: with `workers` above 1 each worker would see gaps that are none.
+/// The plugin. It follows one sequence, so it needs all frames.
 pub struct Verify {
     place: Place,
     sequence: Sequence,
@@ -79,6 +80,8 @@ impl Processor for Verify {
     const NAME: &'static str = "verify";
     const SAMPLE: &'static str = include_str!("sample.toml");
     const PLACEMENT: Placement = Placement::Data;
+    const ALONE: Option<&'static str> =
+        Some("it follows one sequence, and each of several instances would see gaps that are none");
 
     fn new(config: Config, context: &Context) -> Result<Self> {
         let place = match (&config.pattern, &config.field, &config.separator) {

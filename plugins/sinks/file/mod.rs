@@ -33,6 +33,7 @@ pub(super) struct Config {
     #[schemars(range(min = 1))]
     rotate_bytes: Option<ByteSize>,
     /// Age after which it is set aside, looked at when something is written. Unset: never.
+    #[schemars(extend("minimum" = 1))]
     rotate_every: Option<Period>,
     /// How many files set aside are kept. Unset: all.
     keep: Option<NonZeroUsize>,

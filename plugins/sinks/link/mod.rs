@@ -30,6 +30,7 @@ pub(super) struct Config {
     address: String,
     /// How long an attempt to connect may take, and then the receiver's welcome.
     #[serde(default = "connect_timeout")]
+    #[schemars(extend("minimum" = 1))]
     connect_timeout: Period,
     /// While frames are not acknowledged the receiver says every 5 s that it lives. After this long without a word, 10 s or more, the connection is given up, and another one tried.
     #[serde(default = "ack_timeout")]
@@ -37,10 +38,13 @@ pub(super) struct Config {
     /// After this long without a word from the receiver its kernel is asked whether it is still there; after three questions without an answer,
     /// a third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
     /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     send_buffer_bytes: Option<ByteSize>,
 }
 

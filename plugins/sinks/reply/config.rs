@@ -31,6 +31,7 @@ pub(crate) struct ReplyConfig {
     per: PerConfig,
     /// How long an answer may be owed: after this long without one the frames are sent again on a new connection. `"0s"`: for ever.
     #[serde(default = "timeout")]
+    #[schemars(extend("minimum" = 1))]
     timeout: Period,
     /// Frames that may be written and not answered. Unset: 10,000, or one group where that is more. Not with `per = "batch"`.
     #[schemars(range(min = 1))]

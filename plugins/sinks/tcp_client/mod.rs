@@ -39,6 +39,7 @@ pub(super) struct Config {
     max_connection_age: Option<Period>,
     /// How long an attempt to connect may take.
     #[serde(default = "connect_timeout")]
+    #[schemars(extend("minimum" = 1))]
     connect_timeout: Period,
     /// What it means when the peer finishes sending.
     #[serde(default)]
@@ -64,13 +65,16 @@ pub(super) struct Config {
     /// After this long without a word from the destination its kernel is asked whether it is still there; after three questions without an answer,
     /// a third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
     /// At the end: how long to wait until the peer's kernel has everything.
     #[serde(default = "linger")]
     linger: Period,
     /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     send_buffer_bytes: Option<ByteSize>,
 }
 

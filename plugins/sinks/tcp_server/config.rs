@@ -32,12 +32,14 @@ pub(in super::super) struct Config {
     /// `"all"`, `"named"`: clients at the same time; more are refused. With `"named"` as many again may be about to introduce themselves. Unset: 64.
     pub(super) max_clients: Option<NonZeroUsize>,
     /// `"all"`: a client that takes nothing for this long while others wait for it is closed, counted in `clients_too_slow`. Unset: 10 s.
+    #[schemars(extend("minimum" = 1))]
     pub(super) lag_limit: Option<Period>,
     /// `"one"`: how long a second connection waits for the first to leave, which may be a health check, before it is refused. 16 can wait. `"0s"`: it is
     /// refused at once. Unset: 3 s.
     pub(super) seat_timeout: Option<Period>,
     /// `"one"`, `"all"`: a client that takes no byte for this long while something waits for it is closed, so that others can have its place; counted in
     /// `clients_stalled` and named in the log. What it had not taken waits for the next. `"0s"`: never. Unset: 60 s.
+    #[schemars(extend("minimum" = 1))]
     pub(super) stall_timeout: Option<Period>,
     /// `"named"`: the name of each client, and the secret token that it sends as its first line.
     pub(super) tokens: Option<BTreeMap<String, Secret>>,
@@ -47,6 +49,7 @@ pub(in super::super) struct Config {
     /// `"named"`: where a client begins that never was here before. Unset: `"oldest"`.
     pub(super) new_clients: Option<NewClients>,
     /// `"named"`: how long a client may take to introduce itself. Unset: 10 s.
+    #[schemars(extend("minimum" = 1))]
     pub(super) introduction_timeout: Option<Period>,
     /// What it means when the client finishes sending. Unset: `"reconnect"`, that it has left; with `"named"` one that does so right behind its
     /// introduction, before the first frame, as `nc -N` does, still reads, and is served until it resets (not with `acknowledge = "reply"`).
@@ -74,13 +77,16 @@ pub(in super::super) struct Config {
     /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer,
     /// a third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     pub(super) keepalive: Period,
     /// At the end: how long to wait until the client's kernel has everything.
     #[serde(default = "linger")]
     pub(super) linger: Period,
     /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     pub(super) receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     pub(super) send_buffer_bytes: Option<ByteSize>,
 }
 

@@ -44,10 +44,13 @@ pub(super) struct Config {
     /// After this long without a word from the sender its kernel is asked whether it is still there; after three questions without an answer, a
     /// third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
     /// The kernel's receive buffer of each connection (`SO_RCVBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer of each connection (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     send_buffer_bytes: Option<ByteSize>,
 }
 

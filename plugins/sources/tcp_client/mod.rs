@@ -30,6 +30,7 @@ pub(super) struct Config {
     address: String,
     /// How long an attempt to connect may take.
     #[serde(default = "connect_timeout")]
+    #[schemars(extend("minimum" = 1))]
     connect_timeout: Period,
     /// How long it waits before it dials again.
     #[serde(default)]
@@ -37,6 +38,7 @@ pub(super) struct Config {
     /// After this long without a word from the peer its kernel is asked whether it is still there; after three questions without an answer, a
     /// third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
     /// The local address to dial from. Unset: the kernel chooses.
     bind: Option<std::net::IpAddr>,
@@ -47,6 +49,7 @@ pub(super) struct Config {
     /// What to send now and then, for peers that close connections on which nothing comes. Not together with `reply`.
     heartbeat: Option<HeartbeatConfig>,
     /// A connection on which nothing comes for this long is closed, counted in `idle_closes`, and dialled again. Unset: never.
+    #[schemars(extend("minimum" = 1))]
     idle_timeout: Option<Period>,
     /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
     reply: Option<ReplyConfig>,
@@ -55,8 +58,10 @@ pub(super) struct Config {
     #[schemars(range(min = 4096))]
     turn_bytes: ByteSize,
     /// The kernel's receive buffer (`SO_RCVBUF`). Unset: the kernel tunes it, which is nearly always better.
+    #[schemars(range(min = 1))]
     receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     send_buffer_bytes: Option<ByteSize>,
 }
 

@@ -29,10 +29,12 @@ pub(super) struct Config {
     #[serde(default = "max_connections")]
     max_connections: NonZeroUsize,
     /// A connection that sends nothing for this long is closed. Unset: never.
+    #[schemars(extend("minimum" = 1))]
     idle_timeout: Option<Period>,
     /// After this long without a word from the client its kernel is asked whether it is still there; after three questions without an answer, a
     /// third of this apart, the connection counts as lost. `"0s"`: never.
     #[serde(default = "Keepalive::default_period")]
+    #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
     /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
     reply: Option<ReplyConfig>,
@@ -41,8 +43,10 @@ pub(super) struct Config {
     #[schemars(range(min = 4096))]
     turn_bytes: ByteSize,
     /// The kernel's receive buffer of each connection (`SO_RCVBUF`). Unset: the kernel tunes it, which is nearly always better.
+    #[schemars(range(min = 1))]
     receive_buffer_bytes: Option<ByteSize>,
     /// The kernel's send buffer of each connection (`SO_SNDBUF`). Unset: the kernel tunes it.
+    #[schemars(range(min = 1))]
     send_buffer_bytes: Option<ByteSize>,
 }
 

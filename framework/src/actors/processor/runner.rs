@@ -9,7 +9,7 @@ use super::held::HeldBatches;
 use crate::actors::{build, panic_text};
 use crate::backoff::Backoff;
 use crate::batch::Batch;
-use crate::config::{RetryConfig, SEVERAL_HOLD};
+use crate::config::{RetryConfig, SEVERAL_HOLD, be_alone};
 use crate::error::{Error, Reaction, Result};
 use crate::plugin::rejection::Rejection;
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
@@ -81,15 +81,16 @@ impl Runner {
         self
     }
 
-    /// Itself, unless it is one of several and holds frames back.
+    /// Itself, unless it is one of several and must see all frames, for the reason that its plugin gives or because it holds frames back.
     ///
     /// # Errors
     /// What to change: each of several instances would see a part of the frames only.
-    pub(crate) fn alone_if_it_holds(self, workers: usize) -> Result<Self> {
-        if workers > 1 && self.held.may_hold() {
-            return Err(Error::fatal(SEVERAL_HOLD));
+    pub(crate) fn alone_if_it_must(self, workers: usize, given: Option<&str>) -> Result<Self> {
+        let why = given.or_else(|| self.held.may_hold().then_some(SEVERAL_HOLD));
+        match why {
+            Some(why) if workers > 1 => Err(Error::fatal(be_alone(why))),
+            _ => Ok(self),
         }
-        Ok(self)
     }
 
     /// Runs a batch to its end. What it emits carries children of the batch's receipt; its own part is settled.

@@ -263,7 +263,8 @@ impl Actor for Worker {
         let work = async move {
             let done = |ticket, made| done_to.do_send(Done { worker, ticket, made });
             let runner = Runner::new(&parts.plugin, &parts.context, &parts.tracer, parts.window_bytes);
-            let ended = match runner.and_then(|runner| runner.alone_if_it_holds(parts.workers)) {
+            let why = parts.plugin.about.info.alone.as_deref();
+            let ended = match runner.and_then(|runner| runner.alone_if_it_must(parts.workers, why)) {
                 Ok(runner) => {
                     let serving = serve(runner.of_worker(worker), alone, &queue, &came, &done);
                     let ended = AssertUnwindSafe(serving).catch_unwind().await;

@@ -98,6 +98,7 @@ fn info<C: JsonSchema>(role: Role, name: &str) -> PluginInfo {
         paths: Vec::new(),
         will_not_wait: false,
         feeds_store: false,
+        alone: None,
     }
 }
 
@@ -118,6 +119,10 @@ impl Catalog for Fake {
                 ..info::<Filter>(role, name)
             },
             (Role::Processor, "delay") => info::<Delay>(role, name),
+            (Role::Processor, "single") => PluginInfo {
+                alone: Some("the one rate is that of all frames".into()),
+                ..info::<Nothing>(role, name)
+            },
             (Role::Sink, "tcp_client") => info::<TcpClient>(role, name),
             (Role::Sink, "file") => PluginInfo {
                 paths: vec!["path".into()],

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::runner::Running;
 use super::{Done, PipelineStatus, Sample, Screen, Script, Server, number};
 use crate::commands::demo::destination::{Mood, Progress};
+use crate::terminal;
 use crate::words::{bytes, count};
 
 /// How often the live line is renewed.
@@ -96,17 +97,62 @@ impl Line {
         }
         let waiting = number(status, "drain", "waiting_frames");
         let on_disk = number(status, "drain", "disk_bytes");
-        screen.progress(&format!(
-            "{:4.1} s  {} {:>7}/s > {} {:>7} waiting, {:>8} on disk > {:>7}/s  {}",
-            self.began.elapsed().as_secs_f64(),
-            if ended { "server ended " } else { "server pushes" },
-            bytes(read),
-            bar(now.1.saturating_sub(now.2) as f64 / self.whole),
-            count(waiting as f64),
-            bytes(on_disk as f64),
-            bytes(taken),
-            words(mood),
-        ));
+        let glance = Glance {
+            seconds: self.began.elapsed().as_secs_f64(),
+            server: if ended { "server ended " } else { "server pushes" },
+            read: format!("{}/s", bytes(read)),
+            share: now.1.saturating_sub(now.2) as f64 / self.whole,
+            waiting: count(waiting as f64),
+            on_disk: bytes(on_disk as f64),
+            taken: format!("{}/s", bytes(taken)),
+            mood,
+        };
+        // Two columns stand before it.
+        screen.progress(&glance.fitted(screen.columns() - 2));
+    }
+}
+
+/// What one live line shows.
+struct Glance {
+    seconds: f64,
+    server: &'static str,
+    read: String,
+    share: f64,
+    waiting: String,
+    on_disk: String,
+    taken: String,
+    mood: Mood,
+}
+
+impl Glance {
+    /// The most telling line that so many columns have room for: words are the first to go, then the bar, then the server; what is on disk, and the
+    /// destination, always stay.
+    fn fitted(&self, columns: usize) -> String {
+        let Self {
+            seconds,
+            server,
+            read,
+            waiting,
+            on_disk,
+            taken,
+            ..
+        } = self;
+        let bar = bar(self.share);
+        let (long, short) = words(self.mood);
+        let lines = [
+            format!(
+                "{seconds:4.1} s  {server} {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  destination {long}"
+            ),
+            format!(
+                "{seconds:4.1} s  {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"
+            ),
+            format!("{seconds:4.1} s  {read:>9} > {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"),
+            format!("{seconds:4.1} s  {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"),
+            format!("{seconds:4.1} s  {waiting:>7}, {on_disk:>8} on disk > {taken:>9}  {short}"),
+        ];
+        let [.., last] = &lines;
+        let fitting = lines.iter().find(|line| terminal::width(line) <= columns);
+        fitting.unwrap_or(last).clone()
     }
 }
 
@@ -116,18 +162,45 @@ fn bar(share: f64) -> String {
     format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
 }
 
-fn words(mood: Mood) -> &'static str {
+/// The destination's state, in a clause and in a word.
+fn words(mood: Mood) -> (&'static str, &'static str) {
     match mood {
-        Mood::Reading | Mood::Stalled | Mood::Slow => "destination is slow",
-        Mood::Leaving => "destination leaves",
-        Mood::Away => "destination is away",
-        Mood::Back => "destination is back",
+        Mood::Reading | Mood::Stalled | Mood::Slow => ("is slow", "slow"),
+        Mood::Leaving => ("leaves", "leaves"),
+        Mood::Away => ("is away", "away"),
+        Mood::Back => ("is back", "back"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn disk_and_destination_are_seen_at_any_width() {
+        let glance = Glance {
+            seconds: 23.4,
+            server: "server pushes",
+            read: "999.9 MB/s".to_owned(),
+            share: 0.5,
+            waiting: "999.9 k".to_owned(),
+            on_disk: "999.9 MB".to_owned(),
+            taken: "999.9 MB/s".to_owned(),
+            mood: Mood::Leaving,
+        };
+        for columns in 58..200 {
+            let line = glance.fitted(columns);
+            assert!(terminal::width(&line) <= columns, "{columns}: {line}");
+            assert!(
+                line.contains("999.9 MB on disk > 999.9 MB/s") && line.ends_with("leaves"),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            glance.fitted(58),
+            "23.4 s  999.9 k, 999.9 MB on disk > 999.9 MB/s  leaves"
+        );
+    }
 
     #[test]
     fn the_bar_stays_within_its_frame() {
