@@ -6,6 +6,7 @@
 mod acknowledge;
 mod bounds;
 mod clients;
+mod clocks;
 mod commands;
 mod counts;
 mod crash;

@@ -275,8 +275,8 @@ fn tell_hangs(before: &PipelineStatus, now: &PipelineStatus) {
             .filter(|(name, _)| name.ends_with("busy_since_ns"))
         {
             let busy = |at: u64| *since != 0 && at.saturating_sub(*since) >= HANG.as_nanos() as u64;
-            let told = old.meters.numbers.get(gauge) == Some(since) && busy(before.at_ns);
-            if busy(now.at_ns) && !told {
+            let told = old.meters.numbers.get(gauge) == Some(since) && busy(before.uptime_ns);
+            if busy(now.uptime_ns) && !told {
                 let seconds = HANG.as_secs();
                 tracing::warn!(pipeline = %now.pipeline, "{} has been busy with one batch for {seconds} s: its plugin `{}` hangs or is slow", actor.name, actor.plugin);
             }

@@ -114,6 +114,7 @@ fn a_store_at_rest_has_no_line_about_its_rates() {
         pressure: Pressure::Spilling,
     };
     let mut status = PipelineStatus {
+        uptime_ns: 0,
         log_lines_dropped: 0,
         pipeline: "p".to_owned(),
         at_ns: 0,

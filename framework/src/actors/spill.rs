@@ -154,6 +154,11 @@ impl OpenStore {
         self.thread.streams()
     }
 
+    /// The epoch of the numbers that sources in front of it give in this run.
+    pub fn epoch(&self) -> u64 {
+        self.thread.epoch()
+    }
+
     /// The actor, made on the thread it runs on.
     pub fn into_actor(self) -> Spill {
         let parts = self.parts;

@@ -19,6 +19,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
 pub use open::Recovered;
 pub use peek::Glass;
@@ -96,6 +97,9 @@ pub struct Storage {
     /// How far streams are with what was appended since the last commit.
     noted: BTreeMap<StreamId, u64>,
     stream: Option<StreamId>,
+    /// When it was opened, in seconds since 1970, and not before any stream came last.
+    opened_s: u64,
+    opened: Instant,
     /// The position behind the last durable frame.
     tail: u64,
     /// The position behind the last appended frame.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::streams::forget_name;
 use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, ages, run};
@@ -32,6 +33,8 @@ pub struct Recovered {
     pub killed: bool,
     /// Frames at the end that were there when the last run ended in order, and are missing; they count as lost when their turn comes.
     pub end_missing: u64,
+    /// How far the system's clock was set back since the last run; zero for less than some seconds.
+    pub clock_back: Duration,
 }
 
 impl Storage {
@@ -71,6 +74,7 @@ impl Storage {
             bytes: storage.usage().bytes,
             killed: storage.run.was_killed(),
             end_missing: storage.end_missing,
+            clock_back: storage.run.clock_back(),
         };
         Ok((storage, recovered))
     }
@@ -117,6 +121,8 @@ impl Storage {
             streams: Streams::default(),
             noted: BTreeMap::new(),
             stream: None,
+            opened_s: 0,
+            opened: Instant::now(),
             tail: 0,
             appended: 0,
             run: run::Run::of(folder.disk(), folder.path(), &options.owner),
