@@ -28,6 +28,7 @@ pub use read::Found;
 pub(super) use self::damage::Opened;
 pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
+pub(super) use self::run::last_run;
 pub(super) use self::sealed::Sealed;
 pub(super) use self::stray::elsewhere;
 use super::SpillError;

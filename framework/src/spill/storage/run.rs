@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::spill::disk::{self, Disk};
 use crate::spill::folder::first_of;
+use crate::spill::inspect::LastRun;
 use crate::telemetry::now_ns;
 
 const WORD: &str = "aqueduct-run 1";
@@ -102,6 +103,12 @@ impl Run {
         let text = format!("{body}{:08x}\n", crc32c::crc32c(body.as_bytes()));
         let _ = disk::write_durably(disk, &self.path, text.as_bytes());
     }
+}
+
+/// How the last run ended that used the store in a directory; none of a store that does not say.
+pub(in crate::spill) fn last_run(disk: &dyn Disk, store: &Path) -> Option<LastRun> {
+    let Last { owner, ended, .. } = read(disk, &store.join(NAME))?;
+    Some(LastRun { owner, ended })
 }
 
 /// The last run.
