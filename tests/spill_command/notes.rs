@@ -85,6 +85,8 @@ fn how_the_last_run_ended_is_told_and_what_is_missing_since() {
         &[&format!("{missing} frames missing, positions {first} to {LAST}")],
     );
     let program = run(&folder);
+    // It listens once its store is open.
+    program.address_of("plant");
     let (out, _, _) = spill(&folder, &["info"]);
     assert!(!out.contains("the last run"), "it is in use: {out}");
     program.kill();

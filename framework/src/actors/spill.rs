@@ -271,7 +271,10 @@ impl Spill {
             StorageEvent::Failed { what, error } => {
                 self.report.trouble.failed(what, &error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(self.elapsed_ns(), error.is_full()),
+                    Failure::Write => {
+                        let full = error.is_full_for(self.fifo.when_full());
+                        self.fifo.write_failed(self.elapsed_ns(), full);
+                    }
                     Failure::Read => self.fifo.read_failed(self.elapsed_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),

@@ -188,7 +188,8 @@ impl Storage {
         Ok(oldest)
     }
 
-    /// The most that should be appended between two commits, in payload bytes: no commit is larger than a segment.
+    /// The most that should be appended between two commits, in payload bytes: no commit is larger than a segment. Less once a
+    /// file size limit (`EFBIG`) was met.
     pub fn commit_bytes(&self) -> u64 {
         self.commit_bytes
     }
