@@ -67,6 +67,12 @@ pub trait Disk: Debug + Send + Sync {
         false
     }
 
+    /// Whether something stands there that is no folder, nor a link to one.
+    fn is_no_folder(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
     /// Takes away everybody's permissions but its owner's; nothing where there are none.
     ///
     /// # Errors
