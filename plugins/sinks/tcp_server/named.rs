@@ -60,6 +60,11 @@ impl Named {
         })
     }
 
+    /// Those that introduce themselves come on top of those that are served.
+    pub(super) fn max_connections(&self) -> usize {
+        self.max_clients.saturating_mul(2)
+    }
+
     /// Clients that have a token.
     pub(super) fn known_clients(&self) -> u32 {
         let names = self.guests.names().map_or(0, Iterator::count);
@@ -133,7 +138,7 @@ impl Named {
 
     /// Lets somebody in to introduce himself: as many may be about that as may be served, so that those who know no token keep nobody out for long.
     fn admit(&self, newcomer: Newcomer, house: &Rc<House>, visits: &mut JoinSet<Result<()>>) {
-        if visits.len() >= self.max_clients.saturating_mul(2) {
+        if visits.len() >= self.max_connections() {
             let why = format!(
                 "twice max_clients = {} connections are open; raise it if they are all wanted",
                 self.max_clients
