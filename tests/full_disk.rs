@@ -23,7 +23,7 @@ fn config(store: &str) -> String {
 }
 
 /// True when this machine lets a program have a file system of its own.
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let unshare = Command::new("unshare")
         .args(["-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none /tmp"])
         .output();

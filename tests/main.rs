@@ -27,6 +27,7 @@ mod named_cursors;
 mod new;
 mod odd_places;
 mod plugins;
+mod read_only;
 mod settled;
 mod shutdown;
 mod spill_command;

@@ -138,6 +138,11 @@ impl SpillError {
         self.errno() == Some(Errno::NOENT)
     }
 
+    /// True when the file system was mounted read-only.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.errno() == Some(Errno::ROFS)
+    }
+
     fn errno(&self) -> Option<Errno> {
         let source = match self {
             Self::Io { source, .. } => source,

@@ -105,7 +105,8 @@ impl Named {
         };
         for cursor in store.cursors().await? {
             if !names.clone().any(|name| name == cursor.name) {
-                tracing::warn!(actor = %self.door.context.actor, "{} has a cursor in the store and no token here: frames are kept for it, as retention says, until it is forgotten (`aqueduct spill`)", cursor.name);
+                let (name, waiting) = (&cursor.name, cursor.waiting_frames);
+                tracing::warn!(actor = %self.door.context.actor, "{name} has a cursor in the store and no token here: {waiting} frames wait for it and nobody will fetch them, and it keeps a place among max_cursors; give it a token again, or stop the pipeline and run `aqueduct spill DIRECTORY forget {name}`");
             }
         }
         if self.start == Start::Oldest {

@@ -37,6 +37,13 @@ pub(super) fn opened(context: &Context, options: &SpillOptions, found: Recovered
             found.end_missing
         );
     }
+    if found.read_only {
+        tracing::error!(
+            %actor,
+            "the file system of {directory} is read-only: the {} frames stored there are delivered, but not noted as delivered, so they come again after the next start; what arrives cannot be stored. Mount it writable and start again",
+            found.frames
+        );
+    }
     if !found.clock_back.is_zero() {
         tracing::warn!(
             %actor,

@@ -5,6 +5,7 @@
 //! file created, renamed or removed is so after its folder was synced; a rename replaces in one step.
 
 mod backend;
+mod frozen;
 mod owned;
 mod system;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::io;
 use std::path::Path;
 
 pub(super) use backend::{Direct, Overlay};
+pub(super) use frozen::Frozen;
 pub(super) use owned::Owned;
 pub use system::System;
 

@@ -73,6 +73,7 @@ pub struct Storage {
     run: run::Run,
     /// Frames that stood at the end when the last run ended in order, and are missing.
     end_missing: u64,
+    read_only: bool,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -158,6 +159,10 @@ impl Storage {
     /// # Errors
     /// When it cannot be read now, it cannot be noted that it is gone, or one that went before cannot be deleted: it is not gone, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
+        if self.read_only {
+            // Nothing can be deleted, so nothing is given up for it.
+            return Ok(None);
+        }
         let left = self.closed.iter().filter(|(_, closed)| closed.given_up);
         // While files stay, giving up more makes no room.
         self.delete(&left.map(|(first, _)| *first).collect::<Vec<_>>())?;

@@ -8,7 +8,7 @@ use super::streams::forget_name;
 use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, ages, run};
 use crate::seeded::{self, Bug};
 use crate::spill::cursor::Cursor;
-use crate::spill::disk::{Disk, Owned};
+use crate::spill::disk::{Disk, Frozen, Owned};
 use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::named::Named;
 use crate::spill::record::Packer;
@@ -35,6 +35,8 @@ pub struct Recovered {
     pub end_missing: u64,
     /// How far the system's clock was set back since the last run; zero for less than some seconds.
     pub clock_back: Duration,
+    /// Its file system is read-only: what is stored is delivered and stays, so it comes again after the next start; what arrives is not stored.
+    pub read_only: bool,
 }
 
 impl Storage {
@@ -52,7 +54,7 @@ impl Storage {
     /// # Errors
     /// Those of [`Storage::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let mut storage = Self::closed(disk, options)?;
+        let mut storage = Self::closed_or_frozen(disk, options)?;
         storage.sealed.forget_all_but(&storage.folder, storage.closed.keys());
         let settled = storage.find_ends()?;
         storage.find_streams();
@@ -75,8 +77,22 @@ impl Storage {
             killed: storage.run.was_killed(),
             end_missing: storage.end_missing,
             clock_back: storage.run.clock_back(),
+            read_only: storage.read_only,
         };
         Ok((storage, recovered))
+    }
+
+    /// On a read-only file system what is stored can be delivered, without a note of it.
+    fn closed_or_frozen(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<Self, SpillError> {
+        match Self::closed(disk.clone(), options) {
+            // A store that is not there yet cannot be made.
+            Err(error) if error.is_read_only() && disk.names(&options.directory).is_ok() => {
+                let mut storage = Self::closed(Arc::new(Frozen::new(disk)), options)?;
+                storage.read_only = true;
+                Ok(storage)
+            }
+            closed => closed,
+        }
     }
 
     /// The files as they stand there, none of the segments opened.
@@ -127,6 +143,7 @@ impl Storage {
             appended: 0,
             run: run::Run::of(folder.disk(), folder.path(), &options.owner),
             end_missing: 0,
+            read_only: false,
             ages: ages::Ages::of(folder.disk(), folder.path()),
             folder,
             cursor,
