@@ -28,6 +28,7 @@ mod new;
 mod odd_places;
 mod plugins;
 mod read_only;
+mod retention;
 mod settled;
 mod shutdown;
 mod spill_command;

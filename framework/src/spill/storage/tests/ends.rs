@@ -135,3 +135,49 @@ fn what_stands_in_the_place_of_a_side_file_and_is_none_keeps_no_store_from_start
         }
     }
 }
+
+#[test]
+fn the_quarantine_keeps_to_its_bound_over_starts_and_when_a_kill_left_it_larger() {
+    const MOST: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let bounded = SpillOptions {
+        quarantine_bytes: MOST,
+        ..options(folder.path())
+    };
+    let quarantine = folder.path().join("quarantine");
+    let kept = || -> u64 {
+        let files = fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path());
+        let segments = files.filter(|path| path.extension().is_some_and(|end| end == "redb"));
+        segments.map(|path| folder_bytes(&path)).sum()
+    };
+    let mut deleted = 0;
+    for start in 0..12 {
+        let (mut storage, recovered) = Storage::open(&bounded).unwrap();
+        let next = recovered.tail;
+        append(&mut storage, next..next + 1_000);
+        append(&mut storage, next + 1_000..next + 2_000);
+        append(&mut storage, next + 2_000..next + 6_000);
+        let first = segments(folder.path())[0].clone();
+        let bytes = fs::read(&first).unwrap();
+        fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
+        let _ = read_all(&mut storage, recovered.settled);
+        let tail = storage.tail;
+        storage.settle(tail).unwrap();
+        assert!(kept() <= MOST, "start {start}: {}", kept());
+        deleted += storage.usage().quarantine_deleted;
+        match start % 2 {
+            0 => storage.close().unwrap(),
+            _ => drop(storage),
+        }
+    }
+    assert!(deleted > 0 && kept() > MOST / 4, "it is full: {}", kept());
+    // Killed before it had made room.
+    let (copied, name) = (segments(&quarantine)[0].clone(), "00000000000009999999.redb");
+    fs::copy(copied, quarantine.join(name)).unwrap();
+    fs::copy(quarantine.join(name), quarantine.join("00000000000009999998.redb")).unwrap();
+    fs::copy(quarantine.join(name), quarantine.join("00000000000009999997.redb")).unwrap();
+    assert!(kept() > MOST, "{}", kept());
+    let (storage, _) = Storage::open(&bounded).unwrap();
+    assert!(kept() <= MOST, "{}", kept());
+    assert!(storage.usage().quarantine_deleted > 0);
+}
