@@ -46,6 +46,22 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
+/// A clock that is kept right by small steps is not told.
+const STEP_SECONDS: f64 = 10.0;
+
+/// That the system's clock was set between two looks at a pipeline; none when it was not.
+pub(crate) fn clock_step(before: &PipelineStatus, now: &PipelineStatus) -> Option<String> {
+    let between = |from: u64, to: u64| (to as f64 - from as f64) / 1e9;
+    let step = between(before.at_ns, now.at_ns) - between(before.uptime_ns, now.uptime_ns);
+    let way = if step > 0.0 { "forward" } else { "back" };
+    (step.abs() >= STEP_SECONDS).then(|| {
+        format!(
+            "the system's clock was set {way} by {}: frames carry the new time from now on, and nothing is deleted or delayed because of it",
+            time(step.abs())
+        )
+    })
+}
+
 /// Whether a terminal could take a character for more than a sign: controls (C0, C1) and what turns the direction of text.
 fn is_unsafe(sign: char) -> bool {
     sign.is_control()

@@ -205,6 +205,10 @@ async fn watch(
         draining_ticks += u32::from(draining.get());
         for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
             let status = sample.take(view);
+            if lines.is_empty() {
+                // Once for all pipelines.
+                tell_clock(&latest.borrow(), &status);
+            }
             if draining_ticks > 0 {
                 // The first may follow at once upon the signal.
                 tell_drain(&status, draining_ticks - 1);
@@ -219,6 +223,12 @@ async fn watch(
             screen.show(lines);
         }
         tokio::time::sleep(TICK).await;
+    }
+}
+
+fn tell_clock(before: &PipelineStatus, now: &PipelineStatus) {
+    if let Some(sentence) = words::clock_step(before, now) {
+        tracing::warn!("{sentence}");
     }
 }
 

@@ -148,3 +148,24 @@ fn a_processor_says_what_its_plugin_counts() {
         actor(&status)
     );
 }
+
+#[test]
+fn a_step_of_the_clock_is_told_with_its_way_and_size_and_the_passing_of_time_is_not() {
+    const SECOND: u64 = 1_000_000_000;
+    let at = |wall_s: u64, uptime_s: u64| PipelineStatus {
+        at_ns: wall_s * SECOND,
+        uptime_ns: uptime_s * SECOND,
+        pipeline: "p".to_owned(),
+        actors: Vec::new(),
+        edges: Vec::new(),
+        log_lines_dropped: 0,
+    };
+    let told = |before, now| clock_step(&before, &now);
+    assert_eq!(told(at(1_000, 50), at(1_100, 150)), None);
+    assert_eq!(told(at(1_000, 50), at(1_010, 51)), None, "a small one");
+    // From 1970, as on a board without a battery.
+    let forward = told(at(100, 50), at(1_800_000_000, 51)).unwrap();
+    assert!(forward.contains("set forward by 20833 days"), "{forward}");
+    let back = told(at(1_800_000_000, 50), at(1_800_000_000 - 7_199, 51)).unwrap();
+    assert!(back.contains("set back by 2 h"), "{back}");
+}

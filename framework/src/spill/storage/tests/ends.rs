@@ -181,3 +181,24 @@ fn the_quarantine_keeps_to_its_bound_over_starts_and_when_a_kill_left_it_larger(
     assert!(kept() <= MOST, "{}", kept());
     assert!(storage.usage().quarantine_deleted > 0);
 }
+
+#[test]
+fn a_store_that_is_killed_again_and_again_grows_older_all_the_same() {
+    let second = std::time::Duration::from_secs(1);
+    let mut folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for first in (0..4_000).step_by(500) {
+        append(&mut storage, first..first + 500);
+    }
+    let mut runs = 0;
+    while storage.usage().segments > 1 {
+        let _ = storage.expire(4_000, 120 * second).unwrap();
+        storage.grow_older(15 * second);
+        let _ = storage.expire(4_000, 120 * second).unwrap();
+        folder = image(folder.path());
+        storage = Storage::open(&options(folder.path())).unwrap().0;
+        runs += 1;
+        assert!(runs < 30, "after {runs} runs of 15 s nothing is older than 120 s");
+    }
+    assert!(runs >= 8, "{runs}");
+}
