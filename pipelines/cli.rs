@@ -76,6 +76,8 @@ impl Files {
                 .collect(),
             settings: self.set.clone(),
             process: self.process.clone(),
+            // What `run` raises the limit to.
+            open_files: Some(aqueduct_sys::process::open_file_limit().1),
         }
     }
 }

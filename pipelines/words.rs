@@ -16,6 +16,22 @@ pub(crate) use units::{bytes, count, time};
 
 use crate::framework::pipeline::{ActorStatus, PipelineStatus};
 
+/// A clock that is kept right by small steps is not told.
+const STEP_SECONDS: f64 = 10.0;
+
+/// That the system's clock was set between two looks at a pipeline; none when it was not.
+pub(crate) fn clock_step(before: &PipelineStatus, now: &PipelineStatus) -> Option<String> {
+    let between = |from: u64, to: u64| (to as f64 - from as f64) / 1e9;
+    let step = between(before.at_ns, now.at_ns) - between(before.uptime_ns, now.uptime_ns);
+    let way = if step > 0.0 { "forward" } else { "back" };
+    (step.abs() >= STEP_SECONDS).then(|| {
+        format!(
+            "the system's clock was set {way} by {}: frames carry the new time from now on, and nothing is deleted or delayed because of it",
+            time(step.abs())
+        )
+    })
+}
+
 fn number(actor: &ActorStatus, key: &str) -> u64 {
     actor.meters.numbers.get(key).copied().unwrap_or(0)
 }

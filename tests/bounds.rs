@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aqueduct::framework::flight::{SLOTS, Slot};
 
+use std::process::Command;
+
 use crate::harness::{CServer, Destination, Feeder, Folder, Listener, Messages, Sequence};
 
 #[test]
@@ -117,4 +119,41 @@ fn a_thousand_connections_stay_within_the_memory_bound_and_each_keeps_its_order(
         assert_eq!(number, before + 1, "order of connection {connection}");
     }
     program.stop();
+}
+
+#[test]
+fn connections_that_the_limit_of_open_files_does_not_allow_are_warned_of_by_check_and_run() {
+    const FEW_FILES: &str = "ulimit -n 256 && exec \"$@\"";
+    let folder = Folder::new();
+    let config = r#"
+        name = "p"
+        flow = ["source -> drain -> network"]
+        sources.source = { type = "tcp_server", listen = "127.0.0.1:0", max_connections = 1000 }
+        spills.drain = { directory = "data", when_full = "block" }
+        sinks.network = { type = "tcp_server", listen = "127.0.0.1:0" }
+        "#;
+    let program = folder.run_pipeline_after(&["sh", "-c", FEW_FILES, "sh"], config);
+    // 64 of the process, 1,000 connections and 3, 16 of the store, one client and 3.
+    let told = "1003 files and sockets may be open here and 1087 in all, but the process may open 256";
+    program.log.first(&["sources.source", told]);
+    program.address_of("source");
+    program.stop();
+    let check = |limit: &str| {
+        let output = Command::new("sh")
+            .args([
+                "-c",
+                &format!("ulimit -n {limit} && exec \"$@\""),
+                "sh",
+                env!("CARGO_BIN_EXE_aqueduct"),
+                "check",
+                "p.toml",
+            ])
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(check("1086").contains("and 1087 in all, but the process may open 1086"));
+    assert_eq!(check("1087"), "");
 }

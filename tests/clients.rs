@@ -313,3 +313,38 @@ fn a_client_that_takes_nothing_holds_up_the_end_no_longer_than_linger_and_misses
     assert_eq!((seen.first(), seen.last()), (1, last));
     program.stop();
 }
+
+#[test]
+fn a_cursor_that_nobody_will_read_with_any_more_is_told_with_what_waits_for_it() {
+    let folder = Folder::new();
+    let program = run(&folder);
+    feed(&program, 1, 50);
+    client(&program, "audit").take_through(50, &mut Sequence::default());
+    wait_settled_of(&program, "audit");
+    program.stop();
+    let program = folder.run_pipeline(&pipeline(
+        r#"retain_bytes = "1 GiB""#,
+        r#"tokens = { audit = "token-of-audit" }"#,
+    ));
+    program.log.first(&[
+        "billing has a cursor in the store and no token here",
+        "50 frames wait for it",
+        "forget billing",
+    ]);
+    program.stop();
+    let forget = folder.aqueduct(&["spill", "data", "forget", "billing"]);
+    assert_eq!(forget.status.code(), Some(0));
+    let program = folder.run(&["p.toml"]);
+    program.address_of("network");
+    program.status_of("p");
+    let said = program.log.so_far().join("\n");
+    assert!(!said.contains("has a cursor in the store"), "{said}");
+    program.stop();
+}
+
+fn wait_settled_of(program: &Program, client: &str) {
+    program.wait_for("it has all", |status| {
+        let said = status.actor("network").meters.texts.get(&format!("client {client}"));
+        said.is_some_and(|said| said.contains(", 0 frames behind"))
+    });
+}

@@ -6,7 +6,7 @@ use crate::harness::{Destination, Feeder, Folder, Messages, Sequence};
 
 const MESSAGES: Messages = Messages::SHORT;
 /// Mounts a file system of 4 MiB on the folder `data`, seen by this program only.
-const SMALL_DISK: &str = "mkdir data && mount -t tmpfs -o size=4m none data && exec \"$@\"";
+pub(crate) const SMALL_DISK: &str = "mkdir data && mount -t tmpfs -o size=4m none data && exec \"$@\"";
 /// Files of at most 3 MiB, in blocks of 512 bytes.
 const SMALL_FILES: &str = "ulimit -f 6144 && exec \"$@\"";
 
@@ -23,7 +23,7 @@ fn config(store: &str) -> String {
 }
 
 /// True when this machine lets a program have a file system of its own.
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let unshare = Command::new("unshare")
         .args(["-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none /tmp"])
         .output();

@@ -202,8 +202,12 @@ async fn watch(
     let mut draining_ticks: u32 = 0;
     loop {
         draining_ticks += u32::from(draining.get());
-        for ((view, sample), latest) in views.iter().zip(&mut samples).zip(&latest) {
+        for (index, ((view, sample), latest)) in views.iter().zip(&mut samples).zip(&latest).enumerate() {
             let status = sample.take(view);
+            if index == 0 {
+                // Once for all pipelines.
+                tell_clock(&latest.borrow(), &status);
+            }
             if draining_ticks > 0 {
                 // The first may follow at once upon the signal.
                 tell_drain(&status, draining_ticks - 1);
@@ -226,6 +230,12 @@ fn live_lines(latest: &[Rc<RefCell<PipelineStatus>>]) -> Vec<String> {
     let actors = || statuses.iter().flat_map(|status| &status.actors);
     let names = words::name_cells(actors(), Some(Screen::columns()));
     actors().map(|actor| words::actor(actor, names)).collect()
+}
+
+fn tell_clock(before: &PipelineStatus, now: &PipelineStatus) {
+    if let Some(sentence) = words::clock_step(before, now) {
+        tracing::warn!("{sentence}");
+    }
 }
 
 fn tell_changes(before: &PipelineStatus, now: &PipelineStatus) {
@@ -281,8 +291,8 @@ fn tell_hangs(before: &PipelineStatus, now: &PipelineStatus) {
             .filter(|(name, _)| name.ends_with("busy_since_ns"))
         {
             let busy = |at: u64| *since != 0 && at.saturating_sub(*since) >= HANG.as_nanos() as u64;
-            let told = old.meters.numbers.get(gauge) == Some(since) && busy(before.at_ns);
-            if busy(now.at_ns) && !told {
+            let told = old.meters.numbers.get(gauge) == Some(since) && busy(before.uptime_ns);
+            if busy(now.uptime_ns) && !told {
                 let seconds = HANG.as_secs();
                 tracing::warn!(pipeline = %now.pipeline, "{} has been busy with one batch for {seconds} s: its plugin `{}` hangs or is slow", actor.name, actor.plugin);
             }

@@ -110,6 +110,7 @@ fn a_store_at_rest_has_no_line_about_its_rates() {
         pressure: Pressure::Spilling,
     };
     let mut status = PipelineStatus {
+        uptime_ns: 0,
         log_lines_dropped: 0,
         pipeline: "p".to_owned(),
         at_ns: 0,
@@ -170,4 +171,25 @@ fn names_take_the_cells_of_the_longest_and_at_most_a_third_of_the_line() {
             format!("a_name_of_24_column… {rest}")
         ]
     );
+}
+
+#[test]
+fn a_step_of_the_clock_is_told_with_its_way_and_size_and_the_passing_of_time_is_not() {
+    const SECOND: u64 = 1_000_000_000;
+    let at = |wall_s: u64, uptime_s: u64| PipelineStatus {
+        at_ns: wall_s * SECOND,
+        uptime_ns: uptime_s * SECOND,
+        pipeline: "p".to_owned(),
+        actors: Vec::new(),
+        edges: Vec::new(),
+        log_lines_dropped: 0,
+    };
+    let told = |before, now| clock_step(&before, &now);
+    assert_eq!(told(at(1_000, 50), at(1_100, 150)), None);
+    assert_eq!(told(at(1_000, 50), at(1_010, 51)), None, "a small one");
+    // From 1970, as on a board without a battery.
+    let forward = told(at(100, 50), at(1_800_000_000, 51)).unwrap();
+    assert!(forward.contains("set forward by 20833 days"), "{forward}");
+    let back = told(at(1_800_000_000, 50), at(1_800_000_000 - 7_199, 51)).unwrap();
+    assert!(back.contains("set back by 2 h"), "{back}");
 }

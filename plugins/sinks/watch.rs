@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aqueduct_framework::flight::{Event, Recorder, SLOT_MS, Sample, Side};
 use aqueduct_framework::plugin::Context;
-use aqueduct_framework::telemetry::{Gauge, now_ns};
+use aqueduct_framework::telemetry::{Gauge, uptime_ns};
 use aqueduct_sys::socket;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -53,7 +53,7 @@ impl Watch {
     pub(super) fn refused(&mut self) {
         if self.refused_since.is_none() {
             self.refused_since = Some(Instant::now());
-            self.stalled_since_ns.set(now_ns());
+            self.stalled_since_ns.set(uptime_ns());
         }
     }
 

@@ -80,7 +80,7 @@ fn a_destination_that_stops_reading_and_then_goes_had_stopped_reading() {
     destination.take(5, &mut Sequence::default());
     program.wait_for("it has taken nothing for a while", |status| {
         let since_ns = status.number("network", "stalled_since_ns");
-        since_ns != 0 && status.0.at_ns > since_ns + 2_000_000_000
+        since_ns != 0 && status.0.uptime_ns > since_ns + 2_000_000_000
     });
     // With bytes unread its close is an RST.
     drop(destination);

@@ -44,6 +44,8 @@ fn what_a_failed_commit_left_in_a_segment_is_not_shown() {
         .unwrap();
     let end = LAST - 1;
     folder.write(&format!("data/{first:020}-{end:020}.sealed"), "");
+    // It was killed there.
+    fs::remove_file(folder.path("data/run")).unwrap();
     let before = content(&folder);
     assert_says(&spill(&folder, &["info"]).0, &["positions 0 to 29999"]);
     assert!(spill(&folder, &["list"]).0.lines().last().unwrap().contains(" 29999 "));
@@ -52,4 +54,41 @@ fn what_a_failed_commit_left_in_a_segment_is_not_shown() {
     assert_says(&out, &["29999 frames read, every checksum is right, none is missing"]);
     numbers(&spill(&folder, &["export"]).0).assert_is(1, end);
     assert!(content(&folder) == before, "something in the store has changed");
+}
+
+#[test]
+fn how_the_last_run_ended_is_told_and_what_is_missing_since() {
+    let folder = store();
+    let (out, _, _) = spill(&folder, &["info"]);
+    assert_says(
+        &out,
+        &["the last run ended in order; used last by actor drain of pipeline p"],
+    );
+    assert!(!out.contains("missing at the end"), "{out}");
+    let newest = segments(&folder).pop().unwrap();
+    let first: u64 = newest.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    fs::remove_file(newest).unwrap();
+    let (out, _, code) = spill(&folder, &["info"]);
+    let missing = LAST - first;
+    assert_eq!(code, 0);
+    assert_says(
+        &out,
+        &[
+            &format!("{missing} frames missing at the end"),
+            &format!("positions 0 to {LAST}"),
+        ],
+    );
+    let (out, _, code) = spill(&folder, &["verify"]);
+    assert_eq!(code, 1, "{out}");
+    assert_says(
+        &out,
+        &[&format!("{missing} frames missing, positions {first} to {LAST}")],
+    );
+    let program = run(&folder);
+    // It listens once its store is open.
+    program.address_of("plant");
+    let (out, _, _) = spill(&folder, &["info"]);
+    assert!(!out.contains("the last run"), "it is in use: {out}");
+    program.kill();
+    assert_says(&spill(&folder, &["info"]).0, &["the last run did not end in order"]);
 }

@@ -27,6 +27,8 @@ pub struct ReaderParts {
     pub context: PluginContext,
     /// The source.
     pub source: Blueprint<dyn DynSource>,
+    /// The epoch of the numbers it gives.
+    pub epoch: u64,
     /// How its bytes are cut.
     pub framing: FramingSpec,
     /// Bytes of unfinished frames over all its connections.
@@ -58,6 +60,7 @@ impl Reader {
         let outlet = Outlet::new(parts.edges);
         let feed = Feed::new(FeedParts {
             source: parts.context.actor.clone(),
+            epoch: parts.epoch,
             framing: parts.framing,
             outlet: outlet.clone(),
             partial_limit: parts.partial_limit,

@@ -154,6 +154,11 @@ impl OpenStore {
         self.thread.streams()
     }
 
+    /// The epoch of the numbers that sources in front of it give in this run.
+    pub fn epoch(&self) -> u64 {
+        self.thread.epoch()
+    }
+
     /// The actor, made on the thread it runs on.
     pub fn into_actor(self) -> Spill {
         let parts = self.parts;
@@ -266,7 +271,10 @@ impl Spill {
             StorageEvent::Failed { what, error } => {
                 self.report.trouble.failed(what, &error);
                 match what {
-                    Failure::Write => self.fifo.write_failed(self.elapsed_ns(), error.is_full()),
+                    Failure::Write => {
+                        let full = error.is_full_for(self.fifo.when_full());
+                        self.fifo.write_failed(self.elapsed_ns(), full);
+                    }
                     Failure::Read => self.fifo.read_failed(self.elapsed_ns()),
                     Failure::Cursor => self.fifo.cursor_failed(),
                     Failure::Drop => self.fifo.drop_failed(),

@@ -19,7 +19,8 @@ pub struct Run {
 pub struct Numbers {
     /// The actor that read the frames.
     pub source: Arc<str>,
-    /// When that source started counting, in nanoseconds since 1970: a restarted source counts from 0 under a later epoch.
+    /// When that source started counting, in nanoseconds since 1970: a restarted source counts from 0 under a later epoch, also when the
+    /// clock was set back, if a store stands behind it.
     pub epoch: u64,
     runs: SmallVec<[Run; 1]>,
 }

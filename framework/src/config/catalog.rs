@@ -66,6 +66,12 @@ pub trait Catalog {
         StoreUse::Any
     }
 
+    /// How many files and sockets the source or sink of that name, with these settings, has open at once at most. Called for settings that were accepted.
+    fn open_files(&self, role: Role, name: &str, settings: &Value) -> u64 {
+        let _ = (role, name, settings);
+        0
+    }
+
     /// Reads settings into the plugin's `Config`, which finds what a schema cannot say: a regex that does not compile.
     /// Called for settings that fit the schema. Must touch neither files nor sockets.
     ///

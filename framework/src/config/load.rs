@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::actors::{self, Actor, is_name, resolve};
 use super::catalog::Catalog;
 use super::claims::{self, Claim};
+use super::descriptors::{self, Need};
 use super::framing::FramingConfig;
 use super::mistake::Mistake;
 use super::neighbours;
@@ -38,6 +39,7 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         warnings: Vec::new(),
     };
     let mut claims: Vec<Claim> = Vec::new();
+    let mut needs: Vec<Need> = Vec::new();
     let alone = plan.process.is_none();
     for sheet in plan.pipelines {
         let mut part = Part::new(&sheet, catalog);
@@ -45,6 +47,11 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         let process = part.pipeline_file(alone, &variables);
         let pipeline = part.pipeline();
         claims.extend(claims::of(&part.name(), &part.actors, &part.report));
+        needs.extend(
+            descriptors::of(&part.actors, catalog, &part.report)
+                .into_iter()
+                .filter(|_| pipeline.is_some()),
+        );
         loaded.warnings.extend(part.warnings);
         loaded.pipelines.extend(pipeline);
         loaded.process = process.unwrap_or(loaded.process);
@@ -60,6 +67,10 @@ pub fn load(files: &[PathBuf], options: &LoadOptions, catalog: &dyn Catalog) -> 
         mistakes.extend(part.report.finish());
     }
     mistakes.extend(claims::conflicts(&claims));
+    let limit = options.open_files;
+    loaded
+        .warnings
+        .extend(limit.and_then(|limit| descriptors::warning(&needs, limit)));
     if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
 }
 

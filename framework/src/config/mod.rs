@@ -5,7 +5,8 @@
 //! The way of a file: `load` is the whole way; `routes` deals out what is laid over which file; `tree` reads, lays over,
 //! and replaces `${VAR}` (`variables`), noting where each value came from (`lines`, `report`); `actors` splits each actor's
 //! table between the framework and its plugin and checks both against their schemas (`schema`, `words`); `flow` and `graph` read
-//! and check the edges; `claims` finds two actors on one address (`listened`) or path; `advice` warns. What comes out is
+//! and check the edges; `claims` finds two actors on one address (`listened`) or path; `advice` and
+//! `descriptors` warn. What comes out is
 //! `pipeline`, `host`, `framing` and `process`, where `collector` decides who gets the spans
 //! (`url` keeps secrets out of what is shown); what must be known of plugins is `catalog`.
 
@@ -14,6 +15,7 @@ mod advice;
 mod catalog;
 mod claims;
 mod collector;
+mod descriptors;
 mod flow;
 mod framing;
 mod graph;
@@ -74,6 +76,8 @@ pub struct LoadOptions {
     pub settings: Vec<String>,
     /// The file of the process-wide tables. Unset: they stand in the file of the only pipeline.
     pub process: Option<PathBuf>,
+    /// How many files and sockets the process may open: warned of when the pipelines may need more. Unset: not looked at.
+    pub open_files: Option<u64>,
 }
 
 /// Everything that was loaded, free of mistakes.

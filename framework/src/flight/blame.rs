@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Role;
 use crate::mailbox::EdgeMeters;
-use crate::telemetry::{Meters, now_ns};
+use crate::telemetry::{Meters, uptime_ns};
 
 /// One edge below an actor, and the actor it leads to.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ impl BelowEdge {
             .iter()
             .filter(|(name, since)| name.ends_with("busy_since_ns") && **since != 0);
         let since = busy.map(|(_, since)| *since).min()?;
-        let ms = now_ns().saturating_sub(since) / 1_000_000;
+        let ms = uptime_ns().saturating_sub(since) / 1_000_000;
         (ms >= BUSY_MS).then_some(ms)
     }
 
@@ -134,7 +134,7 @@ impl BelowEdge {
         let to = &self.to;
         let stalled_ns = self.stalled_since_ns();
         if stalled_ns != 0 {
-            let ms = now_ns().saturating_sub(stalled_ns) / 1_000_000;
+            let ms = uptime_ns().saturating_sub(stalled_ns) / 1_000_000;
             return format!("the peer of {to} had not read for {}", super::judge::time(ms));
         }
         let slow = || format!("{to} was slow");

@@ -16,7 +16,7 @@ pub use outlet::Outlet;
 
 use crate::batch::{Batch, LEAST_COST_BYTES};
 use crate::demand::Grant;
-use crate::telemetry::{Counter, Gauge, now_ns};
+use crate::telemetry::{Counter, Gauge, uptime_ns};
 
 /// Room in a mailbox for messages that are not batches: grants, joins, stops, settlements.
 pub const CONTROL_SLOTS: usize = 256;
@@ -64,7 +64,7 @@ pub struct EdgeMeters {
     pub frames: Counter,
     /// Bytes of their payloads, framing included.
     pub bytes: Counter,
-    /// Since when the upstream actor has been waiting for demand, in nanoseconds since 1970; 0 while it is not.
+    /// Since when the upstream actor has been waiting for demand, in nanoseconds since the system's start; 0 while it is not.
     pub waiting_since_ns: Gauge,
     /// All such waits together, in nanoseconds.
     pub waited_ns: Counter,
@@ -77,7 +77,7 @@ impl EdgeMeters {
     fn end_wait(&self) {
         let since = self.waiting_since_ns.get();
         if since != 0 {
-            let waited_ns = now_ns().saturating_sub(since);
+            let waited_ns = uptime_ns().saturating_sub(since);
             self.waited_ns.add(waited_ns);
             self.last_wait_ns.set(waited_ns);
             self.waiting_since_ns.set(0);

@@ -10,7 +10,7 @@ use super::{Arrival, Edge, Granted};
 use crate::batch::Batch;
 use crate::demand::DemandLedger;
 use crate::receipt::Fate;
-use crate::telemetry::now_ns;
+use crate::telemetry::uptime_ns;
 
 /// The upstream end of one output: all the edges that leave it. Each gets every batch (fan-out), at the pace of the slowest.
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Outlet {
         for OutEdge { edge, ledger } in self.edges.borrow().iter() {
             let since = edge.meters.waiting_since_ns.get();
             if waiting && !ledger.may_send() && since == 0 {
-                edge.meters.waiting_since_ns.set(now_ns());
+                edge.meters.waiting_since_ns.set(uptime_ns());
             } else if !waiting {
                 edge.meters.end_wait();
             }

@@ -21,7 +21,7 @@ use crate::plugin::store_reader::{Link, StoreUnread};
 use crate::plugin::{Context as PluginContext, FramingSpec, Placement, REJECTED, Registry, StoreReader};
 use crate::spill::Streams;
 use crate::supervisor::{Started, Supervisor};
-use crate::telemetry::{Meters, Tracer, WatchedEdge};
+use crate::telemetry::{Meters, Tracer, WatchedEdge, now_ns};
 use crate::units::Period;
 
 /// What starting left behind.
@@ -52,6 +52,7 @@ pub(super) fn assemble(
             .collect(),
         arrivals: BTreeMap::new(),
         streams: BTreeMap::new(),
+        epoch: None,
         meters: BTreeMap::new(),
         arbiters: vec![Arbiter::new()],
         finds: Vec::new(),
@@ -81,6 +82,8 @@ struct Assembly<'a> {
     arrivals: BTreeMap<String, Recipient<Arrival>>,
     /// By store: how far it has the streams of other Aqueducts.
     streams: BTreeMap<String, Streams>,
+    /// The latest of the stores that are open: each begins later than in every earlier run.
+    epoch: Option<u64>,
     meters: BTreeMap<String, Meters>,
     /// The first is the data Arbiter.
     arbiters: Vec<Arbiter>,
@@ -140,6 +143,8 @@ impl Assembly<'_> {
         let placement = source.about.placement;
         let parts = ReaderParts {
             source,
+            // Stores are downstream, so they are open by now.
+            epoch: self.epoch.unwrap_or_else(now_ns),
             framing: self.framing(actor)?,
             partial_limit: bytes(host.partial_bytes.bytes()),
             on_partial: host.on_partial,
@@ -172,6 +177,7 @@ impl Assembly<'_> {
         };
         let store = Spill::open(parts)?;
         self.streams.insert(actor.name.clone(), store.streams().clone());
+        self.epoch = self.epoch.max(Some(store.epoch()));
         let arbiter = self.arbiter(Placement::Data);
         let addr = Spill::start_in_arbiter(&arbiter, move |_| store.into_actor());
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());

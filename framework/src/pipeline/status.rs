@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::View;
-use crate::telemetry::{Snapshot, now_ns};
+use crate::telemetry::{Snapshot, now_ns, uptime_ns};
 
 /// The state of an edge that is told to everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct PipelineStatus {
     pub pipeline: String,
     /// When, in nanoseconds since 1970.
     pub at_ns: u64,
+    /// The same in nanoseconds since the system's start, by which `..._since_ns` of meters are told.
+    #[serde(default)]
+    pub uptime_ns: u64,
     /// Its actors, in flow order.
     pub actors: Vec<ActorStatus>,
     /// Its edges.
@@ -104,11 +107,11 @@ pub struct Sample {
 impl Sample {
     /// The pipeline now, with rates since the last call; 0 at the first.
     pub fn take(&mut self, view: &View) -> PipelineStatus {
-        let at_ns = now_ns();
+        let uptime_ns = uptime_ns();
         let seconds = self
             .before
             .as_ref()
-            .map_or(0.0, |before| at_ns.saturating_sub(before.at_ns) as f64 / 1e9);
+            .map_or(0.0, |before| uptime_ns.saturating_sub(before.uptime_ns) as f64 / 1e9);
         let actors = view
             .actors
             .iter()
@@ -131,7 +134,7 @@ impl Sample {
         let actors: Vec<_> = actors.collect();
         let edges = view.edges.iter().enumerate().map(|(index, (edge, meters))| {
             let since = meters.waiting_since_ns.get();
-            let waiting_ns = if since == 0 { 0 } else { at_ns.saturating_sub(since) };
+            let waiting_ns = if since == 0 { 0 } else { uptime_ns.saturating_sub(since) };
             let waited_ns = meters.waited_ns.get();
             let before = self.before.as_ref().and_then(|before| before.edges.get(index));
             let waited = waited_ns + waiting_ns
@@ -152,7 +155,8 @@ impl Sample {
         });
         let status = PipelineStatus {
             pipeline: view.name.to_string(),
-            at_ns,
+            at_ns: now_ns(),
+            uptime_ns,
             edges: edges.collect(),
             actors,
             log_lines_dropped: 0,

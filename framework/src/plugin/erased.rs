@@ -16,11 +16,17 @@ use crate::error::{Error, Result};
 pub trait DynSource {
     /// [`Source::run`]
     fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>>;
+    /// [`Source::open_files`]
+    fn open_files(&self) -> u64;
 }
 
 impl<T: Source> DynSource for T {
     fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>> {
         Source::run(self, feed).boxed_local()
+    }
+
+    fn open_files(&self) -> u64 {
+        Source::open_files(self)
     }
 }
 
@@ -73,6 +79,8 @@ pub trait DynSink {
     fn watch(&mut self) -> LocalBoxFuture<'_, Error>;
     /// [`Sink::store_use`]
     fn store_use(&self) -> StoreUse;
+    /// [`Sink::open_files`]
+    fn open_files(&self) -> u64;
     /// [`Sink::serve`]
     fn serve<'a>(&'a mut self, store: &'a StoreReader) -> LocalBoxFuture<'a, Result<()>>;
     /// [`Sink::acknowledgement`]
@@ -110,6 +118,10 @@ impl<T: Sink> DynSink for T {
 
     fn store_use(&self) -> StoreUse {
         Sink::store_use(self)
+    }
+
+    fn open_files(&self) -> u64 {
+        Sink::open_files(self)
     }
 
     fn serve<'a>(&'a mut self, store: &'a StoreReader) -> LocalBoxFuture<'a, Result<()>> {

@@ -20,7 +20,7 @@ use crate::framing::{Cutter, Limits};
 use crate::mailbox::Outlet;
 use crate::receipt::{Fate, Ledger, Receipt};
 use crate::spill::Streams;
-use crate::telemetry::{Meters, Tracer, Wait, now_ns};
+use crate::telemetry::{Meters, Tracer, Wait};
 
 /// Bytes of one read at most, and of one pooled buffer: a multiple of the 64,000 that the TCP sinks write at once, because a
 /// small rest costs its receiver a wake-up like a whole piece.
@@ -62,6 +62,8 @@ pub(super) struct Shared {
 pub struct FeedParts {
     /// The actor's name: the source id of the frames.
     pub source: Arc<str>,
+    /// When it began to count, in nanoseconds since 1970; later than in every earlier run.
+    pub epoch: u64,
     /// How byte streams are cut.
     pub framing: FramingSpec,
     /// Where batches go.
@@ -81,12 +83,12 @@ pub struct FeedParts {
 }
 
 impl Feed {
-    /// A feed that starts counting frames at 0 under a new epoch.
+    /// A feed that starts counting frames at 0 under this epoch.
     pub fn new(parts: FeedParts) -> Self {
         Self {
             shared: Rc::new(Shared {
                 source: parts.source,
-                epoch: now_ns(),
+                epoch: parts.epoch,
                 next_number: Cell::new(0),
                 sent: Cell::new(0),
                 framing: parts.framing,

@@ -120,6 +120,9 @@ pub enum Placement {
     Own,
 }
 
+/// Of a plugin that does not say: a connection, and another one while it is made anew.
+const OPEN_FILES: u64 = 2;
+
 /// When a batch counts as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledgement {
@@ -222,6 +225,11 @@ pub trait Source: Sized + 'static {
     /// # Errors
     /// When options contradict each other, or a pattern does not compile.
     fn new(config: Self::Config, context: &Context) -> Result<Self>;
+
+    /// How many files and sockets it has open at once, at most: `check` and `run` warn when all of a process may have more open than it may.
+    fn open_files(&self) -> u64 {
+        OPEN_FILES
+    }
 
     /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves. It is not called again then.
     ///
@@ -378,6 +386,11 @@ pub trait Sink: Sized + 'static {
     /// Resolves when the other side goes away while nothing is written, with the reason. Cancel-safe: it is dropped whenever a batch comes.
     fn watch(&mut self) -> impl Future<Output = Error> {
         std::future::pending()
+    }
+
+    /// How many files and sockets it has open at once, at most: `check` and `run` warn when all of a process may have more open than it may.
+    fn open_files(&self) -> u64 {
+        OPEN_FILES
     }
 
     /// What it asks of the spill store in front of it. Asked by `check` and when it is built.

@@ -223,6 +223,20 @@ impl Catalog for Registry {
             .map_or_else(StoreUse::default, |sink| sink.store_use())
     }
 
+    fn open_files(&self, role: Role, name: &str, settings: &Value) -> u64 {
+        let context = Context::new("check", name, "");
+        let files = match role {
+            Role::Source => self
+                .source_blueprint(name, settings)
+                .and_then(|plan| Some(plan.build(&context).ok()?.open_files())),
+            Role::Sink => self
+                .sink_blueprint(name, settings)
+                .and_then(|plan| Some(plan.build(&context).ok()?.open_files())),
+            Role::Processor | Role::Spill => None,
+        };
+        files.unwrap_or(0)
+    }
+
     fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {
         let context = Context::new("check", name, "");
         let built = match role {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::WhenFull;
 use super::record::RecordError;
 
 /// An error of a store's files: what happened, where, and what to do.
@@ -102,6 +103,16 @@ impl SpillError {
         matches!(self.errno(), Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG))
     }
 
+    /// True when there is no room, and what `when_full` says helps. Nothing is deleted for a file that may not grow: the next segment is a new one.
+    pub fn is_full_for(&self, when_full: WhenFull) -> bool {
+        self.is_full() && !(when_full == WhenFull::DropOldest && self.is_file_limit())
+    }
+
+    /// True when the file may not grow any more (EFBIG), and another one may.
+    pub(super) fn is_file_limit(&self) -> bool {
+        self.errno() == Some(Errno::FBIG)
+    }
+
     /// What it is that is full, in words: the three errors of [`SpillError::is_full`] need different hands.
     pub fn what_is_full(&self) -> Option<&'static str> {
         match self.errno()? {
@@ -125,6 +136,11 @@ impl SpillError {
     /// True when the file is not there.
     pub(super) fn is_missing(&self) -> bool {
         self.errno() == Some(Errno::NOENT)
+    }
+
+    /// True when the file system was mounted read-only.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.errno() == Some(Errno::ROFS)
     }
 
     fn errno(&self) -> Option<Errno> {

@@ -38,20 +38,30 @@ const ASIDE_AT_MOST: u32 = 100;
 
 /// What stands in the place of a store's file and is none gets another name: it is no reason not to start.
 pub(super) fn set_aside_foreign(disk: &dyn Disk, path: &Path) {
-    if !disk.is_foreign(path) {
-        return;
+    if disk.is_foreign(path) {
+        set_aside(disk, path, "file");
     }
+}
+
+/// The same for what stands in the place of a folder, such as a file, or a link that leads nowhere.
+pub(super) fn set_aside_no_folder(disk: &dyn Disk, path: &Path) {
+    if disk.is_no_folder(path) {
+        set_aside(disk, path, "folder");
+    }
+}
+
+fn set_aside(disk: &dyn Disk, path: &Path, what: &str) {
     let aside = (1..=ASIDE_AT_MOST).map(|number| path.with_added_extension(format!("foreign{number}")));
     let Some(aside) = aside
         .into_iter()
-        .find(|aside| disk.allocated_bytes(aside).is_err() && !disk.is_foreign(aside))
+        .find(|aside| disk.allocated_bytes(aside).is_err() && !disk.is_foreign(aside) && !disk.is_no_folder(aside))
     else {
         return;
     };
     // Where it cannot be renamed, whoever opens it says what is wrong.
     if disk.rename(path, &aside).is_ok() {
         tracing::warn!(
-            "{} was no file of a store: it is {} now",
+            "{} was no {what} of a store: it is {} now",
             path.display(),
             aside.display()
         );
@@ -71,11 +81,13 @@ impl Folder {
     /// Creates the directory if need be, checks its format and locks it. An older format becomes the present one.
     pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, SpillError> {
         set_aside_foreign(&*disk, &path.join("format"));
+        set_aside_foreign(&*disk, &path.join("format.tmp"));
         check_format(&*disk, path)?;
         disk.create_folder(path)
             .map_err(|error| SpillError::io("create", path, error))?;
         for name in SIDE_FILES {
             set_aside_foreign(&*disk, &path.join(name));
+            set_aside_foreign(&*disk, &path.join(name).with_added_extension("tmp"));
         }
         let lock = lock(&*disk, path)?;
         let found = check_format(&*disk, path)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::SpillError;
 use super::cursor::Cursor;
 use super::disk::Disk;
-use super::folder::set_aside_foreign;
+use super::folder::{set_aside_foreign, set_aside_no_folder};
 use crate::seeded::{self, Bug};
 
 /// The folder of the files.
@@ -58,6 +58,7 @@ impl Named {
             cursors: BTreeMap::new(),
         };
         let mut found = Vec::new();
+        set_aside_no_folder(disk, &folder);
         let mut files = names(disk, &folder)?;
         files.sort_unstable();
         for file in files {
@@ -166,7 +167,8 @@ pub(super) fn look(disk: &dyn Disk, store: &Path) -> Result<Vec<Recovered>, Spil
 fn names(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, SpillError> {
     match disk.names(folder) {
         Ok(names) => Ok(names),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        // A start sets aside what is no folder.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
         Err(error) => Err(SpillError::io("list", folder, error)),
     }
 }

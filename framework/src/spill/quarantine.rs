@@ -43,13 +43,16 @@ pub(super) struct Damage {
 impl Quarantine {
     /// The quarantine of the store in `folder`. It keeps `most_bytes` at most, or else one file.
     pub(super) fn of(disk: Arc<dyn Disk>, folder: &Path, most_bytes: u64) -> Self {
-        Self {
+        let mut quarantine = Self {
             disk,
             path: folder.join("quarantine"),
             most_bytes,
             deleted: 0,
             unusable: false,
-        }
+        };
+        // A run may have been killed before it had made room, or have had more. A folder that cannot be used says so when it is needed.
+        let _ = quarantine.make_room();
+        quarantine
     }
 
     /// True when something could not be set aside: the folder cannot be made or written.

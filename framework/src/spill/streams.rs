@@ -60,6 +60,11 @@ impl Streams {
         self.known().marks.clone()
     }
 
+    /// When any of them was committed last, in seconds since 1970; 0 without any.
+    pub fn latest_s(&self) -> u64 {
+        self.known().marks.values().map(|mark| mark.seen_s).max().unwrap_or(0)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.known().marks.len()

@@ -29,6 +29,7 @@ pub struct SpillThread {
     stream: Option<StreamId>,
     usage: Usage,
     left_behind: Option<PathBuf>,
+    epoch: u64,
 }
 
 impl SpillThread {
@@ -54,6 +55,7 @@ impl SpillThread {
                     storage.streams().clone(),
                     storage.stream(),
                     left_behind,
+                    storage.epoch(),
                 );
                 let _ = opened.send(Ok((recovered, known, storage.usage())));
                 let mut worker = Worker::new(storage, options.commit_delay, report);
@@ -68,7 +70,7 @@ impl SpillThread {
         let handle = thread
             .spawn(work)
             .map_err(|error| SpillError::io("start a thread for", &directory, error))?;
-        let (recovered, (named, streams, stream, left_behind), usage) = wait.recv().unwrap_or_else(|_| {
+        let (recovered, (named, streams, stream, left_behind, epoch), usage) = wait.recv().unwrap_or_else(|_| {
             Err(SpillError::Panicked {
                 what: "open",
                 path: directory,
@@ -83,6 +85,7 @@ impl SpillThread {
             stream,
             usage,
             left_behind,
+            epoch,
         };
         Ok((thread, recovered))
     }
@@ -110,6 +113,11 @@ impl SpillThread {
     /// Another store beside it that the same actor used before, and that still has segments.
     pub fn left_behind(&self) -> Option<&Path> {
         self.left_behind.as_deref()
+    }
+
+    /// The epoch of the numbers that sources in front of it give in this run: see [`Storage::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Queues a command; false when the thread is gone.

@@ -13,7 +13,7 @@ use super::follow::Chooser;
 use super::pressing::WatchedEdge;
 use super::sampling::{Bucket, Head};
 use super::spans::Making;
-use super::{Meters, TraceContext, now_ns};
+use super::{Meters, TraceContext, uptime_ns};
 use crate::batch::Batch;
 
 /// The attribute of a batch, and the text of a sink's meters, that name the other side of its socket.
@@ -120,7 +120,8 @@ impl ActorSpans {
     }
 
     /// Tells on the span of a batch which edges have kept it waiting.
-    pub(super) fn tell_pressure(&self, span: &mut Span, now_ns: u64) {
+    pub(super) fn tell_pressure(&self, span: &mut Span) {
+        let now_ns = uptime_ns();
         for attributes in self.edges.iter().filter_map(|edge| edge.pressure(now_ns)) {
             span.add_event("pressure", attributes);
         }
@@ -129,7 +130,7 @@ impl ActorSpans {
     /// Makes the span of a batch that has ended already.
     pub(super) fn emit(&self, wanted: Wanted, now_ns: u64) -> Option<TraceContext> {
         let mut span = self.start(wanted);
-        self.tell_pressure(&mut span, now_ns);
+        self.tell_pressure(&mut span);
         span.end_with_timestamp(time(now_ns));
         TraceContext::of(span.span_context())
     }
@@ -137,7 +138,11 @@ impl ActorSpans {
     /// The trace of a batch that the head did not choose, up to the moment when it was found to be needed: where it was read, and where it
     /// has waited. None when too many were made in this second, which is counted.
     pub(super) fn late_trace(&self, batch: &Batch, until_ns: u64) -> Option<TraceContext> {
-        let taken = self.late.lock().unwrap_or_else(PoisonError::into_inner).take(now_ns());
+        let taken = self
+            .late
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(uptime_ns());
         if !taken {
             self.meters.counter("late_traces_not_made").add(1);
             return None;

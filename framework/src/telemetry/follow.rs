@@ -10,7 +10,7 @@ use super::actor_spans::{ActorSpans, Wanted};
 use super::attributes::{self, Operation};
 use super::messages::MessageMatcher;
 use super::sampling::Bucket;
-use super::{Counter, Meters, TraceContext, Traceparent};
+use super::{Counter, Meters, TraceContext, Traceparent, uptime_ns};
 use crate::batch::{Batch, FrameAttribute};
 use crate::config::MessagesConfig;
 
@@ -69,8 +69,9 @@ impl ActorSpans {
         };
         let mut chooser = self.chooser.borrow_mut();
         let chooser = chooser.get_or_insert_with(|| following.chooser(&self.meters));
-        let wanted = chooser.chosen.available(since_ns);
-        let looks = chooser.examined.available(since_ns).min(batch.len());
+        let now_ns = uptime_ns();
+        let wanted = chooser.chosen.available(now_ns);
+        let looks = chooser.examined.available(now_ns).min(batch.len());
         let (mut found, mut examined) = (Vec::new(), 0);
         for frame in batch.frames().take(looks) {
             if found.len() == wanted {

@@ -44,7 +44,7 @@ mod trace;
 mod traceparent;
 mod work_span;
 
-pub use clock::now_ns;
+pub use clock::{now_ns, uptime_ns};
 pub use context::{TraceContext, Wait};
 pub use export::Export;
 pub use follow::{MESSAGE_ID, MESSAGE_TRACEPARENT};

@@ -37,6 +37,7 @@ impl WatchedEdge {
     }
 
     /// The attributes of the event that tells its pressure since the last look; none when it flowed.
+    /// `now_ns` counts from the system's start.
     pub(super) fn pressure(&self, now_ns: u64) -> Option<Vec<KeyValue>> {
         let now = Look {
             at_ns: now_ns,

@@ -20,7 +20,7 @@ impl Bucket {
         }
     }
 
-    /// How many may be taken now. A clock that was set back gives nothing until it has caught up.
+    /// How many may be taken now, by a clock that only runs forward.
     pub(super) fn available(&mut self, now_ns: u64) -> usize {
         let passed = Duration::from_nanos(now_ns.saturating_sub(self.at_ns));
         self.at_ns = self.at_ns.max(now_ns);

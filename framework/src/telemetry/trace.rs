@@ -8,7 +8,7 @@ use super::pressing::WatchedEdge;
 use super::sampling::Late;
 use super::spans::Spans;
 use super::work_span::WorkSpan;
-use super::{Meters, Wait, now_ns};
+use super::{Meters, Wait, now_ns, uptime_ns};
 use crate::batch::Batch;
 
 /// Makes the spans of one actor; off unless a collector is configured.
@@ -65,7 +65,7 @@ impl Tracer {
             let mut wanted = own.of_batch(Operation::Receive, batch, now_ns, parent);
             wanted.links.extend(splits.then(|| Link::with_context(before.span())));
             batch.trace = own.emit(wanted, now_ns).or(Some(before));
-        } else if own.head.borrow_mut().chooses(fastrand::f64(), now_ns) {
+        } else if own.head.borrow_mut().chooses(fastrand::f64(), uptime_ns()) {
             let wanted = own.of_batch(Operation::Receive, batch, now_ns, None);
             batch.trace = own.emit(wanted, now_ns);
         }

@@ -33,7 +33,7 @@ impl WorkSpan {
         let mut span = None;
         if let Some(parent) = batch.trace {
             let mut begun = own.start(own.of_batch(operation, batch, since_ns, Some(parent)));
-            own.tell_pressure(&mut begun, since_ns);
+            own.tell_pressure(&mut begun);
             batch.trace = TraceContext::of(begun.span_context()).or(batch.trace);
             span = Some(begun);
         }

@@ -20,7 +20,7 @@ use crate::mailbox::{Arrival, Edge, EdgeMeters, Granted};
 use crate::plugin::{Context as PluginContext, Registry, Source};
 use crate::receipt::Fate;
 use crate::spill::Streams;
-use crate::telemetry::Tracer;
+use crate::telemetry::{Tracer, now_ns};
 
 /// Bytes of unfinished frames that a source may hold in a test, as many as it may by default in a pipeline.
 const PARTIAL_BYTES: usize = 64 * 1024 * 1024;
@@ -105,6 +105,7 @@ impl<S: Source> SourceKit<S> {
         let (stage, orders) = Stage::start(move || {
             let below = Below(on_stage).start();
             let parts = ReaderParts {
+                epoch: now_ns(),
                 on_partial: crate::config::OnPartial::default(),
                 context: reader_context,
                 source: plan,

@@ -18,6 +18,7 @@ pub(super) fn tell(found: &Inspection, out: &mut dyn Write) -> Done {
     } else {
         writeln!(out, "  not in use")?;
     }
+    last_run(found, out)?;
     waiting(found, out)?;
     forget::cursors(found, out)?;
     let bytes: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
@@ -47,6 +48,31 @@ fn format(found: &Inspection, out: &mut dyn Write) -> io::Result<()> {
             "  format unknown: the file that says it is missing or damaged; the next start writes it anew"
         ),
     }
+}
+
+/// How the last run ended, and whether what it left is still there.
+fn last_run(found: &Inspection, out: &mut dyn Write) -> Result<(), super::Failure> {
+    let Some(run) = &found.last_run else { return Ok(()) };
+    let by = match run.owner.split_once(' ') {
+        Some((pipeline, actor)) => format!("; used last by actor {actor} of pipeline {pipeline}"),
+        None => String::new(),
+    };
+    match run.ended {
+        Some(_) => writeln!(out, "  the last run ended in order{by}")?,
+        None => writeln!(
+            out,
+            "  the last run did not end in order: what it had in memory only is lost, unless it was delivered{by}"
+        )?,
+    }
+    let missing = found.missing_at_end()?;
+    if missing > 0 {
+        let frames = counted(missing, "frame");
+        writeln!(
+            out,
+            "  {frames} missing at the end, there when the last run ended; the next run counts them as lost"
+        )?;
+    }
+    Ok(())
 }
 
 fn waiting(found: &Inspection, out: &mut dyn Write) -> Result<(), super::Failure> {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
 use aqueduct_framework::plugin::{Context, Delivery, Placement, Sink};
@@ -87,7 +87,10 @@ pub(super) struct FileSink {
 struct Open {
     file: File,
     bytes: u64,
-    begun: SystemTime,
+    /// How old what it held was when it was opened; zero where the clock says that it is not begun yet.
+    age: Duration,
+    /// From then on time only runs forward: a clock that is set neither sets files aside nor keeps them.
+    opened: Instant,
     /// It held something when it was opened: nobody has looked yet whether that ends with a whole frame.
     unchecked: bool,
 }
@@ -178,7 +181,8 @@ impl FileSink {
         Ok(Open {
             bytes: about.len(),
             unchecked: about.len() > 0,
-            begun: begun.unwrap_or_else(SystemTime::now),
+            age: begun.and_then(|begun| begun.elapsed().ok()).unwrap_or_default(),
+            opened: Instant::now(),
             file,
         })
     }
@@ -247,7 +251,7 @@ impl FileSink {
 
     fn try_rotate(&mut self, next_bytes: usize) -> io::Result<()> {
         let Some(open) = &self.open else { return Ok(()) };
-        let age = open.begun.elapsed().unwrap_or_default();
+        let age = open.age + open.opened.elapsed();
         if !self.rotation.is_due(open.bytes, age, next_bytes as u64) {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::{Context, Delivery};
 use aqueduct_framework::spill::record::Packer;
-use aqueduct_framework::telemetry::{Gauge, now_ns};
+use aqueduct_framework::telemetry::{Gauge, uptime_ns};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -286,7 +286,7 @@ impl Connection {
         } else if now.duration_since(self.moved) >= STALLED {
             let since = now.duration_since(self.moved);
             self.stalled_since_ns
-                .set(now_ns().saturating_sub(since.as_nanos() as u64));
+                .set(uptime_ns().saturating_sub(since.as_nanos() as u64));
             let state = format!(
                 "{} lives, but has made nothing durable for {} s: see its own status",
                 self.peer,

@@ -79,6 +79,10 @@ impl All {
         }
     }
 
+    pub(super) fn max_clients(&self) -> usize {
+        self.max_clients
+    }
+
     /// Waits until a client is there.
     pub(super) async fn open(&mut self) -> Result<()> {
         let address = self.door.open().await?;

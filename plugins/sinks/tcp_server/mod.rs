@@ -42,6 +42,9 @@ use door::{Door, Terms};
 use named::Named;
 use one::One;
 
+/// `localhost` and `*` listen twice.
+const LISTENERS: u64 = 2;
+
 /// The plugin.
 pub(super) struct TcpServer {
     acknowledgement: Acknowledgement,
@@ -96,6 +99,15 @@ impl Sink for TcpServer {
                 at_least: named.known_clients(),
             },
         }
+    }
+
+    fn open_files(&self) -> u64 {
+        let clients = match &self.serves {
+            Serves::One(_) => 1,
+            Serves::All(all) => all.max_clients(),
+            Serves::Named(named) => named.max_connections(),
+        };
+        (clients as u64).saturating_add(LISTENERS + 1)
     }
 
     async fn serve(&mut self, store: &StoreReader) -> Result<()> {

@@ -65,6 +65,11 @@ impl Named {
         })
     }
 
+    /// Those that introduce themselves come on top of those that are served.
+    pub(super) fn max_connections(&self) -> usize {
+        self.max_clients.saturating_mul(2)
+    }
+
     /// Clients that have a token.
     pub(super) fn known_clients(&self) -> u32 {
         let names = self.guests.names().map_or(0, Iterator::count);
@@ -108,7 +113,8 @@ impl Named {
         };
         for cursor in store.cursors().await? {
             if !names.clone().any(|name| name == cursor.name) {
-                tracing::warn!(actor = %self.door.context.actor, "{} has a cursor in the store and no token here: frames are kept for it, as retention says, until it is forgotten (`aqueduct spill`)", cursor.name);
+                let (name, waiting) = (&cursor.name, cursor.waiting_frames);
+                tracing::warn!(actor = %self.door.context.actor, "{name} has a cursor in the store and no token here: {waiting} frames wait for it and nobody will fetch them, and it keeps a place among max_cursors; give it a token again, or stop the pipeline and run `aqueduct spill DIRECTORY forget {name}`");
             }
         }
         if self.start == Start::Oldest {
@@ -148,7 +154,7 @@ impl Named {
         if socket::unread_bytes(&stream).unwrap_or(0) == 0 && self.door.is_probe(&stream, peer) {
             return;
         }
-        if visits.len() >= self.max_clients.saturating_mul(2) && !house.lobby.dismiss_oldest() {
+        if visits.len() >= self.max_connections() && !house.lobby.dismiss_oldest() {
             let why = format!(
                 "twice max_clients = {} connections are open; raise it if they are all wanted",
                 self.max_clients

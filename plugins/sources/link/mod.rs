@@ -128,6 +128,10 @@ impl Source for Link {
         })
     }
 
+    fn open_files(&self) -> u64 {
+        (self.shared.max_connections() as u64).saturating_add(LISTENERS + 1)
+    }
+
     async fn run(&mut self, feed: &Feed) -> Result<()> {
         let (shared, context) = (&self.shared, &self.shared.context);
         let mut stopping = pin!(feed.stopping());
@@ -162,6 +166,9 @@ impl Source for Link {
         Ok(())
     }
 }
+
+/// `localhost` and `*` listen twice.
+const LISTENERS: u64 = 2;
 
 /// Connections that are replaced, or have not introduced themselves, come on top of those of the streams.
 const SPARE_CONNECTIONS: usize = 64;

@@ -54,6 +54,9 @@ fn max_connections() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(1023)
 }
 
+/// `localhost` and `*` listen twice.
+const LISTENERS: u64 = 2;
+
 const fn turn_bytes() -> ByteSize {
     ByteSize::mib(1)
 }
@@ -94,6 +97,11 @@ impl Source for TcpServer {
             )?,
             context: context.clone(),
         })
+    }
+
+    fn open_files(&self) -> u64 {
+        // One more is accepted before it is closed.
+        (self.max_connections as u64).saturating_add(LISTENERS + 1)
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {

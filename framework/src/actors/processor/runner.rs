@@ -14,7 +14,7 @@ use crate::error::{Error, Reaction, Result};
 use crate::plugin::rejection::Rejection;
 use crate::plugin::{Blueprint, Context, DynProcessor, Emitted, Frames, Output};
 use crate::receipt::{Fate, Receipt};
-use crate::telemetry::{Counter, Gauge, TraceContext, Tracer, WorkSpan, now_ns};
+use crate::telemetry::{Counter, Gauge, TraceContext, Tracer, WorkSpan, uptime_ns};
 
 /// Panics of one batch and its neighbours that are borne before the pipeline fails, counted anew after a batch without one.
 const PANICS_IN_A_ROW: u32 = 1_000;
@@ -135,7 +135,7 @@ impl Runner {
             return Ok(Portion::default());
         }
         let (from, to) = (hand.at, self.portion_end(&batch, hand.at));
-        self.busy_since_ns.set(now_ns());
+        self.busy_since_ns.set(uptime_ns());
         let outcome = self.frames(&batch, from, to).await;
         self.busy_since_ns.set(0);
         if let Err(error) = outcome {

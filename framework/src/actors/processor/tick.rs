@@ -12,7 +12,7 @@ use crate::error::{Error, Reaction, Result};
 use crate::plugin::rejection::Rejection;
 use crate::plugin::{Emitted, Output};
 use crate::receipt::Fate;
-use crate::telemetry::now_ns;
+use crate::telemetry::uptime_ns;
 
 /// What a runner holds back: always the batches it was given last, but for those of which it held nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +77,7 @@ impl Runner {
     pub(crate) async fn tick(&mut self) -> Result<Emitted> {
         self.forget_stale()?;
         self.ticked = Instant::now();
-        self.busy_since_ns.set(now_ns());
+        self.busy_since_ns.set(uptime_ns());
         let ticked = loop {
             match self.try_tick().await {
                 Ok(Ticked::Again) => {}

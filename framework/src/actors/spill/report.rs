@@ -8,7 +8,7 @@ use crate::plugin::Context;
 use crate::spill::fifo::{Dropped, Mode, State};
 use crate::spill::{Persist, Recovered, SpillOptions, Usage};
 use crate::telemetry::{Counter, Gauge};
-use crate::units::ByteSize;
+use crate::units::{ByteSize, Period};
 
 /// The reason that is told upstream by the receipts.
 const ABANDONED: &str = "in memory when writing had to be given up";
@@ -35,6 +35,20 @@ pub(super) fn opened(context: &Context, options: &SpillOptions, found: Recovered
             %actor,
             "{} frames are missing at the end of the store in {directory}: they were there when the last run ended, and count as lost when their turn comes",
             found.end_missing
+        );
+    }
+    if found.read_only {
+        tracing::error!(
+            %actor,
+            "the file system of {directory} is read-only: the {} frames stored there are delivered, but not noted as delivered, so they come again after the next start; what arrives cannot be stored. Mount it writable and start again",
+            found.frames
+        );
+    }
+    if !found.clock_back.is_zero() {
+        tracing::warn!(
+            %actor,
+            "the system's clock stands {} before where it stood when this store was used last: nothing is deleted because of it, and new frames carry earlier times than those before; look at the clock's battery and its time server",
+            Period::seconds(found.clock_back.as_secs())
         );
     }
     if let Some(other) = left_behind {

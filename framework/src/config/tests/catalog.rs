@@ -162,6 +162,10 @@ impl Catalog for Fake {
         }
     }
 
+    fn open_files(&self, role: Role, _: &str, _: &Value) -> u64 {
+        if role == Role::Source { 1000 } else { 2 }
+    }
+
     fn accepts(&self, _: Role, name: &str, settings: &Value) -> Result<(), String> {
         if name != "filter" {
             return Ok(());

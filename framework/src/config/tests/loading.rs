@@ -231,3 +231,38 @@ fn other_encodings_are_refused_with_what_to_do() {
         );
     }
 }
+
+#[test]
+fn more_connections_than_the_process_may_have_open_are_warned_of_at_the_actor_with_the_most() {
+    let text = |name: &str| {
+        format!(
+            "name = \"{name}\"\nflow = \"in -> drain -> out\"\nsources.in = {{ type = \"tcp_client\", address = \"a:1\" }}\n\
+             spills.drain = {{ directory = \"{name}\" }}\nsinks.out = {{ type = \"blackhole\" }}\n"
+        )
+    };
+    let files = Files::new(&[("one.toml", &text("one")), ("two.toml", &text("two"))]);
+    let warned = |names: &[&str], open_files| {
+        let options = LoadOptions {
+            open_files,
+            ..LoadOptions::default()
+        };
+        let mut warnings = files.load(names, &options).unwrap().warnings;
+        warnings.retain(|warning| warning.message.contains("files and sockets"));
+        warnings
+    };
+    let of_one = 64 + 1000 + 16 + 2;
+    assert_eq!(warned(&["one.toml"], None), []);
+    assert_eq!(warned(&["one.toml"], Some(of_one)), []);
+    let told = warned(&["one.toml"], Some(of_one - 1));
+    assert_eq!(
+        (told.len(), told[0].key.as_str(), told[0].line),
+        (1, "sources.in", Some(3))
+    );
+    assert_eq!(
+        told[0].message,
+        "1000 files and sockets may be open here and 1082 in all, but the process may open 1081 (`ulimit -Hn`): connections past that wait until others are closed"
+    );
+    // The limit is that of the process, not of each pipeline.
+    assert_eq!(warned(&["one.toml", "two.toml"], Some(of_one + 1017)).len(), 1);
+    assert_eq!(warned(&["one.toml", "two.toml"], Some(of_one + 1018)), []);
+}

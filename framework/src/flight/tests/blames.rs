@@ -1,7 +1,7 @@
 use crate::config::Role;
 use crate::flight::{Below, BelowEdge};
 use crate::mailbox::EdgeMeters;
-use crate::telemetry::{Meters, now_ns};
+use crate::telemetry::{Meters, uptime_ns};
 
 /// `source -> drain -> work -> network`, each edge with whether its upstream waits.
 fn flow(waits: [bool; 3]) -> (Below, [Meters; 3]) {
@@ -10,7 +10,7 @@ fn flow(waits: [bool; 3]) -> (Below, [Meters; 3]) {
     let meters = [Meters::default(), Meters::default(), Meters::default()];
     let edges = (0..3).map(|at| {
         let edge = EdgeMeters::default();
-        edge.waiting_since_ns.set(u64::from(waits[at]) * now_ns());
+        edge.waiting_since_ns.set(u64::from(waits[at]) * uptime_ns());
         BelowEdge {
             from: names[at].into(),
             to: names[at + 1].into(),
@@ -69,8 +69,8 @@ fn a_processor_that_waits_for_nobody_is_slow_itself() {
 #[test]
 fn a_processor_that_is_long_at_one_batch_says_for_how_long() {
     let (below, [_, work, _]) = flow([true, true, false]);
-    work.gauge("worker_2_busy_since_ns").set(now_ns() - 4_000_000_000);
-    work.gauge("worker_1_busy_since_ns").set(now_ns() - 5_000_000);
+    work.gauge("worker_2_busy_since_ns").set(uptime_ns() - 4_000_000_000);
+    work.gauge("worker_1_busy_since_ns").set(uptime_ns() - 5_000_000);
     let clause = below.blame("source").expect("somebody").clause;
     assert!(
         clause.contains("since work had been busy with one batch for 4."),
@@ -82,7 +82,7 @@ fn a_processor_that_is_long_at_one_batch_says_for_how_long() {
 fn a_sink_whose_peer_reads_nothing_says_for_how_long() {
     let (below, [.., network]) = flow([true, true, true]);
     network.say("state", "connected to host:1");
-    network.gauge("stalled_since_ns").set(now_ns() - 3_000_000_000);
+    network.gauge("stalled_since_ns").set(uptime_ns() - 3_000_000_000);
     let clause = below.blame("source").expect("somebody").clause;
     assert!(clause.contains("the peer of network had not read for 3."), "{clause}");
 }

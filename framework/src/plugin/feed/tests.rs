@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plugin::{Context, Source};
+use crate::telemetry::now_ns;
 use crate::testing::{self, SourceRun};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]

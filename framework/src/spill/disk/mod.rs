@@ -5,6 +5,7 @@
 //! file created, renamed or removed is so after its folder was synced; a rename replaces in one step.
 
 mod backend;
+mod frozen;
 mod owned;
 mod system;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::io;
 use std::path::Path;
 
 pub(super) use backend::{Direct, Overlay};
+pub(super) use frozen::Frozen;
 pub(super) use owned::Owned;
 pub use system::System;
 
@@ -63,6 +65,12 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Whether something stands there that is no file, nor a link to one: a folder, a named pipe, a device, a link that leads nowhere.
     fn is_foreign(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
+    /// Whether something stands there that is no folder, nor a link to one.
+    fn is_no_folder(&self, path: &Path) -> bool {
         let _ = path;
         false
     }

@@ -88,6 +88,10 @@ impl Disk for Owned {
         System.is_foreign(path)
     }
 
+    fn is_no_folder(&self, path: &Path) -> bool {
+        System.is_no_folder(path)
+    }
+
     fn make_private(&self, path: &Path) -> io::Result<()> {
         System.make_private(path)
     }

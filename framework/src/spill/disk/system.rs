@@ -67,6 +67,10 @@ impl Disk for System {
         fs::symlink_metadata(path).is_ok() && !fs::metadata(path).is_ok_and(|about| about.is_file())
     }
 
+    fn is_no_folder(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok() && !path.is_dir()
+    }
+
     fn make_private(&self, path: &Path) -> io::Result<()> {
         fs::set_permissions(path, Permissions::from_mode(FileMode::default().bits()))
     }

@@ -197,8 +197,13 @@ impl Fifo {
         self.note_usage(usage);
     }
 
+    /// What happens when it is full.
+    pub fn when_full(&self) -> WhenFull {
+        self.options.when_full
+    }
+
     /// The writer failed: nothing since the last commit is durable. It is written again after a pause. `full`: there was no room for it
-    /// (see [`SpillError::is_full`](crate::spill::SpillError::is_full)); nothing is ever dropped for another reason.
+    /// (see [`SpillError::is_full_for`](crate::spill::SpillError::is_full_for)); nothing is ever dropped for another reason.
     pub fn write_failed(&mut self, now_ns: u64, full: bool) {
         self.generation += 1;
         self.memory.write_failed();

@@ -26,7 +26,7 @@ use super::named;
 use super::quarantine::is_left;
 use super::salvage::Salvage;
 use super::segment::Reader;
-use super::storage::{Gone, Sealed};
+use super::storage::{Gone, Sealed, last_run};
 
 /// What the files of a store say, at one moment.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Inspection {
     pub cursors: Vec<named::Recovered>,
     /// Who uses the store.
     pub holder: Option<Holder>,
+    /// How the last run ended; none while the store is in use, and of one that does not say.
+    pub last_run: Option<LastRun>,
     /// Its segments, by position.
     pub segments: Vec<Segment>,
     /// Files with the name of a segment that are none of this store, by name: a start sets them aside.
@@ -56,6 +58,15 @@ pub struct Inspection {
     gone: Gone,
     /// Where segments end to which a commit failed.
     sealed: Sealed,
+}
+
+/// What a store that is not in use notes of its last run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// The pipeline and the actor that used it; empty when only tools did.
+    pub owner: String,
+    /// The position behind its last frame; none when it did not end in order.
+    pub ended: Option<u64>,
 }
 
 /// A segment's file.
@@ -126,6 +137,7 @@ impl Inspection {
         };
         let (segments, strays) = strays::sort_out(&*disk, firsts.into_iter().map(segment).collect());
         let (settled, cursor_whole) = cursor(&*disk, path)?;
+        let last_run = last_run(&*disk, path).filter(|_| holder.is_none());
         // A cursor that may lag behind segments that are gone: as the store itself takes it.
         let lowest = segments.first().map_or(0, |segment| segment.first);
         Ok(Self {
@@ -137,6 +149,7 @@ impl Inspection {
             cursor_whole,
             cursors: named::look(&*disk, path)?,
             holder,
+            last_run,
             segments,
             strays,
             // Listed behind the segments: it is noted before one is deleted.
@@ -157,6 +170,18 @@ impl Inspection {
     /// # Errors
     /// When the operating system refuses.
     pub fn tail(&self) -> Result<u64, SpillError> {
+        Ok(self.found_tail()?.max(self.ended()))
+    }
+
+    /// Frames at the end that were there when the last run ended in order, and are not there any more.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn missing_at_end(&self) -> Result<u64, SpillError> {
+        Ok(self.ended().saturating_sub(self.found_tail()?))
+    }
+
+    fn found_tail(&self) -> Result<u64, SpillError> {
         let least = self.settled.max(self.gone.end());
         for segment in self.segments.iter().rev() {
             if let Some(tail) = self.outline(segment)?.tail {
@@ -208,6 +233,11 @@ impl Inspection {
     pub fn is_written(&self, first: Option<u64>) -> bool {
         let segment = self.segments.iter().find(|segment| Some(segment.first) == first);
         segment.is_some_and(|segment| segment.written)
+    }
+
+    /// Where the last run ended in order; 0 when it did not, or that is not known.
+    fn ended(&self) -> u64 {
+        self.last_run.as_ref().and_then(|run| run.ended).unwrap_or(0)
     }
 
     /// Where a segment was sealed, or else where the next one begins; none of the newest.

@@ -76,7 +76,8 @@ impl Iterator for Walk<'_> {
                 return Some(Ok(sight));
             }
             let Some(segment) = store.segments.get(self.index).filter(|_| self.next < self.to) else {
-                return self.dropped_behind().map(Ok);
+                let behind = self.dropped_behind().or_else(|| self.missing_behind());
+                return behind.map(Ok);
             };
             if store.end_of(self.index).is_some_and(|end| end <= self.next) {
                 self.leave();
@@ -216,6 +217,19 @@ impl<'a> Walk<'a> {
         }
         self.next = positions.end;
         Some(Sight::Dropped { positions })
+    }
+
+    /// What was there when the last run ended, and no segment has any more.
+    fn missing_behind(&mut self) -> Option<Sight> {
+        let positions = self.next..self.store.ended().min(self.to);
+        if positions.is_empty() {
+            return None;
+        }
+        self.next = positions.end;
+        Some(Sight::Missing {
+            segment: None,
+            positions,
+        })
     }
 
     /// A segment must end where it says, or a record at its end is missing.

@@ -296,3 +296,23 @@ fn cursors_whose_files_were_exchanged_skip_nothing() {
         "it is its own from then on"
     );
 }
+
+#[test]
+fn what_stands_in_the_place_of_the_folder_of_cursors_is_set_aside() {
+    let (file, link) = (
+        |path: &Path| fs::write(path, "a file").unwrap(),
+        |path: &Path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+    );
+    for put in [&file as &dyn Fn(&Path), &link] {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).close().unwrap();
+        let place = folder.path().join(FOLDER);
+        put(&place);
+        let mut storage = open(folder.path());
+        assert!(fs::symlink_metadata(folder.path().join("cursors.foreign1")).is_ok());
+        // A client can be served.
+        storage.make_named(&"a".into(), 0).unwrap();
+        storage.close().unwrap();
+        assert_eq!(found(&open(folder.path())), [("a".to_owned(), 0, true)]);
+    }
+}

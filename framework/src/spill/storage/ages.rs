@@ -1,7 +1,7 @@
 //! How old segments are, by a clock of the store's own: it runs while the store is open, and goes on at the next start where it stopped.
 //!
 //! The clock of the system may be set to anything, also between two runs, so no frame is too old because of that. The price: the time between two
-//! runs does not count. What is noted in the file `ages`, at the end and once a minute, survives a kill:
+//! runs does not count. What is noted in the file `ages`, at the end and every ten seconds, survives a kill:
 //!
 //! ```text
 //! aqueduct-ages 1
@@ -21,7 +21,7 @@ use crate::spill::disk::{self, Disk};
 const WORD: &str = "aqueduct-ages 1";
 const NAME: &str = "ages";
 /// How often it is noted.
-const NOTE: Duration = Duration::from_secs(60);
+const NOTE: Duration = Duration::from_secs(10);
 
 /// The clock of a store, and when its segments were written by it.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Ages {
         now.saturating_sub(newest) > age
     }
 
-    /// Notes all of it once a minute, once somebody asks.
+    /// Notes all of it every ten seconds, once somebody asks: what is killed again and again must grow older, too.
     pub(super) fn note_at_times(&mut self, disk: &dyn Disk) {
         if self.noted.is_none_or(|noted| self.now().saturating_sub(noted) >= NOTE) {
             self.noted = Some(self.now());

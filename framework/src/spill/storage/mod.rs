@@ -19,6 +19,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Instant;
 
 pub use open::Recovered;
 pub use peek::Glass;
@@ -27,6 +28,7 @@ pub use read::Found;
 pub(super) use self::damage::Opened;
 pub(super) use self::gone::Gone;
 use self::reserve::Reserve;
+pub(super) use self::run::last_run;
 pub(super) use self::sealed::Sealed;
 pub(super) use self::stray::elsewhere;
 use super::SpillError;
@@ -71,6 +73,7 @@ pub struct Storage {
     run: run::Run,
     /// Frames that stood at the end when the last run ended in order, and are missing.
     end_missing: u64,
+    read_only: bool,
     quarantine: Quarantine,
     reserve: Reserve,
     segment_bytes: u64,
@@ -96,6 +99,9 @@ pub struct Storage {
     /// How far streams are with what was appended since the last commit.
     noted: BTreeMap<StreamId, u64>,
     stream: Option<StreamId>,
+    /// When it was opened, in seconds since 1970, and not before any stream came last.
+    opened_s: u64,
+    opened: Instant,
     /// The position behind the last durable frame.
     tail: u64,
     /// The position behind the last appended frame.
@@ -153,6 +159,10 @@ impl Storage {
     /// # Errors
     /// When it cannot be read now, it cannot be noted that it is gone, or one that went before cannot be deleted: it is not gone, then.
     pub fn drop_oldest_segment(&mut self, range: Range<u64>) -> Result<Option<Range<u64>>, SpillError> {
+        if self.read_only {
+            // Nothing can be deleted, so nothing is given up for it.
+            return Ok(None);
+        }
         let left = self.closed.iter().filter(|(_, closed)| closed.given_up);
         // While files stay, giving up more makes no room.
         self.delete(&left.map(|(first, _)| *first).collect::<Vec<_>>())?;
@@ -183,7 +193,8 @@ impl Storage {
         Ok(oldest)
     }
 
-    /// The most that should be appended between two commits, in payload bytes: no commit is larger than a segment.
+    /// The most that should be appended between two commits, in payload bytes: no commit is larger than a segment. Less once a
+    /// file size limit (`EFBIG`) was met.
     pub fn commit_bytes(&self) -> u64 {
         self.commit_bytes
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::streams::forget_name;
 use super::{Closed, Gone, Quarantine, Reserve, Sealed, Storage, ages, run};
 use crate::seeded::{self, Bug};
 use crate::spill::cursor::Cursor;
-use crate::spill::disk::{Disk, Owned};
+use crate::spill::disk::{Disk, Frozen, Owned};
 use crate::spill::folder::{Folder, STREAMS_FORMAT};
 use crate::spill::named::Named;
 use crate::spill::record::Packer;
@@ -32,6 +33,10 @@ pub struct Recovered {
     pub killed: bool,
     /// Frames at the end that were there when the last run ended in order, and are missing; they count as lost when their turn comes.
     pub end_missing: u64,
+    /// How far the system's clock was set back since the last run; zero for less than some seconds.
+    pub clock_back: Duration,
+    /// Its file system is read-only: what is stored is delivered and stays, so it comes again after the next start; what arrives is not stored.
+    pub read_only: bool,
 }
 
 impl Storage {
@@ -49,7 +54,7 @@ impl Storage {
     /// # Errors
     /// Those of [`Storage::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<(Self, Recovered), SpillError> {
-        let mut storage = Self::closed(disk, options)?;
+        let mut storage = Self::closed_or_frozen(disk, options)?;
         storage.sealed.forget_all_but(&storage.folder, storage.closed.keys());
         let settled = storage.find_ends()?;
         storage.find_streams();
@@ -71,8 +76,23 @@ impl Storage {
             bytes: storage.usage().bytes,
             killed: storage.run.was_killed(),
             end_missing: storage.end_missing,
+            clock_back: storage.run.clock_back(),
+            read_only: storage.read_only,
         };
         Ok((storage, recovered))
+    }
+
+    /// On a read-only file system what is stored can be delivered, without a note of it.
+    fn closed_or_frozen(disk: Arc<dyn Disk>, options: &SpillOptions) -> Result<Self, SpillError> {
+        match Self::closed(disk.clone(), options) {
+            // A store that is not there yet cannot be made.
+            Err(error) if error.is_read_only() && disk.names(&options.directory).is_ok() => {
+                let mut storage = Self::closed(Arc::new(Frozen::new(disk)), options)?;
+                storage.read_only = true;
+                Ok(storage)
+            }
+            closed => closed,
+        }
     }
 
     /// The files as they stand there, none of the segments opened.
@@ -117,10 +137,13 @@ impl Storage {
             streams: Streams::default(),
             noted: BTreeMap::new(),
             stream: None,
+            opened_s: 0,
+            opened: Instant::now(),
             tail: 0,
             appended: 0,
             run: run::Run::of(folder.disk(), folder.path(), &options.owner),
             end_missing: 0,
+            read_only: false,
             ages: ages::Ages::of(folder.disk(), folder.path()),
             folder,
             cursor,

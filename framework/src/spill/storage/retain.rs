@@ -23,6 +23,12 @@ impl Storage {
         self.run.left_behind()
     }
 
+    /// The epoch of the numbers that sources in front of it give in this run, in nanoseconds since 1970: that of the system's clock, but later than those of
+    /// all earlier runs, so that no number is given twice when the clock was set back.
+    pub fn epoch(&self) -> u64 {
+        self.run.epoch()
+    }
+
     /// Makes a named cursor, durable when this returns.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Storage {
 
     /// What of the streams goes with the next commit: all of it, into a segment that has none yet.
     pub(super) fn changes(&self, all: bool) -> Changes {
-        let seen_s = now_ns() / 1_000_000_000;
+        let seen_s = self.opened_s + self.opened.elapsed().as_secs();
         let mut marks = if all { self.streams.all() } else { BTreeMap::new() };
         marks.extend(self.noted.iter().map(|(stream, sequence)| {
             let known = self.streams.get(*stream).map_or(0, |mark| mark.sequence);
@@ -77,6 +77,12 @@ impl Storage {
 
     /// Finds what earlier runs knew of the streams.
     pub(super) fn find_streams(&mut self) {
+        self.read_streams();
+        // Who was silent for longest is told by it, whatever the clock was set to meanwhile.
+        self.opened_s = self.streams.latest_s().max(now_ns() / 1_000_000_000);
+    }
+
+    fn read_streams(&mut self) {
         let path = self.file(MARKS);
         let read = || match disk::read(self.folder.disk(), &path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -6,6 +6,7 @@ use crate::spill::testing::{batch_of, text};
 use crate::spill::{FORMAT, SpillOptions};
 
 mod ends;
+mod read_only;
 mod streams;
 
 fn options(path: &Path) -> SpillOptions {

@@ -6,6 +6,9 @@ use crate::seeded::{self, Bug};
 use crate::spill::SpillError;
 use crate::spill::segment::Writer;
 
+/// No commit is made smaller than this for a file size limit.
+const COMMIT_BYTES_AT_LEAST: u64 = 4096;
+
 impl Storage {
     /// Adds a batch behind what was appended before; it is durable after the next [`Storage::commit`]. Its receipt is not touched.
     ///
@@ -94,6 +97,9 @@ impl Storage {
     }
 
     fn undo_on_error(&mut self, done: Result<(), SpillError>) -> Result<(), SpillError> {
+        if done.as_ref().is_err_and(SpillError::is_file_limit) {
+            self.keep_below_file_limit();
+        }
         if done.is_err() && !seeded::has(Bug::GoOnAfterFailedWrite) {
             self.packer.restart(self.tail);
             self.noted.clear();
@@ -108,6 +114,17 @@ impl Storage {
             }
         }
         done
+    }
+
+    /// A file may not grow as far as a segment would: the next ones are closed before, and take commits that fit.
+    fn keep_below_file_limit(&mut self) {
+        match &self.writer {
+            Some(writer) if writer.is_published() => self.segment_bytes = self.segment_bytes.min(self.writer_bytes),
+            Some(_) => self.commit_bytes = (self.commit_bytes / 2).max(COMMIT_BYTES_AT_LEAST),
+            // Not even an empty one fits: nothing helps but a higher limit.
+            None => return,
+        }
+        self.commit_bytes = self.commit_bytes.min(self.segment_bytes);
     }
 
     /// Closes a segment that is not written any more. One that never had a commit is removed.

@@ -18,6 +18,8 @@ struct Small {
     folder: PathBuf,
     room: Arc<AtomicU64>,
     errno: i32,
+    /// No file may be longer.
+    longest: u64,
 }
 
 impl Small {
@@ -26,6 +28,13 @@ impl Small {
         let taken = names.iter().map(|name| System.allocated_bytes(&self.folder.join(name)));
         if taken.flatten().sum::<u64>() + bytes > self.room.load(Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(self.errno));
+        }
+        Ok(())
+    }
+
+    fn may_be_so_long(&self, bytes: u64) -> io::Result<()> {
+        if bytes > self.longest {
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error()));
         }
         Ok(())
     }
@@ -81,10 +90,12 @@ impl DiskFile for File {
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.1.has_room(bytes.len() as u64)?;
+        self.1.may_be_so_long(at + bytes.len() as u64)?;
         self.0.write_at(at, bytes)
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.1.may_be_so_long(bytes)?;
         self.0.set_len(bytes)
     }
 
@@ -174,7 +185,8 @@ impl Store {
                         Ok(tail) => self.fifo.committed(tail, self.storage.usage()),
                         Err(error) => {
                             self.failed = Some(generation);
-                            self.fifo.write_failed(self.now_ns, error.is_full());
+                            self.fifo
+                                .write_failed(self.now_ns, error.is_full_for(WhenFull::DropOldest));
                             self.errors.push(error);
                         }
                     }
@@ -214,6 +226,7 @@ fn full(persist: Persist, errno: i32) -> (tempfile::TempDir, Small, Store) {
         folder: folder.path().to_owned(),
         room: Arc::new(AtomicU64::new(u64::MAX)),
         errno,
+        longest: u64::MAX,
     };
     let options = SpillOptions {
         when_full: WhenFull::DropOldest,
@@ -304,4 +317,34 @@ fn a_store_that_is_drained_says_no_more_that_it_is_full() {
     }
     let state = store.fifo.state();
     assert_eq!((state.waiting_frames, state.mode, state.full), (0, Mode::Memory, false));
+}
+
+#[test]
+fn a_file_size_limit_deletes_nothing_and_the_next_segments_stay_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Small {
+        folder: folder.path().to_owned(),
+        room: Arc::new(AtomicU64::new(u64::MAX)),
+        errno: NO_ROOM,
+        longest: 3 << 20,
+    };
+    let options = SpillOptions {
+        when_full: WhenFull::DropOldest,
+        segment_bytes: 64 << 20,
+        commit_bytes: 50_000,
+        ..options(folder.path(), Persist::Always)
+    };
+    let mut store = Store::open(&disk, &options);
+    for number in 0..2 * STORED {
+        assert!(store.append(number), "it goes on");
+    }
+    assert!(!store.errors.is_empty(), "the limit was met");
+    let before = store.errors.len();
+    for number in 2 * STORED..4 * STORED {
+        assert!(store.append(number), "it goes on");
+    }
+    assert_eq!(store.errors.len(), before, "{:?}", store.errors.last());
+    let (delivered, dropped) = store.drain();
+    assert_eq!(dropped, 0);
+    assert!(delivered == lines(4 * STORED * 100), "everything comes, in order");
 }

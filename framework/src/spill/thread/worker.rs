@@ -15,7 +15,6 @@ use crate::spill::{Glass, SpillError, Storage, Usage};
 pub(super) struct Worker<R> {
     storage: Storage,
     report: R,
-    commit_bytes: u64,
     commit_delay: Duration,
     /// When the first of what has gathered came.
     since: Instant,
@@ -37,7 +36,6 @@ struct Looking {
 impl<R: Fn(StorageEvent)> Worker<R> {
     pub(super) fn new(storage: Storage, commit_delay: Duration, report: R) -> Self {
         Self {
-            commit_bytes: storage.commit_bytes(),
             storage,
             report,
             commit_delay,
@@ -66,7 +64,7 @@ impl<R: Fn(StorageEvent)> Worker<R> {
             if !self.carry_out(command) {
                 return self.commit();
             }
-            if self.gathered >= self.commit_bytes {
+            if self.gathered >= self.storage.commit_bytes() {
                 self.commit();
             }
         }
@@ -174,7 +172,7 @@ impl<R: Fn(StorageEvent)> Worker<R> {
             }
             // Frames may be empty, and must be committed all the same.
             self.gathered += (batch.payload.len() + batch.len()) as u64;
-            if self.gathered >= self.commit_bytes {
+            if self.gathered >= self.storage.commit_bytes() {
                 self.commit();
                 if self.failed == Some(generation) {
                     return;

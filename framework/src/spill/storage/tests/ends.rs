@@ -103,7 +103,19 @@ fn folder_bytes(path: &Path) -> u64 {
 
 #[test]
 fn what_stands_in_the_place_of_a_side_file_and_is_none_keeps_no_store_from_starting() {
-    for name in ["format", "lock", "main.cursor", "run", "cursors/client.cursor"] {
+    for name in [
+        "format",
+        "lock",
+        "main.cursor",
+        "run",
+        "ages",
+        "reserve",
+        "streams",
+        "stream",
+        "cursors/client.cursor",
+        "format.tmp",
+        "run.tmp",
+    ] {
         for link in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
@@ -111,7 +123,7 @@ fn what_stands_in_the_place_of_a_side_file_and_is_none_keeps_no_store_from_start
             storage.make_named(&"client".into(), 0).unwrap();
             storage.close().unwrap();
             let path = folder.path().join(name);
-            fs::remove_file(&path).unwrap();
+            let _ = fs::remove_file(&path);
             match link {
                 true => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
                 false => fs::create_dir(&path).unwrap(),
@@ -122,4 +134,71 @@ fn what_stands_in_the_place_of_a_side_file_and_is_none_keeps_no_store_from_start
             assert!(fs::symlink_metadata(aside).is_ok(), "{name}");
         }
     }
+}
+
+#[test]
+fn the_quarantine_keeps_to_its_bound_over_starts_and_when_a_kill_left_it_larger() {
+    const MOST: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let bounded = SpillOptions {
+        quarantine_bytes: MOST,
+        ..options(folder.path())
+    };
+    let quarantine = folder.path().join("quarantine");
+    let kept = || -> u64 {
+        let files = fs::read_dir(&quarantine).unwrap().map(|entry| entry.unwrap().path());
+        let segments = files.filter(|path| path.extension().is_some_and(|end| end == "redb"));
+        segments.map(|path| folder_bytes(&path)).sum()
+    };
+    let mut deleted = 0;
+    for start in 0..12 {
+        let (mut storage, recovered) = Storage::open(&bounded).unwrap();
+        let next = recovered.tail;
+        append(&mut storage, next..next + 1_000);
+        append(&mut storage, next + 1_000..next + 2_000);
+        append(&mut storage, next + 2_000..next + 6_000);
+        let first = segments(folder.path())[0].clone();
+        let bytes = fs::read(&first).unwrap();
+        fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
+        let _ = read_all(&mut storage, recovered.settled);
+        let tail = storage.tail;
+        storage.settle(tail).unwrap();
+        assert!(kept() <= MOST, "start {start}: {}", kept());
+        deleted += storage.usage().quarantine_deleted;
+        match start % 2 {
+            0 => storage.close().unwrap(),
+            _ => drop(storage),
+        }
+    }
+    assert!(deleted > 0 && kept() > MOST / 4, "it is full: {}", kept());
+    // Killed before it had made room.
+    let (copied, name) = (segments(&quarantine)[0].clone(), "00000000000009999999.redb");
+    fs::copy(copied, quarantine.join(name)).unwrap();
+    fs::copy(quarantine.join(name), quarantine.join("00000000000009999998.redb")).unwrap();
+    fs::copy(quarantine.join(name), quarantine.join("00000000000009999997.redb")).unwrap();
+    assert!(kept() > MOST, "{}", kept());
+    let (storage, _) = Storage::open(&bounded).unwrap();
+    assert!(kept() <= MOST, "{}", kept());
+    assert!(storage.usage().quarantine_deleted > 0);
+}
+
+#[test]
+fn a_store_that_is_killed_again_and_again_grows_older_all_the_same() {
+    let second = std::time::Duration::from_secs(1);
+    let mut folder = tempfile::tempdir().unwrap();
+    let (mut storage, _) = Storage::open(&options(folder.path())).unwrap();
+    for first in (0..4_000).step_by(500) {
+        append(&mut storage, first..first + 500);
+    }
+    let mut runs = 0;
+    while storage.usage().segments > 1 {
+        let _ = storage.expire(4_000, 120 * second).unwrap();
+        storage.grow_older(15 * second);
+        let _ = storage.expire(4_000, 120 * second).unwrap();
+        folder = image(folder.path());
+        storage = Storage::open(&options(folder.path())).unwrap().0;
+        runs += 1;
+        assert!(runs < 30, "after {runs} runs of 15 s nothing is older than 120 s");
+    }
+    assert!(runs >= 8, "{runs}");
 }

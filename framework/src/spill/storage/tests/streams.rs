@@ -157,3 +157,23 @@ fn a_store_with_streams_is_refused_by_programs_that_would_forget_them() {
     storage.commit().unwrap();
     assert!(format().starts_with("aqueduct-spill 4 "));
 }
+
+#[test]
+fn who_was_silent_for_longest_is_told_right_when_the_clock_was_set_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = planted(folder.path());
+    // The other came when the clock stood in the future.
+    let far = crate::spill::Mark {
+        sequence: 9,
+        seen_s: 5_000_000_000,
+    };
+    storage.streams().raise([(OTHER, far)]);
+    let text = storage.streams().text();
+    storage.close().unwrap();
+    fs::write(folder.path().join("streams"), text).unwrap();
+    let (mut storage, _) = open(folder.path());
+    link(&mut storage, 500, PLANT, 500);
+    storage.commit().unwrap();
+    let seen_s = |stream| storage.streams().get(stream).unwrap().seen_s;
+    assert!(seen_s(PLANT) >= seen_s(OTHER), "the plant came last");
+}
