@@ -26,6 +26,7 @@ mod named_cursors;
 mod new;
 mod odd_places;
 mod plugins;
+mod replies;
 mod settled;
 mod shutdown;
 mod spill_command;

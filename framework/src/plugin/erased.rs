@@ -7,8 +7,8 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::Notify;
 
 use super::{
-    Acknowledgement, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Refusal, Sink,
-    Source, StoreReader, StoreUse,
+    Acknowledgement, Awaits, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor,
+    Refusal, Sink, Source, StoreReader, StoreUse,
 };
 use crate::error::{Error, Result};
 
@@ -16,11 +16,17 @@ use crate::error::{Error, Result};
 pub trait DynSource {
     /// [`Source::run`]
     fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>>;
+    /// [`Source::awaits`]
+    fn awaits(&self) -> Awaits;
 }
 
 impl<T: Source> DynSource for T {
     fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>> {
         Source::run(self, feed).boxed_local()
+    }
+
+    fn awaits(&self) -> Awaits {
+        Source::awaits(self)
     }
 }
 

@@ -118,6 +118,19 @@ pub enum Placement {
     Own,
 }
 
+/// What a source waits for before it tells its peer that a frame was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Awaits {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Until the frame lies on disk, synced, in the first spill store on its way: each way to a sink must lead through one with `persist = "always"`, except
+    /// those that leave by an output `rejected`.
+    Durable,
+    /// Until the sinks have settled it: no spill store may be on its way, because a store settles what it has taken.
+    Delivered,
+}
+
 /// When a batch counts as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledgement {
@@ -220,6 +233,12 @@ pub trait Source: Sized + 'static {
     /// # Errors
     /// When options contradict each other, or a pattern does not compile.
     fn new(config: Self::Config, context: &Context) -> Result<Self>;
+
+    /// What it waits for, with its options, before it tells its peer that a frame was taken: `check` wants a pipeline that can tell. How it learns of it: by
+    /// the receipts of [`Intake::fill_under`].
+    fn awaits(&self) -> Awaits {
+        Awaits::Nothing
+    }
 
     /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves. It is not called again then.
     ///
