@@ -3,10 +3,10 @@
 
 mod sender;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use crate::harness::{Folder, Program};
-use sender::Sender;
+use sender::{Sender, Taker};
 
 /// The table `reply` of an MLLP receiver.
 fn hl7(when: &str) -> String {
@@ -88,36 +88,82 @@ fn while_the_disk_takes_nothing_there_is_no_acknowledgement_and_then_all_come_in
     program.stop();
 }
 
+/// A destination that answers each line with a byte, by way of a store or not.
+fn answering(folder: &Folder, store: &str, address: SocketAddr) -> Program {
+    let sink = format!(
+        r#"
+        sinks.out = {{ type = "tcp_client", address = "{address}", acknowledge = "reply", reply = {{ bytes = 1 }}, framing = {{ type = "delimited" }}, retry = {{ first = "1ms", max = "20ms" }} }}
+        {store}
+        "#
+    );
+    let flow = if store.is_empty() {
+        r#"["source -> out"]"#
+    } else {
+        r#"["source -> drain -> out"]"#
+    };
+    folder.run_pipeline(&pipeline(flow, &hl7("delivered"), &sink))
+}
+
+const STORES: [&str; 2] = [
+    r#"spills.drain = { directory = "store", persist = "always" }"#,
+    // Written soon after it came.
+    r#"spills.drain = { directory = "store", memory_age = "1ms" }"#,
+];
+
+/// Where nobody listens for now.
+fn away() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
 #[test]
 fn while_the_destination_is_away_there_is_no_acknowledgement_and_then_all_come_in_order() {
-    let folder = Folder::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let sink = format!(
-        r#"sinks.out = {{ type = "tcp_client", address = "{address}", acknowledge = "reply", reply = {{ bytes = 1 }}, framing = {{ type = "delimited" }}, retry = {{ first = "1ms", max = "20ms" }} }}"#
-    );
-    let program = folder.run_pipeline(&pipeline(r#"["source -> out"]"#, &hl7("delivered"), &sink));
-    let mut sender = Sender::connect(program.address_of("source"));
-    for id in ["C1", "C2", "C3"] {
-        sender.send(id);
+    for store in ["", STORES[0], STORES[1]] {
+        let (folder, address) = (Folder::new(), away());
+        let program = answering(&folder, store, address);
+        let mut sender = Sender::connect(program.address_of("source"));
+        let ids = ["C1", "C2", "C3"];
+        ids.iter().for_each(|id| sender.send(id));
+        program.wait_for("it is tried again and again", |status| {
+            let on_disk = store.is_empty() || status.number("drain", "disk_bytes") > 0;
+            on_disk && status.number("out", "retries") >= 3
+        });
+        sender.assert_silent();
+        let mut taken = Taker::accept(&TcpListener::bind(address).unwrap());
+        ids.iter().for_each(|id| taken.take(id));
+        sender.assert_silent();
+        ids.iter().for_each(|_| taken.answer());
+        ids.iter().for_each(|id| assert_eq!(sender.ack(), format!("AA|{id}")));
+        sender.send("C4");
+        taken.take("C4");
+        sender.assert_silent();
+        taken.answer();
+        assert_eq!(sender.ack(), "AA|C4");
+        program.stop();
     }
-    program.wait_for("it is tried again and again", |status| {
-        status.number("out", "retries") >= 3
-    });
-    sender.assert_silent();
-    let mut taken = sender::Taker::accept(&TcpListener::bind(address).unwrap());
-    let ids = ["C1", "C2", "C3"];
-    ids.iter().for_each(|id| taken.take(id));
-    sender.assert_silent();
-    ids.iter().for_each(|_| taken.answer());
-    ids.iter().for_each(|id| assert_eq!(sender.ack(), format!("AA|{id}")));
-    sender.send("C4");
-    taken.take("C4");
-    sender.assert_silent();
-    taken.answer();
-    assert_eq!(sender.ack(), "AA|C4");
-    program.stop();
+}
+
+#[test]
+fn what_waits_in_a_store_at_the_end_has_no_reply_and_is_not_lost() {
+    for store in STORES {
+        let (folder, address) = (Folder::new(), away());
+        let program = answering(&folder, store, address);
+        let mut sender = Sender::connect(program.address_of("source"));
+        sender.send("D1");
+        program.wait_for("it waits", |status| {
+            status.number("source", "unanswered_frames") == 1 && status.number("drain", "disk_bytes") > 0
+        });
+        // Exit code 0, so that it counts nothing as lost.
+        program.stop();
+        assert_eq!(sender.until_end(), "");
+        let program = answering(&folder, store, address);
+        let mut taken = Taker::accept(&TcpListener::bind(address).unwrap());
+        taken.take("D1");
+        taken.answer();
+        program.wait_for("it is delivered", |status| {
+            status.number("drain", "waiting_frames") == 0
+        });
+        program.stop();
+    }
 }
 
 #[test]
@@ -219,7 +265,7 @@ fn at_the_bound_of_what_may_wait_no_more_is_read() {
     let reply = r#"{ when = "delivered", template = "+", window_frames = 2 }"#;
     let program = folder.run_pipeline(&pipeline(r#"["source -> out"]"#, reply, &sink));
     let mut sender = Sender::connect(program.address_of("source"));
-    let mut taken = sender::Taker::accept(&listener);
+    let mut taken = Taker::accept(&listener);
     for id in ["E1", "E2"] {
         sender.send(id);
         taken.take(id);
@@ -274,6 +320,21 @@ fn check_says_what_does_not_go_together() {
         "#,
     );
     let always = (r#"["source -> drain -> out"]"#, STORED);
+    let twice = (
+        r#"["source -> drain -> more -> out"]"#,
+        r#"
+        spills.drain = { directory = "store", persist = "always" }
+        spills.more = { directory = "more" }
+        sinks.out = { type = "blackhole" }
+        "#,
+    );
+    let readers = (
+        r#"["source -> drain -> out"]"#,
+        r#"
+        spills.drain = { directory = "store", persist = "always", retain_bytes = "1 GiB" }
+        sinks.out = { type = "tcp_server", listen = "127.0.0.1:0", clients = "named", tokens = { a = "a-token" } }
+        "#,
+    );
     let cases = [
         (
             direct,
@@ -291,9 +352,14 @@ fn check_says_what_does_not_go_together() {
             "they come to `also` without a store in front",
         ),
         (
-            always,
+            twice,
             r#"when = "delivered", template = "+""#,
-            "only tells when it has taken them",
+            "behind the store `drain` stands another, `more`",
+        ),
+        (
+            readers,
+            r#"when = "delivered", template = "+""#,
+            "the store `drain` keeps them for readers",
         ),
         (
             always,

@@ -13,11 +13,18 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// With the ledger whose receipts are told here.
+    /// With the ledger whose receipts are told here, at the first store's commit.
     pub(super) fn with_ledger() -> (Arc<Self>, Arc<Ledger>) {
         let told = Arc::<Self>::default();
         let heard = told.clone();
         (told, Ledger::counting(move |settled| heard.tell(settled)))
+    }
+
+    /// The same, where a store does not tell before delivery.
+    pub(super) fn of_deliveries() -> (Arc<Self>, Arc<Ledger>) {
+        let told = Arc::<Self>::default();
+        let heard = told.clone();
+        (told, Ledger::awaiting_delivery(move |settled| heard.tell(settled)))
     }
 
     fn tell(&self, settled: Settled) {

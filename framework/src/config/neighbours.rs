@@ -1,12 +1,14 @@
 //! What some plugins need beside them: a spill store that says what is durable.
 
+mod waiting;
+
 use super::actors::Actor;
 use super::catalog::Catalog;
 use super::flow::Edge;
 use super::host::{HostConfig, Persist, SpillConfig, WhenFull};
 use super::pipeline::Role;
 use super::report::{Report, join};
-use crate::plugin::{Awaits, REJECTED, StoreUse};
+use crate::plugin::StoreUse;
 
 /// Checks the neighbours of sources that feed a store, and of sinks that use the one in front of them.
 pub(super) fn check(actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog, report: &mut Report) {
@@ -19,9 +21,7 @@ pub(super) fn check(actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog, rep
             Role::Source => {
                 let Some(config) = &actor.config else { continue };
                 let awaits = catalog.awaits(&config.plugin, &config.settings);
-                if awaits != Awaits::Nothing {
-                    waiting(actor, awaits, actors, edges, report);
-                }
+                waiting::check(actor, awaits, actors, edges, report);
             }
             Role::Sink => {
                 let Some(config) = &actor.config else { continue };
@@ -47,50 +47,6 @@ fn source(source: &Actor, actors: &[Actor], edges: &[Edge], report: &mut Report)
                     "one arrow from `{}`, to a spill store with persist = \"always\"",
                     source.name
                 ));
-        }
-    }
-}
-
-/// A source that tells its peer that a frame was taken only once it is durable, or delivered.
-fn waiting(source: &Actor, awaits: Awaits, actors: &[Actor], edges: &[Edge], report: &mut Report) {
-    let (mut ways, mut seen) = (vec![source.name.as_str()], Vec::new());
-    while let Some(name) = ways.pop() {
-        let below = edges.iter().filter(|edge| edge.edge.from == name);
-        for edge in below {
-            let to = edge.edge.to.as_str();
-            let Some(next) = actors.iter().find(|actor| actor.name == to) else {
-                continue;
-            };
-            let problem = match (next.role, awaits) {
-                (Role::Spill, Awaits::Durable) if is_always(actors, to, report) => None,
-                (Role::Spill, Awaits::Durable) => Some(format!(
-                    "waits until frames are on disk before it replies, but the store `{to}` keeps them in memory first"
-                )),
-                (Role::Spill, _) => Some(format!(
-                    "waits until frames are delivered before it replies, but the store `{to}` on their way only tells when it has taken them"
-                )),
-                // A dead letter is out of the way of its frame.
-                (Role::Sink, Awaits::Durable) if edge.edge.output != REJECTED => Some(format!(
-                    "waits until frames are on disk before it replies, but they come to `{to}` without a store in front"
-                )),
-                (Role::Sink, _) => None,
-                (Role::Source | Role::Processor, _) if seen.contains(&to) => None,
-                (Role::Source | Role::Processor, _) => {
-                    seen.push(to);
-                    ways.push(to);
-                    None
-                }
-            };
-            if let Some(problem) = problem {
-                let expected = match awaits {
-                    Awaits::Durable => {
-                        "a spill store with persist = \"always\" on every way but those of dead letters, or a reply that does not wait for the disk"
-                    }
-                    _ => "no store between this source and the sinks, or a reply that waits until frames are durable",
-                };
-                report.add(&source.key, problem).expected(expected);
-                return;
-            }
         }
     }
 }

@@ -127,7 +127,8 @@ pub enum Awaits {
     /// Until the frame lies on disk, synced, in the first spill store on its way: each way to a sink must lead through one with `persist = "always"`, except
     /// those that leave by an output `rejected`.
     Durable,
-    /// Until the sinks have settled it: no spill store may be on its way, because a store settles what it has taken.
+    /// Until the sinks have settled it, told by receipts of [`Ledger::awaiting_delivery`](crate::receipt::Ledger::awaiting_delivery): one spill store at most may
+    /// be on a way, and none that retains frames for cursors.
     Delivered,
 }
 

@@ -77,7 +77,7 @@ impl End {
 fn lost(loss: &Loss) -> String {
     let why = match loss.why {
         Why::TooLong => "one that is longer than `max_frame_bytes` came with them",
-        Why::Rejected => "one of them at least was rejected, and no dead letter keeps it",
+        Why::Rejected => "one of them at least was rejected or given up by a full store, and nothing keeps it",
         Why::Dropped => "one of them at least was dropped on its way",
     };
     format!("its last {} frames: {why}", loss.frames)

@@ -61,7 +61,7 @@ enum When {
     Read,
     /// When it lies on disk, synced, in the store behind the source, which needs `persist = "always"`.
     Durable,
-    /// When the sinks have it, as their `acknowledge` defines it; no store may be on the way.
+    /// When the sinks have it, as their `acknowledge` defines it. One store may be on the way, without `retain_bytes`.
     Delivered,
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use aqueduct_framework::batch::Batch;
-use aqueduct_framework::plugin::Context;
+use aqueduct_framework::plugin::{Awaits, Context};
 use aqueduct_framework::receipt::{Ledger, Receipt, Settled};
 use aqueduct_framework::telemetry::{Counter, Gauge};
 use tokio::net::TcpStream;
@@ -52,7 +52,10 @@ pub(in crate::sources::connection) enum Halt {
 
 impl Answers {
     pub(in crate::sources::connection) fn new(plan: &Rc<Plan>, context: &Context) -> Self {
-        let (told, ledger) = Told::with_ledger();
+        let (told, ledger) = match plan.awaits() {
+            Awaits::Delivered => Told::of_deliveries(),
+            Awaits::Durable | Awaits::Nothing => Told::with_ledger(),
+        };
         Self {
             waiting: RefCell::new(Waiting::new(plan.window_frames)),
             quoting: RefCell::new(Quoting::new(plan, context)),

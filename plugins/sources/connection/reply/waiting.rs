@@ -55,7 +55,7 @@ pub(in crate::sources::connection) struct Loss {
 pub(in crate::sources::connection) enum Why {
     /// It was too long, and not taken.
     TooLong,
-    /// An actor rejected it, and no dead letter keeps it.
+    /// An actor rejected it and no dead letter keeps it, or a store that is full gave it up.
     Rejected,
     /// It was dropped.
     Dropped,
