@@ -164,7 +164,7 @@ impl Connection {
             error = heartbeat::beat(settings.heartbeat.as_ref(), &stream, &settings.context) => End::Failed(error),
             end = replying::write(later.as_deref(), &stream) => end,
         };
-        let end = replying::see_off(later.as_deref(), &stream, feed, end).await;
+        let end = replying::see_off(later.as_deref(), &stream, feed, settings.only, end).await;
         self.watch.replied(self.replying.take_written());
         let (mut end, mut told) = (end, None);
         // The error was taken off the socket when it was told, so that reading saw a plain end.
@@ -236,7 +236,8 @@ impl Connection {
         let held = !self.may_read();
         let later = self.replying.later();
         let (watch, stream, settings) = (&mut self.watch, &self.stream, &self.settings);
-        let flight = &settings.flight;
+        let (flight, replying) = (&settings.flight, &self.replying);
+        let blame = || replying.blame(&settings.context).or_else(|| flight.blame());
         if held {
             look.as_mut().reset(watch.held().into());
         }
@@ -252,7 +253,7 @@ impl Connection {
                 () = &mut stopping => return false,
                 () = &mut permit => break,
                 () = &mut look, if held => {
-                    look.as_mut().reset(watch.still_held(stream, flight.blame()).into());
+                    look.as_mut().reset(watch.still_held(stream, blame()).into());
                     if let Some(stall) = watch.stall() {
                         settings.say(&self.peer, &settings.judged(&self.peer, stall, Event::Stalled));
                     }
@@ -262,7 +263,7 @@ impl Connection {
                     let error = stream.take_error().ok().flatten();
                     let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                     let event = End::event_of(&error, self.intake.partial_bytes() as u64);
-                    let told = settings.judged(&self.peer, watch.broke(stream, flight.blame()), event);
+                    let told = settings.judged(&self.peer, watch.broke(stream, blame()), event);
                     settings.say(&self.peer, &told);
                     self.broken = Some((error, told));
                 }

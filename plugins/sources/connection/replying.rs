@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use aqueduct_framework::flight::Blame;
 use aqueduct_framework::plugin::{Awaits, Context, Feed};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::End;
 use super::reply::{Answers, Brought, Halt, Plan, Replies};
+use crate::net::take_leave;
 
 /// A connection that we end ourselves waits so long for what becomes of frames that have no reply yet.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -84,6 +86,15 @@ impl Replying {
         }
     }
 
+    /// Why nothing is read, where that is for the replies.
+    pub(super) fn blame(&self, context: &Context) -> Option<Blame> {
+        self.later().filter(|answers| !answers.may_read()).map(|answers| Blame {
+            actor: context.actor.to_string(),
+            is_work: false,
+            clause: format!("{} frames wait for their reply (window_frames)", answers.frames()),
+        })
+    }
+
     /// The error that a reply ran into, once.
     pub(super) fn failure(&mut self) -> Option<io::Error> {
         match self {
@@ -101,15 +112,30 @@ pub(super) async fn write(answers: Option<&Answers>, stream: &TcpStream) -> End 
     }
 }
 
-/// What is still owed when reading has ended. A peer that has only finished sending waits for it as long as before; where we end the connection, it is
-/// waited for a moment.
-pub(super) async fn see_off(answers: Option<&Answers>, stream: &TcpStream, feed: &Feed, end: End) -> End {
+/// What is still owed when reading has ended. A client that has only finished sending waits for it as long as before. Where we end the connection, or would
+/// dial again, it is waited for a moment.
+pub(super) async fn see_off(
+    answers: Option<&Answers>,
+    stream: &TcpStream,
+    feed: &Feed,
+    dialled: bool,
+    end: End,
+) -> End {
     let Some(answers) = answers.filter(|answers| answers.answered_at().is_none()) else {
         return end;
     };
+    let end = owed(answers, stream, feed, dialled, end).await;
+    if matches!(end, End::Lost(_)) {
+        // The replies to what came before are read first. Who does not finish in time is closed on all the same.
+        let _ = timeout(FAREWELL, take_leave(stream)).await;
+    }
+    end
+}
+
+async fn owed(answers: &Answers, stream: &TcpStream, feed: &Feed, dialled: bool, end: End) -> End {
     let owed = async { answers.write_all(stream).await.map_or_else(End::from, |()| End::Closed) };
     let ours = match end {
-        End::Closed => {
+        End::Closed if !dialled => {
             tokio::select! {
                 biased;
                 () = feed.stopping() => End::Stopping,
@@ -120,11 +146,12 @@ pub(super) async fn see_off(answers: Option<&Answers>, stream: &TcpStream, feed:
                 }
             }
         }
-        End::Refused(_) | End::Stopping => end,
+        End::Closed | End::Refused(_) | End::Stopping => end,
         End::Failed(_) | End::Idle(_) | End::Lost(_) => return end,
     };
     match timeout(FAREWELL, answers.write_all(stream)).await {
         Ok(Err(Halt::Failed(error))) => End::Failed(error),
+        Ok(Err(Halt::Lost(loss))) if matches!(ours, End::Closed) => End::Lost(loss),
         Ok(Err(Halt::Lost(_)) | Ok(())) | Err(_) => ours,
     }
 }

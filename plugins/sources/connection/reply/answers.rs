@@ -78,6 +78,11 @@ impl Answers {
         self.waiting.borrow().may_take()
     }
 
+    /// Frames that have no reply yet.
+    pub(in crate::sources::connection) fn frames(&self) -> u64 {
+        self.waiting.borrow().frames()
+    }
+
     /// Resolves when more may be read. Cancel-safe.
     pub(in crate::sources::connection) async fn room(&self) {
         while !self.may_read() {
