@@ -314,7 +314,7 @@ fn at_the_bound_of_what_may_wait_no_more_is_read() {
 }
 
 #[test]
-fn replies_at_once_quote_too_and_ask_for_nothing() {
+fn replies_at_once_quote_too() {
     let folder = Folder::new();
     let reply = r#"{ match = '\|(?<id>[A-Z]+\d+)\|', template = "{\"id\":\"{id}\",\"peer\":\"{peer.address}\"}\n" }"#;
     let sink = r#"sinks.out = { type = "blackhole" }"#;
@@ -403,7 +403,7 @@ fn check_says_what_does_not_go_together() {
         (
             always,
             r#"match = '(?<id>x)', template = "{ids}""#,
-            "{peer.address}, {partial}, {id}",
+            "{total}, {peer.address}, {id}",
         ),
         (
             always,

@@ -32,7 +32,7 @@ pub(in crate::sources) struct ReplyConfig {
     /// quotes the frame, which needs that.
     per: Option<Per>,
     /// The text. `{bytes}` and `{frames}` are those of the read, `{total}` the bytes of the connection so far. It may quote the frame: `{NAME}` is the group of
-    /// that name of `match`, `{peer.address}` and `{partial}` are attributes. Other braces stand for themselves.
+    /// that name of `match`, `{peer.address}` its attribute. Other braces stand for themselves.
     template: String,
     /// A regular expression to look for in each frame (syntax of the Rust crate `regex`; `(?-u)` in front for bytes that are no UTF-8), with groups to quote:
     /// `(?<id>[0-9]+)` is `{id}` in the template. It may match anywhere, unless it is anchored.

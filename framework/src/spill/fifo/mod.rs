@@ -294,23 +294,6 @@ impl Fifo {
         self.try_dropping_again();
     }
 
-    /// What is not settled of these positions is gone; how many that were.
-    fn lose(&mut self, positions: Range<u64>) -> u64 {
-        let lost = self.flight.mark(positions.clone());
-        if lost > 0 {
-            self.owed.note(&positions, Fate::Rejected);
-            self.settle_owed();
-        }
-        lost
-    }
-
-    fn settle_owed(&mut self) {
-        let flight = &self.flight;
-        while let Some(settled) = self.owed.take_settled(|positions| flight.unsettled_in(positions)) {
-            self.upstream.push_back(settled);
-        }
-    }
-
     /// Everything below `position`, which is durable, is gone or may go: for a store whose readers have cursors of their own.
     pub fn release(&mut self, position: u64) {
         let released = self.flight.settled()..position.min(self.committed);

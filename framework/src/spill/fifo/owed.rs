@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::Fifo;
 use crate::receipt::{Fate, Receipt};
 
 #[cfg(test)]
@@ -42,5 +43,25 @@ impl Owed {
     pub(super) fn take_kept(&mut self) -> Option<(Receipt, Fate)> {
         let (_, receipt, fate) = self.entries.pop_front()?;
         Some((receipt, fate))
+    }
+}
+
+impl Fifo {
+    /// What is not settled of these positions is gone; how many that were.
+    pub(super) fn lose(&mut self, positions: Range<u64>) -> u64 {
+        let lost = self.flight.mark(positions.clone());
+        if lost > 0 {
+            self.owed.note(&positions, Fate::Rejected);
+            self.settle_owed();
+        }
+        lost
+    }
+
+    /// Settles those of which nothing is left to be delivered.
+    pub(super) fn settle_owed(&mut self) {
+        let flight = &self.flight;
+        while let Some(settled) = self.owed.take_settled(|positions| flight.unsettled_in(positions)) {
+            self.upstream.push_back(settled);
+        }
     }
 }

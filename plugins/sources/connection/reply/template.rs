@@ -2,11 +2,10 @@
 
 use aqueduct_framework::batch::Frame;
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::PARTIAL;
 use regex::bytes::Regex;
 
-/// Attributes that the frames of a TCP source have.
-const ATTRIBUTES: [&str; 2] = ["peer.address", PARTIAL];
+/// Attributes that the frames of a TCP source have when they are answered.
+const ATTRIBUTES: [&str; 1] = ["peer.address"];
 
 /// Words that stand for what was read.
 const COUNTS: [&str; 3] = ["bytes", "frames", "total"];
