@@ -31,6 +31,7 @@ mod odd_places;
 mod open_files;
 mod plugins;
 mod read_only;
+mod replies;
 mod retention;
 mod settled;
 mod shutdown;

@@ -56,6 +56,8 @@ pub struct Settled {
 /// batch (go-back-N) under the next epoch.
 pub struct Ledger {
     redelivers: bool,
+    /// Stores settle its receipts only when what they are about is delivered.
+    awaits_delivery: bool,
     broken: AtomicU64,
     report: Box<dyn Fn(Settled) + Send + Sync>,
 }
@@ -63,17 +65,24 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger whose issuer sends dropped batches again.
     pub fn redelivering(report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
-        Self::new(true, report)
+        Self::new((true, false), report)
     }
 
     /// A ledger whose issuer only counts: what is dropped is lost, what follows goes on.
     pub fn counting(report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
-        Self::new(false, report)
+        Self::new((false, false), report)
     }
 
-    fn new(redelivers: bool, report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
+    /// The same for one who waits until what it sent is delivered: a store on the way settles these receipts not when it is durable, but when the store's own
+    /// are settled.
+    pub fn awaiting_delivery(report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
+        Self::new((false, true), report)
+    }
+
+    fn new((redelivers, awaits_delivery): (bool, bool), report: impl Fn(Settled) + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             redelivers,
+            awaits_delivery,
             broken: AtomicU64::new(0),
             report: Box::new(report),
         })
@@ -168,6 +177,13 @@ impl Node {
         }
     }
 
+    fn awaits_delivery(&self) -> bool {
+        match &self.origin {
+            Origin::Issued { ledger, .. } => ledger.awaits_delivery,
+            Origin::Joint(parents) => parents.iter().any(|(parent, _)| parent.awaits_delivery()),
+        }
+    }
+
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Issued { token, epoch, .. } => write!(f, "{token}@{epoch}"),
@@ -240,6 +256,11 @@ impl Receipt {
         if let Some(node) = self.node.take() {
             node.settle(fate, self.done_below);
         }
+    }
+
+    /// True when an issuer waits until the batch is delivered, so that a store does not settle it earlier.
+    pub fn awaits_delivery(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.awaits_delivery())
     }
 
     /// True when an earlier batch of the same epoch was dropped: delivering this one would break the order,

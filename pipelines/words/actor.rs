@@ -44,6 +44,14 @@ pub(crate) fn actor(actor: &ActorStatus, name_cells: usize) -> String {
     }
     if actor.role == "source" {
         line += &without_frames(actor);
+        for (key, what) in [
+            ("unanswered_frames", "wait for their reply"),
+            ("replies_withheld", "ended without a reply"),
+        ] {
+            if number(actor, key) > 0 {
+                line += &format!(", {} {what}", count(number(actor, key) as f64));
+            }
+        }
     }
     // What an actor gave up undelivered may still wait in a store: only what is lost is lost.
     for (key, word) in [("rejected", "rejected"), ("dropped", "given back"), ("lost", "lost")] {

@@ -49,6 +49,18 @@ fn a_sink_says_why_its_attempts_failed() {
 }
 
 #[test]
+fn a_source_says_how_many_frames_have_no_reply() {
+    let mut status = idle("source");
+    let meters = [("unanswered_frames", 3), ("replies_withheld", 1_200)];
+    status.meters.numbers = meters.map(|(name, value)| (name.to_owned(), value)).into();
+    let line = actor(&status, 16);
+    assert!(
+        line.ends_with("  0 frames, 3 wait for their reply, 1200 ended without a reply"),
+        "{line}"
+    );
+}
+
+#[test]
 fn what_a_store_may_still_take_is_the_less_of_its_bound_and_the_room_on_the_disk() {
     let mut store = idle("spill store");
     store.bytes_in_per_second = 1e6;

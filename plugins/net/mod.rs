@@ -7,6 +7,7 @@ mod dial;
 mod failure;
 mod flight;
 mod keepalive;
+mod leave;
 mod listen;
 mod lookup;
 #[cfg(test)]
@@ -19,4 +20,5 @@ pub(crate) use dial::Dial;
 pub(crate) use failure::{advice, is_reset};
 pub(crate) use flight::{Flight, Flown, Told};
 pub(crate) use keepalive::Keepalive;
+pub(crate) use leave::take_leave;
 pub(crate) use listen::Listen;

@@ -11,6 +11,7 @@ mod spill;
 mod stdin;
 mod tcp_client;
 mod tcp_server;
+mod told;
 
 use aqueduct_framework::plugin::Registry;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 
 use aqueduct::framework::pipeline::{ActorStatus, EdgeStatus, PipelineStatus};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use super::lines::Lines;
@@ -166,6 +166,15 @@ impl Program {
     /// Sends it any signal.
     pub(crate) fn signal(&self, number: Signal) {
         signal(&self.child, number);
+    }
+
+    /// From now on no file of it may grow past so many bytes, or as far as before (prlimit(2)): a disk that is full, and has room again.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: getrlimit(Resource::Fsize).maximum,
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("it is our child");
     }
 
     /// Waits for its end; returns the exit code.

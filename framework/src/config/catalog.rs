@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::pipeline::Role;
-use crate::plugin::StoreUse;
+use crate::plugin::{Awaits, StoreUse};
 
 /// Why a plugin that holds frames back has no colleagues.
 pub(crate) const SEVERAL_HOLD: &str =
@@ -70,6 +70,12 @@ pub trait Catalog {
     fn open_files(&self, role: Role, name: &str, settings: &Value) -> u64 {
         let _ = (role, name, settings);
         0
+    }
+
+    /// What the source of that name, with these settings, waits for before it tells its peer that a frame was taken. Called for settings that were accepted.
+    fn awaits(&self, name: &str, settings: &Value) -> Awaits {
+        let _ = (name, settings);
+        Awaits::Nothing
     }
 
     /// Reads settings into the plugin's `Config`, which finds what a schema cannot say: a regex that does not compile.

@@ -1,5 +1,7 @@
 //! What some plugins need beside them: a spill store that says what is durable.
 
+mod waiting;
+
 use super::actors::Actor;
 use super::catalog::Catalog;
 use super::flow::Edge;
@@ -15,6 +17,11 @@ pub(super) fn check(actors: &[Actor], edges: &[Edge], catalog: &dyn Catalog, rep
             Role::Spill => store(actor, actors, edges, catalog, report),
             Role::Source if actor.info.as_ref().is_some_and(|info| info.feeds_store) => {
                 source(actor, actors, edges, report);
+            }
+            Role::Source => {
+                let Some(config) = &actor.config else { continue };
+                let awaits = catalog.awaits(&config.plugin, &config.settings);
+                waiting::check(actor, awaits, actors, edges, report);
             }
             Role::Sink => {
                 let Some(config) = &actor.config else { continue };

@@ -56,6 +56,8 @@ pub enum Cause {
     OwnRefusal,
     /// We closed because the peer's application did not answer, or not as it should (`acknowledge = "reply"`, a link).
     Unanswered,
+    /// We closed because frames that the peer sent are lost, and it waits for our reply to them (`reply.when`).
+    OwnLoss,
     /// We closed because the pipeline ended.
     OwnEnd,
 }
@@ -87,6 +89,9 @@ impl Cause {
             Self::OwnIdleTimeout => "Raise `idle_timeout` if such silences are normal",
             Self::Unanswered => {
                 "Look into the destination's log for what it did with these frames; compare the sink's `reply` with what it answers (a sink `link` needs a source `link` there)"
+            }
+            Self::OwnLoss => {
+                "The peer has to send again what has no reply; the log and `aqueduct status` say which actor lost frames. A dead letter (`NAME.rejected -> ...`) keeps those that are rejected, and counts as taken"
             }
             Self::OwnRefusal => {
                 "Compare `framing` and its limits with what the peer really sends (a source `link` takes sinks `link` alone)"

@@ -88,6 +88,11 @@ pub enum Ours {
         /// What it did, to be read behind its name.
         reason: String,
     },
+    /// Frames that it sent are lost, and it waits for our reply to them.
+    Lost {
+        /// How many have no reply, and what became of them, to be read behind "no reply to".
+        reason: String,
+    },
     /// The pipeline ended.
     Stopping,
 }

@@ -7,8 +7,8 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::Notify;
 
 use super::{
-    Acknowledgement, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor, Refusal, Sink,
-    Source, StoreReader, StoreUse,
+    Acknowledgement, Awaits, Confirmed, Delivery, Feed, Frames, HoldLimit, LastAcknowledged, Output, Processor,
+    Refusal, Sink, Source, StoreReader, StoreUse,
 };
 use crate::error::{Error, Result};
 
@@ -18,6 +18,8 @@ pub trait DynSource {
     fn run<'a>(&'a mut self, feed: &'a Feed) -> LocalBoxFuture<'a, Result<()>>;
     /// [`Source::open_files`]
     fn open_files(&self) -> u64;
+    /// [`Source::awaits`]
+    fn awaits(&self) -> Awaits;
 }
 
 impl<T: Source> DynSource for T {
@@ -27,6 +29,10 @@ impl<T: Source> DynSource for T {
 
     fn open_files(&self) -> u64 {
         Source::open_files(self)
+    }
+
+    fn awaits(&self) -> Awaits {
+        Source::awaits(self)
     }
 }
 

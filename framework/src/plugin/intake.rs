@@ -77,8 +77,23 @@ impl Intake {
         self.partial.bytes()
     }
 
+    /// Frames of this stream that were too long, and are lost.
+    pub fn discarded_frames(&self) -> u64 {
+        self.counted.discarded_frames
+    }
+
     /// Reads once with `read` (at most 256,000 bytes), cuts what came into frames and sends them on as one batch.
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> Filled {
+        self.fill_under(read, |_| Receipt::none())
+    }
+
+    /// The same for a source that waits for the fate of its frames: `receipt` is asked for the receipt of each batch before it goes, in order. What it
+    /// returns is settled with the batch's fate, beside the receipt that the reader has of it.
+    pub fn fill_under(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+        mut receipt: impl FnMut(&Batch) -> Receipt,
+    ) -> Filled {
         let mut buffer = self.shared.take_buffer();
         let lead = self.cutter.lead().len();
         let room = buffer.as_mut_slice();
@@ -92,13 +107,13 @@ impl Intake {
                 let thrown_away = self.count();
                 return match cut {
                     Ok(()) => {
-                        let frames = self.send_cuts(buffer, lead + bytes, received_ns);
+                        let frames = self.send_cuts(buffer, lead + bytes, received_ns, &mut receipt);
                         self.partial
                             .set(self.cutter.partial_bytes())
                             .map_or_else(Filled::Refused, |()| Filled::Read { bytes, frames })
                     }
                     Err(error) => {
-                        self.send_cuts(buffer, lead + bytes, received_ns);
+                        self.send_cuts(buffer, lead + bytes, received_ns, &mut receipt);
                         Filled::Refused(with_bytes(error, thrown_away))
                     }
                 };
@@ -125,7 +140,7 @@ impl Intake {
         self.attributes = self.attributes.and_of_batch(PARTIAL, "true");
         self.cuts.push(cut);
         let buffer = self.shared.take_buffer();
-        self.send_cuts(buffer, 0, now_ns());
+        self.send_cuts(buffer, 0, now_ns(), &mut |_| Receipt::none());
     }
 
     /// Counts an unfinished frame that does not go on; its bytes count as truncated when this is dropped.
@@ -148,7 +163,13 @@ impl Intake {
         counter.get()
     }
 
-    fn send_cuts(&mut self, buffer: crate::batch::PooledBuffer, used: usize, received_ns: u64) -> usize {
+    fn send_cuts(
+        &mut self,
+        buffer: crate::batch::PooledBuffer,
+        used: usize,
+        received_ns: u64,
+        receipt: &mut impl FnMut(&Batch) -> Receipt,
+    ) -> usize {
         let mut frames = 0;
         let layout = self.cutter.layout();
         let mut cuts = std::mem::take(&mut self.cuts);
@@ -176,7 +197,7 @@ impl Intake {
                 (Payload::Input(_), None) => continue,
             };
             pinned += cut.ends.capacity() * size_of::<u32>();
-            self.shared.send(Batch {
+            let mut batch = Batch {
                 payload,
                 numbers: self.shared.numbers(cut.ends.len()),
                 ends: Arc::new(cut.ends),
@@ -188,7 +209,9 @@ impl Intake {
                 position: None,
                 pinned,
                 receipt: Receipt::none(),
-            });
+            };
+            batch.receipt = receipt(&batch);
+            self.shared.send(batch);
         }
         self.cuts = cuts;
         frames
@@ -236,7 +259,7 @@ impl Drop for Intake {
         if seeded::has(Bug::PartialFramePassedOn) {
             self.cuts.extend(self.cutter.finish());
             let buffer = self.shared.take_buffer();
-            self.send_cuts(buffer, 0, now_ns());
+            self.send_cuts(buffer, 0, now_ns(), &mut |_| Receipt::none());
         }
         self.cutter.abandon();
         self.count();

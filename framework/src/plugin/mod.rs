@@ -123,6 +123,20 @@ pub enum Placement {
 /// Of a plugin that does not say: a connection, and another one while it is made anew.
 const OPEN_FILES: u64 = 2;
 
+/// What a source waits for before it tells its peer that a frame was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Awaits {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Until the frame lies on disk, synced, in the first spill store on its way: each way to a sink must lead through one with `persist = "always"`, except
+    /// those that leave by an output `rejected`.
+    Durable,
+    /// Until the sinks have settled it, told by receipts of [`Ledger::awaiting_delivery`](crate::receipt::Ledger::awaiting_delivery): one spill store at most may
+    /// be on a way, and none that retains frames for cursors.
+    Delivered,
+}
+
 /// When a batch counts as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledgement {
@@ -229,6 +243,12 @@ pub trait Source: Sized + 'static {
     /// How many files and sockets it has open at once, at most: `check` and `run` warn when all of a process may have more open than it may.
     fn open_files(&self) -> u64 {
         OPEN_FILES
+    }
+
+    /// What it waits for, with its options, before it tells its peer that a frame was taken: `check` wants a pipeline that can tell. How it learns of it: by
+    /// the receipts of [`Intake::fill_under`].
+    fn awaits(&self) -> Awaits {
+        Awaits::Nothing
     }
 
     /// Reads until the source is exhausted (a file's end) or [`Feed::stopping`] resolves. It is not called again then.

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Context, DynProcessor, DynSink, DynSource, FramingSpec, HoldLimit, Placement, Processor, Sink, Source, StoreUse,
-    framings,
+    Awaits, Context, DynProcessor, DynSink, DynSource, FramingSpec, HoldLimit, Placement, Processor, Sink, Source,
+    StoreUse, framings,
 };
 use crate::config::{Catalog, FramingConfig, PluginInfo, Role};
 use crate::error::{Error, Result};
@@ -235,6 +235,14 @@ impl Catalog for Registry {
             Role::Processor | Role::Spill => None,
         };
         files.unwrap_or(0)
+    }
+
+    fn awaits(&self, name: &str, settings: &Value) -> Awaits {
+        let context = Context::new("check", name, "");
+        let built = self.source_blueprint(name, settings).map(|plan| plan.build(&context));
+        built
+            .and_then(Result::ok)
+            .map_or_else(Awaits::default, |source| source.awaits())
     }
 
     fn accepts(&self, role: Role, name: &str, settings: &Value) -> Result<(), String> {

@@ -8,6 +8,7 @@ use aqueduct_framework::failure::Failure;
 use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::Context;
 
+use super::reply::{Loss, Why};
 use crate::net::is_reset;
 
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) enum End {
     Refused(Error),
     /// Nothing came for this long.
     Idle(Duration),
+    /// Frames are lost, so that they and what is behind them get no reply.
+    Lost(Loss),
     /// The pipeline ends.
     Stopping,
 }
@@ -31,6 +34,7 @@ impl End {
             Self::Failed(error) if is_reset(error) => context.counter("resets").add(1),
             Self::Refused(_) => context.counter("refused_streams").add(1),
             Self::Idle(_) => context.counter("idle_closes").add(1),
+            Self::Lost(_) => context.counter("loss_closes").add(1),
             _ => {}
         }
     }
@@ -40,7 +44,7 @@ impl End {
         let failure = match self {
             Self::Closed => Failure::PeerClosed,
             Self::Failed(error) => Failure::of(error),
-            Self::Refused(_) | Self::Idle(_) | Self::Stopping => return,
+            Self::Refused(_) | Self::Idle(_) | Self::Lost(_) | Self::Stopping => return,
         };
         context.counter(failure.counter()).add(1);
     }
@@ -64,7 +68,17 @@ impl End {
             Self::Idle(limit) => Event::Ours(Ours::Idle {
                 limit_ms: limit.as_millis() as u64,
             }),
+            Self::Lost(loss) => Event::Ours(Ours::Lost { reason: lost(loss) }),
             Self::Stopping => Event::Ours(Ours::Stopping),
         }
     }
+}
+
+fn lost(loss: &Loss) -> String {
+    let why = match loss.why {
+        Why::TooLong => "one that is longer than `max_frame_bytes` came with them",
+        Why::Rejected => "one of them at least was rejected or given up by a full store, and nothing keeps it",
+        Why::Dropped => "one of them at least was dropped on its way",
+    };
+    format!("its last {} frames: {why}", loss.frames)
 }

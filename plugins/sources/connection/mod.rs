@@ -6,6 +6,7 @@
 mod end;
 mod heartbeat;
 mod reply;
+mod replying;
 pub(super) mod watch;
 
 use std::io;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use aqueduct_framework::batch::Attributes;
 use aqueduct_framework::error::Result;
 use aqueduct_framework::flight::{Event, Recorder};
-use aqueduct_framework::plugin::{Context, Feed, Filled, Intake};
+use aqueduct_framework::plugin::{Awaits, Context, Feed, Filled, Intake};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -24,8 +25,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::net::{Flight, Keepalive, Told, canonical};
 use end::End;
 pub(super) use heartbeat::Heartbeat;
-use reply::Replies;
 pub(super) use reply::ReplyConfig;
+use reply::{Brought, Plan};
+use replying::Replying;
 use watch::Watch;
 
 /// What all connections of a source share.
@@ -34,7 +36,7 @@ pub(super) struct Settings {
     turn_bytes: usize,
     idle_timeout: Option<Duration>,
     keepalive: Keepalive,
-    reply: Option<reply::Template>,
+    reply: Option<Rc<Plan>>,
     /// The recorders of its connections are judged here.
     pub(super) flight: Flight,
     /// The peer in sentences about it is called like the actor, because there is only one; otherwise by its address.
@@ -45,7 +47,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// # Errors
-    /// When the reply's template has an unknown placeholder.
+    /// When the reply quotes what there is not, or its options contradict each other.
     pub(super) fn new(
         context: &Context,
         turn_bytes: u64,
@@ -66,7 +68,7 @@ impl Settings {
             },
             only,
             heartbeat: None,
-            reply: reply.map(reply::Template::new).transpose()?,
+            reply: reply.map(Plan::new).transpose()?.map(Rc::new),
         }))
     }
 }
@@ -78,6 +80,11 @@ impl Settings {
             settings.heartbeat = heartbeat;
         }
         self
+    }
+
+    /// What the source waits for before it replies.
+    pub(super) fn awaits(&self) -> Awaits {
+        self.reply.as_ref().map_or(Awaits::Nothing, |plan| plan.awaits())
     }
 
     fn judged(&self, peer: &str, recorded: (&Recorder, u64), event: Event) -> Told {
@@ -102,7 +109,7 @@ pub(super) struct Connection {
     stream: Rc<TcpStream>,
     peer: String,
     intake: Intake,
-    replies: Option<Replies>,
+    replying: Replying,
     watch: Watch,
     settings: Rc<Settings>,
     bytes: u64,
@@ -130,30 +137,35 @@ impl Connection {
             .map_or_else(|_| "unknown".to_owned(), |peer| canonical(peer).to_string());
         // Without it a peer that vanishes is missed only later; there is nobody to tell who could do something about it.
         let _ = settings.keepalive.apply(&stream);
+        if settings.awaits() != Awaits::Nothing {
+            // Each reply is waited for: without it the kernel would hold the second back until the first is acknowledged (Nagle). It is slower then, no more.
+            let _ = stream.set_nodelay(true);
+        }
         let attributes = Attributes::of_batch([("peer.address".to_owned(), peer.clone())]);
-        let replies = settings
-            .reply
-            .clone()
-            .map(|template| Replies::new(template, &settings.context));
+        let replying = Replying::new(settings.reply.as_ref(), &settings.context);
         Ok(Self {
             intake: feed.stream(attributes)?,
-            watch: Watch::new(&settings.context, &stream, replies.is_some()),
+            watch: Watch::new(&settings.context, &stream, settings.reply.is_some()),
             stream: Rc::new(stream),
             peer,
-            replies,
+            replying,
             settings: settings.clone(),
             bytes: 0,
             broken: None,
         })
     }
 
-    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came.
+    /// Reads until the connection ends or `feed` stops. Returns why it ended, and how many bytes came for good.
     pub(super) async fn run(mut self, feed: &Feed) -> (Told, u64) {
         let (stream, settings) = (self.stream.clone(), self.settings.clone());
+        let later = self.replying.later();
         let end = tokio::select! {
             end = self.read(feed) => end,
             error = heartbeat::beat(settings.heartbeat.as_ref(), &stream, &settings.context) => End::Failed(error),
+            end = replying::write(later.as_deref(), &stream) => end,
         };
+        let end = replying::see_off(later.as_deref(), &stream, feed, settings.only, end).await;
+        self.watch.replied(self.replying.take_written());
         let (mut end, mut told) = (end, None);
         // The error was taken off the socket when it was told, so that reading saw a plain end.
         if let (End::Closed, Some((error, earlier))) = (&end, self.broken.take()) {
@@ -167,7 +179,9 @@ impl Connection {
         if matches!(end, End::Closed) {
             self.intake.finish();
         }
-        (told, self.bytes)
+        // Who dials again after a loss waits longer each time: the same frames may be lost again.
+        let good = !matches!(end, End::Lost(_));
+        (told, if good { self.bytes } else { 0 })
     }
 
     fn judged(&mut self, end: &End) -> Told {
@@ -202,10 +216,12 @@ impl Connection {
                 let Some(limit) = self.settings.idle_timeout else {
                     continue;
                 };
-                if quiet_since.elapsed() >= limit {
+                // Nor is waiting for our reply.
+                let since = self.replying.quiet_since(quiet_since);
+                if since.elapsed() >= limit {
                     return End::Idle(limit);
                 }
-                idle.as_mut().reset(quiet_since + limit);
+                idle.as_mut().reset(since + limit);
             }
             match self.turn() {
                 Turn::Empty => {}
@@ -217,20 +233,27 @@ impl Connection {
 
     /// Waits for demand, and looks at the kernel's queues meanwhile. False: the source is stopping.
     async fn demand(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>, mut look: Pin<&mut Sleep>) -> bool {
-        let held = !self.intake.is_ready();
+        let held = !self.may_read();
+        let later = self.replying.later();
         let (watch, stream, settings) = (&mut self.watch, &self.stream, &self.settings);
-        let flight = &settings.flight;
+        let (flight, replying) = (&settings.flight, &self.replying);
+        let blame = || replying.blame(&settings.context).or_else(|| flight.blame());
         if held {
             look.as_mut().reset(watch.held().into());
         }
-        let mut permit = pin!(self.intake.ready());
+        let mut permit = pin!(async {
+            if let Some(answers) = &later {
+                answers.room().await;
+            }
+            self.intake.ready().await;
+        });
         loop {
             tokio::select! {
                 biased;
                 () = &mut stopping => return false,
                 () = &mut permit => break,
                 () = &mut look, if held => {
-                    look.as_mut().reset(watch.still_held(stream, flight.blame()).into());
+                    look.as_mut().reset(watch.still_held(stream, blame()).into());
                     if let Some(stall) = watch.stall() {
                         settings.say(&self.peer, &settings.judged(&self.peer, stall, Event::Stalled));
                     }
@@ -240,7 +263,7 @@ impl Connection {
                     let error = stream.take_error().ok().flatten();
                     let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                     let event = End::event_of(&error, self.intake.partial_bytes() as u64);
-                    let told = settings.judged(&self.peer, watch.broke(stream, flight.blame()), event);
+                    let told = settings.judged(&self.peer, watch.broke(stream, blame()), event);
                     settings.say(&self.peer, &told);
                     self.broken = Some((error, told));
                 }
@@ -255,23 +278,31 @@ impl Connection {
     fn turn(&mut self) -> Turn {
         let mut left = self.settings.turn_bytes;
         self.watch.turn_begins();
-        while self.intake.is_ready() {
+        self.watch.replied(self.replying.take_written());
+        while self.may_read() {
             let (stream, mut room) = (&self.stream, 0);
-            let filled = self.intake.fill(|buffer| {
+            let read = |buffer: &mut [u8]| {
                 room = buffer.len();
                 stream.try_read(buffer)
-            });
+            };
+            let discarded = self.intake.discarded_frames();
+            let replying = &mut self.replying;
+            let filled = match replying {
+                Replying::Not => self.intake.fill(read),
+                Replying::AtOnce(replies) => self.intake.fill_under(read, |batch| replies.note(batch)),
+                Replying::Later(answers) => self.intake.fill_under(read, |batch| answers.note(batch)),
+            };
             match filled {
                 Filled::Read { bytes, frames } => {
                     self.bytes += bytes as u64;
                     self.watch.read(&self.stream, bytes, bytes == room);
-                    if let Some(replies) = &mut self.replies {
-                        let mut replied = 0;
-                        replies.answer(bytes, frames, self.bytes, |reply| {
-                            stream.try_write(reply).inspect(|bytes| replied += *bytes as u64)
-                        });
-                        self.watch.replied(replied);
-                    }
+                    let brought = Brought {
+                        bytes,
+                        frames,
+                        total: self.bytes,
+                    };
+                    let whole = self.intake.discarded_frames() == discarded;
+                    self.watch.replied(replying.answer(brought, whole, stream));
                     left = left.saturating_sub(bytes);
                     // A short read took all there was: what came travels on before the socket is asked again.
                     if left == 0 || bytes < room {
@@ -286,7 +317,10 @@ impl Connection {
                 }
                 Filled::Failed(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Filled::Failed(error) => return Turn::Over(End::Failed(error)),
-                Filled::Refused(error) => return Turn::Over(End::Refused(error)),
+                Filled::Refused(error) => {
+                    self.replying.refuse();
+                    return Turn::Over(End::Refused(error));
+                }
             }
         }
         self.watch.turn_ends(true);
@@ -295,7 +329,10 @@ impl Connection {
 
     /// The end of the bytes. An error that a reply ran into was taken off the socket by it, so that reading sees a plain end.
     fn closed(&mut self) -> End {
-        let failure = self.replies.as_mut().and_then(Replies::failure);
-        failure.map_or(End::Closed, End::Failed)
+        self.replying.failure().map_or(End::Closed, End::Failed)
+    }
+
+    fn may_read(&self) -> bool {
+        self.intake.is_ready() && self.replying.may_read()
     }
 }

@@ -1,185 +1,162 @@
-//! Replies to what was read, for peers that expect some. They never wait: what the peer does not take is counted and forgotten.
+//! Replies to what was read, for peers that expect some: at once, or when what was read is durable or delivered.
 
-#[cfg(test)]
-mod tests;
+mod answers;
+mod at_once;
+mod quoting;
+mod template;
+mod waiting;
 
-use std::io;
+use std::num::NonZeroU64;
 
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::Context;
-use aqueduct_framework::telemetry::Counter;
+use aqueduct_framework::plugin::Awaits;
+use aqueduct_framework::units::ByteSize;
+use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of equal replies that are written at once.
-const BLOCK_BYTES: usize = 64_000;
+pub(super) use answers::{Answers, Halt};
+pub(super) use at_once::Replies;
+pub(super) use template::Brought;
+use template::Template;
+pub(super) use waiting::{Loss, Why};
 
-/// What to answer, and how often.
+/// What to answer, how often, and when.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::sources) struct ReplyConfig {
-    /// One reply for each read that brought something, or one for each frame it completed.
+    /// When a frame is answered.
     #[serde(default)]
-    per: Per,
-    /// The text. `{bytes}` and `{frames}` are those of the read, `{total}` the bytes of the connection so far.
+    when: When,
+    /// One reply for each read that brought something, or one for each frame it completed. Unset: for each read; for each frame where the reply waits or
+    /// quotes the frame, which needs that.
+    per: Option<Per>,
+    /// The text. `{bytes}` and `{frames}` are those of the read, `{total}` the bytes of the connection so far. It may quote the frame: `{NAME}` is the group of
+    /// that name of `match`, `{peer.address}` its attribute. Other braces stand for themselves.
     template: String,
+    /// A regular expression to look for in each frame (syntax of the Rust crate `regex`; `(?-u)` in front for bytes that are no UTF-8), with groups to quote:
+    /// `(?<id>[0-9]+)` is `{id}` in the template. It may match anywhere, unless it is anchored.
+    #[serde(rename = "match")]
+    pattern: Option<String>,
+    /// The text for frames that `match` does not find, or whose reply would be longer than `max_reply_bytes`; it cannot quote groups. Unset: the template, with
+    /// nothing in place of what it quotes. Either way the frame is counted in `replies_unmatched`.
+    #[serde(rename = "else")]
+    otherwise: Option<String>,
+    /// The longest reply that quotes something, in bytes.
+    #[serde(default = "max_reply_bytes")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    max_reply_bytes: ByteSize,
+    /// Frames of a connection that may wait for their reply, until the peer has taken it; at this bound no more is read of the connection. What one read brings may
+    /// pass it. Unset: 1,000. Only where replies wait.
+    #[schemars(range(min = 1))]
+    window_frames: Option<NonZeroU64>,
 }
 
+/// When a frame is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum When {
+    /// When it is read. The reply never waits: what the peer does not take is counted in `replies_untaken`.
+    #[default]
+    Read,
+    /// When it lies on disk, synced, in the store behind the source, which needs `persist = "always"`.
+    Durable,
+    /// When the sinks have it, as their `acknowledge` defines it. One store may be on the way, without `retain_bytes`.
+    Delivered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Per {
     /// One for each read.
-    #[default]
     Read,
     /// One for each frame.
     Frame,
 }
 
+const fn max_reply_bytes() -> ByteSize {
+    ByteSize::kib(4)
+}
+
+/// Frames that may wait for their reply, unless the config says otherwise.
+const WINDOW_FRAMES: u64 = 1_000;
+
 /// A checked [`ReplyConfig`].
-#[derive(Debug, Clone)]
-pub(super) struct Template {
+#[derive(Debug)]
+pub(super) struct Plan {
+    when: When,
     per: Per,
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone)]
-enum Part {
-    Text(String),
-    Bytes,
-    Frames,
-    Total,
-}
-
-impl Template {
-    /// # Errors
-    /// When there is an unknown word in braces. Other braces stand for themselves, so that a reply may be JSON.
-    pub(super) fn new(config: &ReplyConfig) -> Result<Self> {
-        let (mut parts, mut text, mut rest) = (Vec::new(), String::new(), config.template.as_str());
-        while let Some(at) = rest.find('{') {
-            let (before, brace) = rest.split_at(at);
-            text.push_str(before);
-            let word = brace[1..].split_once('}').map_or("", |(word, _)| word);
-            let part = match word {
-                "bytes" => Part::Bytes,
-                "frames" => Part::Frames,
-                "total" => Part::Total,
-                _ if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()) => {
-                    return Err(Error::fatal(format!(
-                        "`reply.template` has {{{word}}}; the words it knows are {{bytes}}, {{frames}} and {{total}}"
-                    )));
-                }
-                _ => {
-                    text.push('{');
-                    rest = &brace[1..];
-                    continue;
-                }
-            };
-            parts.extend([Part::Text(std::mem::take(&mut text)), part]);
-            rest = &brace[word.len() + 2..];
-        }
-        text.push_str(rest);
-        parts.push(Part::Text(text));
-        let per = config.per;
-        Ok(Self { per, parts })
-    }
-
-    fn render(&self, bytes: usize, frames: usize, total: u64, into: &mut Vec<u8>) {
-        into.clear();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => into.extend_from_slice(text.as_bytes()),
-                Part::Bytes => into.extend_from_slice(bytes.to_string().as_bytes()),
-                Part::Frames => into.extend_from_slice(frames.to_string().as_bytes()),
-                Part::Total => into.extend_from_slice(total.to_string().as_bytes()),
-            }
-        }
-    }
-}
-
-/// The replies on one connection.
-pub(super) struct Replies {
     template: Template,
-    reply: Vec<u8>,
-    block: Vec<u8>,
-    /// What is left of a reply that the peer took only in part; it goes out before any other.
-    rest: Vec<u8>,
-    failure: Option<io::Error>,
-    sent: Counter,
-    untaken: Counter,
+    pattern: Option<Regex>,
+    otherwise: Option<Template>,
+    max_reply_bytes: usize,
+    window_frames: u64,
 }
 
-impl Replies {
-    pub(super) fn new(template: Template, context: &Context) -> Self {
-        Self {
+impl Plan {
+    /// # Errors
+    /// When a template quotes what there is not, or options contradict each other.
+    pub(super) fn new(config: &ReplyConfig) -> Result<Self> {
+        let pattern = config.pattern.as_deref().map(regex).transpose()?;
+        let template = Template::new("template", &config.template, pattern.as_ref())?;
+        let otherwise = config.otherwise.as_deref();
+        let otherwise = otherwise.map(|text| Template::new("else", text, None)).transpose()?;
+        let plan = Self {
+            when: config.when,
+            per: config.per.unwrap_or(Per::Read),
             template,
-            reply: Vec::new(),
-            block: Vec::new(),
-            rest: Vec::new(),
-            failure: None,
-            sent: context.counter("replies"),
-            untaken: context.counter("replies_untaken"),
+            pattern,
+            otherwise,
+            max_reply_bytes: usize::try_from(config.max_reply_bytes.bytes()).unwrap_or(usize::MAX),
+            window_frames: config.window_frames.map_or(WINDOW_FRAMES, NonZeroU64::get),
+        };
+        let about_frames = plan.looks_at_frames() || plan.when != When::Read;
+        if about_frames && config.per == Some(Per::Read) {
+            return Err(Error::fatal(
+                "`reply.per` = \"read\" cannot wait for frames nor quote them; leave it out, so that each frame has a reply",
+            ));
+        }
+        if plan.otherwise.is_some() && plan.pattern.is_none() {
+            return Err(Error::fatal(
+                "`reply.else` is for frames that `reply.match` does not find; give a `match`, or leave `else` out",
+            ));
+        }
+        if plan.when == When::Read && config.window_frames.is_some() {
+            return Err(Error::fatal(
+                "`reply.window_frames` bounds what waits for its reply, and with `when` = \"read\" nothing does; leave it out",
+            ));
+        }
+        let texts = [Some(&plan.template), plan.otherwise.as_ref()];
+        let longest = texts.into_iter().flatten().map(Template::text_bytes).max();
+        if plan.looks_at_frames() && longest > Some(plan.max_reply_bytes) {
+            return Err(Error::fatal(
+                "`reply.max_reply_bytes` is less than the reply has without what it quotes; raise it",
+            ));
+        }
+        let per = if about_frames { Per::Frame } else { plan.per };
+        Ok(Self { per, ..plan })
+    }
+
+    /// What the frames' fate has to do with it.
+    pub(super) fn awaits(&self) -> Awaits {
+        match self.when {
+            When::Read => Awaits::Nothing,
+            When::Durable => Awaits::Durable,
+            When::Delivered => Awaits::Delivered,
         }
     }
 
-    /// Answers a read with `write`, which must not wait.
-    pub(super) fn answer(
-        &mut self,
-        bytes: usize,
-        frames: usize,
-        total: u64,
-        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
-    ) {
-        let count = if self.template.per == Per::Read { 1 } else { frames };
-        self.template.render(bytes, frames, total, &mut self.reply);
-        let mut left = if self.reply.is_empty() { 0 } else { count };
-        while left > 0 && self.finish_rest(&mut write) {
-            let copies = (BLOCK_BYTES / self.reply.len()).clamp(1, left);
-            self.block.clear();
-            for _ in 0..copies {
-                self.block.extend_from_slice(&self.reply);
-            }
-            let taken = self.write(&mut write);
-            let (whole, part) = (taken / self.reply.len(), taken % self.reply.len());
-            if part > 0 {
-                self.rest.extend_from_slice(&self.reply[part..]);
-            }
-            let begun = whole + usize::from(part > 0);
-            self.sent.add(begun as u64);
-            left -= begun;
-            if taken < self.block.len() {
-                break;
-            }
-        }
-        self.untaken.add(left as u64);
+    /// True when the reply differs from frame to frame.
+    fn looks_at_frames(&self) -> bool {
+        let quotes = |template: &Template| template.quotes();
+        self.pattern.is_some() || quotes(&self.template) || self.otherwise.as_ref().is_some_and(quotes)
     }
+}
 
-    /// The error that a reply ran into, once.
-    pub(super) fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
-    }
-
-    /// True when no part of an earlier reply is left.
-    fn finish_rest(&mut self, write: &mut impl FnMut(&[u8]) -> io::Result<usize>) -> bool {
-        if self.rest.is_empty() {
-            return self.failure.is_none();
-        }
-        std::mem::swap(&mut self.rest, &mut self.block);
-        let taken = self.write(write);
-        std::mem::swap(&mut self.rest, &mut self.block);
-        self.rest.drain(..taken);
-        self.rest.is_empty()
-    }
-
-    /// Writes the block; 0 when nothing is taken now, or ever.
-    fn write(&mut self, write: &mut impl FnMut(&[u8]) -> io::Result<usize>) -> usize {
-        match write(&self.block) {
-            Ok(taken) => taken,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    self.failure.get_or_insert(error);
-                }
-                0
-            }
-        }
-    }
+fn regex(pattern: &str) -> Result<Regex> {
+    let regex = Regex::new(pattern).map_err(|error| {
+        Error::fatal(format!("`reply.match` = {pattern:?} is no regular expression")).because(error)
+    })?;
+    template::check_groups(&regex)?;
+    Ok(regex)
 }

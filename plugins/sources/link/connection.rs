@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use aqueduct_framework::flight::{Errno, Event, Ours};
 use aqueduct_framework::plugin::{Feed, Partial};
-use rustix::net::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -15,7 +14,7 @@ use super::Shared;
 use super::line::Line;
 use super::taking::{Entered, acknowledge};
 use crate::link::{Fault, Hello, Message, Messages, Reason, VERSION, Welcome};
-use crate::net::{Told, is_reset};
+use crate::net::{Told, is_reset, take_leave};
 use crate::sources::connection::watch::Watch;
 
 /// A sender that is sent away has so long to hear why.
@@ -226,7 +225,7 @@ impl Connection {
         }
     }
 
-    /// Tells the sender why, and reads on until it has gone: closed with bytes unread, the connection would end with an RST that destroys the message.
+    /// Tells the sender why, and lets it read that.
     async fn farewell(&mut self, reason: Reason, why: &str) {
         let refused = Message::Refused {
             reason: reason as u8,
@@ -235,16 +234,7 @@ impl Connection {
         // Whoever does not hear it in time finds the connection closed.
         let _ = timeout(FAREWELL, async {
             send(&self.stream, &refused).await?;
-            shutdown(&*self.stream, Shutdown::Write)?;
-            let mut scratch = [0; 16 * 1024];
-            loop {
-                self.stream.readable().await?;
-                match self.stream.try_read(&mut scratch) {
-                    Ok(0) => return Ok::<(), io::Error>(()),
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                    _ => tokio::task::yield_now().await,
-                }
-            }
+            take_leave(&self.stream).await
         })
         .await;
     }

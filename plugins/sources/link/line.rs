@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aqueduct_framework::batch::StreamId;
 use aqueduct_framework::plugin::Context;
@@ -13,6 +13,7 @@ use aqueduct_framework::telemetry::now_ns;
 use tokio::sync::Notify;
 
 use crate::link::{Admission, Incoming, admit};
+use crate::sources::told::Told;
 
 /// By stream.
 #[derive(Default)]
@@ -27,13 +28,6 @@ pub(super) struct Line {
     open: Cell<usize>,
     told: Arc<Told>,
     ledger: Arc<Ledger>,
-}
-
-/// What became of batches, told from any thread; at most as many as are in the store's memory.
-#[derive(Default)]
-struct Told {
-    settled: Mutex<Vec<Settled>>,
-    ring: Notify,
 }
 
 impl Lines {
@@ -90,14 +84,13 @@ impl Lines {
 
 impl Line {
     fn new(durable: Option<u64>) -> Self {
-        let told = Arc::<Told>::default();
-        let heard = told.clone();
+        let (told, ledger) = Told::with_ledger();
         Self {
             incoming: RefCell::new(Incoming::new(durable)),
             replaced: Notify::new(),
             open: Cell::new(0),
             told,
-            ledger: Ledger::counting(move |settled| heard.tell(settled)),
+            ledger,
         }
     }
 
@@ -122,30 +115,19 @@ impl Line {
 
     /// Resolves when the store has told something. Cancel-safe; for the connection that counts.
     pub(super) async fn rung(&self) {
-        self.told.ring.notified().await;
+        self.told.rung().await;
     }
 
     /// Rings again, for the connection that counts.
     pub(super) fn pass_on(&self) {
-        self.told.ring.notify_one();
+        self.told.ring();
     }
 
     /// Hears what the store has told.
     pub(super) fn hear(&self, context: &Context) {
-        let settled = std::mem::take(&mut *self.told.settled.lock().unwrap_or_else(PoisonError::into_inner));
         let mut incoming = self.incoming.borrow_mut();
-        for Settled { token, fate, .. } in settled {
+        for Settled { token, fate, .. } in self.told.take() {
             context.counter("frames_refused").add(incoming.settled(token, fate));
         }
-    }
-}
-
-impl Told {
-    fn tell(&self, settled: Settled) {
-        self.settled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(settled);
-        self.ring.notify_one();
     }
 }

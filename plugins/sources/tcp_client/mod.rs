@@ -11,7 +11,7 @@ use std::time::Duration;
 use aqueduct_framework::backoff::Backoff;
 use aqueduct_framework::config::RetryConfig;
 use aqueduct_framework::error::{Error, Result};
-use aqueduct_framework::plugin::{Context, Feed, Source};
+use aqueduct_framework::plugin::{Awaits, Context, Feed, Source};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,7 +51,7 @@ pub(super) struct Config {
     /// A connection on which nothing comes for this long is closed, counted in `idle_closes`, and dialled again. Unset: never.
     #[schemars(extend("minimum" = 1))]
     idle_timeout: Option<Period>,
-    /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
+    /// What to answer, for peers that expect it: at once, or when a frame is durable or delivered.
     reply: Option<ReplyConfig>,
     /// Bytes read in one go before other actors of the thread get a turn.
     #[serde(default = "turn_bytes")]
@@ -129,6 +129,10 @@ impl Source for TcpClient {
             .beating(heartbeat),
             context: context.clone(),
         })
+    }
+
+    fn awaits(&self) -> Awaits {
+        self.settings.awaits()
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {

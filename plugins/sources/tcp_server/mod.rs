@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use aqueduct_framework::error::Result;
-use aqueduct_framework::plugin::{Context, Feed, Source};
+use aqueduct_framework::plugin::{Awaits, Context, Feed, Source};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,7 +36,7 @@ pub(super) struct Config {
     #[serde(default = "Keepalive::default_period")]
     #[schemars(extend("maximum" = 32_767_000))]
     keepalive: Period,
-    /// What to answer, for peers that expect it. A reply never waits: what the peer does not take is counted in `replies_untaken`.
+    /// What to answer, for peers that expect it: at once, or when a frame is durable or delivered.
     reply: Option<ReplyConfig>,
     /// Bytes read from one connection in one go before the others get a turn.
     #[serde(default = "turn_bytes")]
@@ -102,6 +102,10 @@ impl Source for TcpServer {
     fn open_files(&self) -> u64 {
         // One more is accepted before it is closed.
         (self.max_connections as u64).saturating_add(LISTENERS + 1)
+    }
+
+    fn awaits(&self) -> Awaits {
+        self.settings.awaits()
     }
 
     async fn run(&mut self, feed: &Feed) -> Result<()> {

@@ -109,6 +109,11 @@ fn our_own(ours: &Ours, case: &Case<'_>) -> Verdict {
             Sureness::Certain,
             format!("closed on our side: {who} {reason}"),
         ),
+        Ours::Lost { reason } => Verdict::new(
+            Cause::OwnLoss,
+            Sureness::Certain,
+            format!("closed on our side: {who} gets no reply to {reason}"),
+        ),
         Ours::Stopping => Verdict::new(
             Cause::OwnEnd,
             Sureness::Certain,

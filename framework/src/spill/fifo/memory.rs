@@ -143,8 +143,8 @@ impl Memory {
             .collect()
     }
 
-    /// The writer has committed the entries from `from` on that end at `to` or before; returns their receipts.
-    pub(super) fn committed(&mut self, from: u64, to: u64) -> Vec<Receipt> {
+    /// The writer has committed the entries from `from` on that end at `to` or before; returns their receipts, with their positions.
+    pub(super) fn committed(&mut self, from: u64, to: u64) -> Vec<(Range<u64>, Receipt)> {
         let index = self.index(from);
         let mut receipts = Vec::new();
         for entry in self.entries.range_mut(index..) {
@@ -152,7 +152,8 @@ impl Memory {
                 break;
             }
             self.volatile_bytes -= std::mem::take(&mut entry.volatile_bytes);
-            receipts.extend(entry.receipt.take());
+            let positions = entry.position..entry.end;
+            receipts.extend(entry.receipt.take().map(|receipt| (positions, receipt)));
         }
         self.pop_settled();
         receipts

@@ -12,7 +12,7 @@
 //! ```
 //! Invariants: what is unsettled and below `committed` is durable; memory has no gap up to the tail; whatever is below memory and unsettled is
 //! below `committed`; each upstream receipt leaves exactly once, at the commit (`persist = "always"`), or at the commit or its fate, whichever is
-//! first.
+//! first; that of one who awaits delivery at its fate.
 
 mod ahead;
 mod effect;
@@ -20,6 +20,7 @@ mod find;
 mod flight;
 mod memory;
 mod next;
+mod owed;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use find::Place;
 use self::ahead::ReadAhead;
 use self::flight::Flight;
 use self::memory::Memory;
+use self::owed::Owed;
 use crate::batch::Batch;
 use crate::receipt::{Fate, Receipt, Settled};
 use crate::seeded::{self, Bug};
@@ -73,6 +75,7 @@ pub struct Fifo {
     dropped: Dropped,
     peaks: Peaks,
     upstream: VecDeque<(Receipt, Fate)>,
+    owed: Owed,
 }
 
 #[derive(Debug, Default)]
@@ -140,6 +143,7 @@ impl Fifo {
             dropped: Dropped::default(),
             peaks: Peaks::default(),
             upstream: VecDeque::new(),
+            owed: Owed::default(),
             options: options.clone(),
         };
         fifo.note_peaks();
@@ -182,9 +186,14 @@ impl Fifo {
 
     /// The writer made everything up to `tail` durable.
     pub fn committed(&mut self, tail: u64, usage: Usage) {
-        for receipt in self.memory.committed(self.committed, tail) {
-            self.upstream.push_back((receipt, Fate::Delivered));
+        for (positions, receipt) in self.memory.committed(self.committed, tail) {
+            if receipt.awaits_delivery() {
+                self.owed.push(positions, receipt);
+            } else {
+                self.upstream.push_back((receipt, Fate::Delivered));
+            }
         }
+        self.settle_owed();
         self.committed = self.committed.max(tail);
         (self.write_retry_ns, self.no_room) = (None, 0);
         // Cursors read what is durable from the segments.
@@ -222,10 +231,10 @@ impl Fifo {
         let Some(from) = self.ahead.end() else { return };
         let mut covered = from;
         for (position, batch) in &found.batches {
-            self.flight.mark(covered..*position);
+            self.lose(covered..*position);
             covered = position + batch.len() as u64;
         }
-        self.flight.mark(covered..found.next);
+        self.lose(covered..found.next);
         self.ahead.extend(found.batches, found.next);
         self.note_peaks();
     }
@@ -256,7 +265,7 @@ impl Fifo {
         let changed = range.is_some() || self.dropping == Dropping::UnderWay { changed: true };
         self.dropping = if changed { Dropping::Idle } else { Dropping::Nothing };
         if let Some(range) = range {
-            self.dropped.oldest += self.flight.mark(range);
+            self.dropped.oldest += self.lose(range);
             self.ahead.clear();
             self.write_at_once();
         }
@@ -276,9 +285,11 @@ impl Fifo {
             } else {
                 settled.fate
             };
+            self.owed.note(&range, fate);
             for receipt in self.memory.settled(range.start, range.end, self.queued) {
                 self.upstream.push_back((receipt, fate));
             }
+            self.settle_owed();
         }
         if self.flight.renew() {
             self.hand = self.flight.settled();

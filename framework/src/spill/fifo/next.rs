@@ -150,6 +150,10 @@ impl Fifo {
         if let Some(cursor) = self.persist_cursor() {
             return Some(cursor);
         }
+        // Who waits until they are delivered is gone: they are on disk, and not lost.
+        if let Some((receipt, fate)) = self.owed.take_kept() {
+            return Some(Effect::SettleUpstream { receipt, fate });
+        }
         self.ending.finished = true;
         Some(Effect::Finished)
     }

@@ -51,7 +51,8 @@ fn options(persist: Persist, when_full: WhenFull) -> SpillOptions {
     SpillOptions {
         memory_bytes: 20_000,
         memory_age: Duration::from_millis(500),
-        max_bytes: 24_000,
+        // A few batches beside what the engine may add, so that it is full now and then.
+        max_bytes: super::ENGINE_BYTES + 24_000,
         when_full,
         persist,
         segment_bytes: 10_000,
@@ -78,6 +79,15 @@ proptest! {
             world.step(step);
         }
         world.finish(persist_rest);
+    }
+}
+
+#[test]
+fn the_store_of_the_model_takes_frames() {
+    for when_full in [WhenFull::Block, WhenFull::DropNewest, WhenFull::DropOldest] {
+        let mut world = World::new(options(Persist::Always, when_full));
+        world.step(&Step::Append { frames: 5 });
+        assert!(world.holds_frames());
     }
 }
 

@@ -37,6 +37,10 @@ pub(super) struct World {
     handed_to: u64,
     epoch: u64,
     ledger: Arc<Ledger>,
+    /// Of the batches of an even number, for which somebody waits until they are delivered.
+    awaiting: Arc<Ledger>,
+    /// At the end what is on disk is settled, too.
+    persisting: bool,
     told: Arc<Mutex<Vec<Settled>>>,
     /// Token of an upstream receipt -> its frames' numbers.
     sent: BTreeMap<u64, Vec<u64>>,
@@ -50,7 +54,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(options: SpillOptions) -> Self {
         let told = Arc::new(Mutex::new(Vec::new()));
-        let report = told.clone();
+        let (report, also) = (told.clone(), told.clone());
         Self {
             fifo: Fifo::new(&options, Recovered::default()),
             options,
@@ -69,6 +73,8 @@ impl World {
             handed_to: 0,
             epoch: 1,
             ledger: Ledger::counting(move |settled| report.lock().unwrap().push(settled)),
+            awaiting: Ledger::awaiting_delivery(move |settled| also.lock().unwrap().push(settled)),
+            persisting: false,
             told,
             sent: BTreeMap::new(),
             done: BTreeSet::new(),
@@ -120,6 +126,10 @@ impl World {
         self.check();
     }
 
+    pub(super) fn holds_frames(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn append(&mut self, frames: u64) {
         if !self.fifo.may_accept() {
             return;
@@ -130,7 +140,8 @@ impl World {
             .map(|number| format!("{number:0>900}"))
             .collect();
         let mut batch = batch_of(first, lines.iter().map(String::as_str));
-        batch.receipt = self.ledger.issue(first, 1);
+        let even = first.is_multiple_of(2);
+        batch.receipt = if even { &self.awaiting } else { &self.ledger }.issue(first, 1);
         let before = self.fifo.state();
         self.fifo.append(batch, self.now_ns);
         self.sent.insert(first, (first..first + frames).collect());
@@ -339,11 +350,33 @@ impl World {
                 } => self.handed(token, epoch, &batch),
                 Effect::Write { generation, batches } => self.writes.push((generation, batches)),
                 Effect::Read { from, to, bytes } => assert!(self.read.replace((from, to, bytes)).is_none()),
-                Effect::SettleUpstream { receipt, fate } => receipt.settle(fate),
+                Effect::SettleUpstream { receipt, fate } => {
+                    let awaits = receipt.awaits_delivery();
+                    receipt.settle(fate);
+                    if awaits && fate != Fate::Dropped && !self.persisting {
+                        self.check_delivered();
+                    }
+                }
                 Effect::PersistCursor { position } => assert!(self.cursor_due.replace(position).is_none()),
                 Effect::DropOldest { from, to } => assert!(self.drop_due.replace((from, to)).is_none()),
                 Effect::Finished => self.finished = true,
             }
+        }
+    }
+
+    /// What was settled last is with somebody, or counted as dropped.
+    fn check_delivered(&self) {
+        let told = self.told.lock().unwrap().last().copied().expect("one was settled");
+        for number in &self.sent[&told.token] {
+            let gone = self.dropped_oldest.contains(number);
+            assert!(
+                self.done.contains(number) || gone,
+                "frame {number} is settled before it is delivered"
+            );
+            assert!(
+                !gone || told.fate == Fate::Rejected,
+                "frame {number} was dropped, not delivered"
+            );
         }
     }
 
@@ -400,6 +433,7 @@ impl World {
     pub(super) fn finish(&mut self, persist: bool) {
         self.demand = true;
         if persist {
+            self.persisting = true;
             self.fifo.stop_delivering();
             self.fifo.persist_rest();
         } else {

@@ -1,17 +1,21 @@
 use std::io;
+use std::rc::Rc;
 
 use aqueduct_framework::plugin::Context;
 
-use super::{Per, Replies, ReplyConfig, Template};
+use super::super::{Plan, ReplyConfig};
+use super::{Brought, Replies};
 
 fn replies(template: &str) -> (Replies, Context) {
-    let config = ReplyConfig {
-        per: Per::Frame,
-        template: template.to_owned(),
-    };
+    let config = serde_json::json!({ "per": "frame", "template": template });
+    let config: ReplyConfig = serde_json::from_value(config).expect("a table");
     let context = Context::new("p", "a", "");
-    let template = Template::new(&config).expect("a good template");
-    (Replies::new(template, &context), context)
+    let plan = Plan::new(&config).expect("a good template");
+    (Replies::new(Rc::new(plan), &context), context)
+}
+
+fn brought(bytes: usize, frames: usize, total: u64) -> Brought {
+    Brought { bytes, frames, total }
 }
 
 /// A peer that takes `room` bytes and then nothing.
@@ -31,7 +35,7 @@ fn peer(taken: &mut Vec<u8>, mut room: usize) -> impl FnMut(&[u8]) -> io::Result
 fn a_reply_begun_is_finished_before_the_next() {
     let (mut replies, context) = replies("<{bytes}>");
     let mut taken = Vec::new();
-    replies.answer(7, 3, 7, peer(&mut taken, 4));
+    replies.answer(brought(7, 3, 7), peer(&mut taken, 4));
     assert_eq!(taken, b"<7><");
     assert_eq!(
         (
@@ -40,7 +44,7 @@ fn a_reply_begun_is_finished_before_the_next() {
         ),
         (2, 1)
     );
-    replies.answer(8, 1, 15, peer(&mut taken, 100));
+    replies.answer(brought(8, 1, 15), peer(&mut taken, 100));
     assert_eq!(taken, b"<7><7><8>");
     assert_eq!(
         (
@@ -56,7 +60,7 @@ fn the_rest_of_a_reply_may_take_several_attempts() {
     let (mut replies, context) = replies("abcdef");
     let mut taken = Vec::new();
     for _ in 0..6 {
-        replies.answer(1, 1, 1, peer(&mut taken, 1));
+        replies.answer(brought(1, 1, 1), peer(&mut taken, 1));
     }
     assert_eq!(taken, b"abcdef");
     assert_eq!(
@@ -71,7 +75,7 @@ fn the_rest_of_a_reply_may_take_several_attempts() {
 #[test]
 fn an_error_is_kept_for_the_reader_and_ends_the_replies() {
     let (mut replies, context) = replies("{total}");
-    replies.answer(1, 2, 1, |_| Err(io::ErrorKind::ConnectionReset.into()));
+    replies.answer(brought(1, 2, 1), |_| Err(io::ErrorKind::ConnectionReset.into()));
     assert_eq!(context.counter("replies_untaken").get(), 2);
     assert_eq!(
         replies.failure().map(|error| error.kind()),
@@ -83,6 +87,6 @@ fn an_error_is_kept_for_the_reader_and_ends_the_replies() {
 fn braces_that_are_no_words_stand_for_themselves() {
     let (mut replies, _) = replies("{\"n\":{frames}} {} {");
     let mut taken = Vec::new();
-    replies.answer(1, 1, 1, peer(&mut taken, 100));
+    replies.answer(brought(1, 1, 1), peer(&mut taken, 100));
     assert_eq!(taken, b"{\"n\":1} {} {");
 }
