@@ -88,7 +88,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig, read_only: bool) -> Self {
         context.gauge("disk_max_bytes").set(config.max_bytes.bytes());
         context.say("directory", config.directory.display().to_string());
         Self {
@@ -104,7 +104,7 @@ impl Report {
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
             state: String::new(),
-            trouble: Trouble::new(context, config),
+            trouble: Trouble::new(context, config, read_only),
             directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
             ends_lost: context.gauge("ends_lost"),
