@@ -40,8 +40,8 @@ fn a_store_on_a_read_only_file_system_is_delivered_and_comes_again() {
         let shell = ["unshare", "-Urm", "sh", "-c", READ_ONLY, "sh"];
         let (program, mut seen) = (folder.run_pipeline_after(&shell, CONFIG), Sequence::default());
         program.log.first(&[
-            "is read-only: the 5000 frames stored there",
-            "they come again after the next start",
+            "is read-only: what is stored there (5000 frames)",
+            "it comes again after the next start",
         ]);
         Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
         seen.assert_is(1, LAST);

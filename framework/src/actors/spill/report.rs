@@ -40,7 +40,7 @@ pub(super) fn opened(context: &Context, options: &SpillOptions, found: Recovered
     if found.read_only {
         tracing::error!(
             %actor,
-            "the file system of {directory} is read-only: the {} frames stored there are delivered, but not noted as delivered, so they come again after the next start; what arrives cannot be stored. Mount it writable and start again",
+            "the file system of {directory} is read-only: what is stored there ({} frames) is delivered, but not noted as delivered, so it comes again after the next start; what arrives cannot be stored. Mount it writable and start again",
             found.frames
         );
     }
