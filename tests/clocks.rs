@@ -1,5 +1,7 @@
 //! A system's clock that was set back between two runs, as on boards without a battery: numbers are not given twice, and nothing is deleted.
 
+use aqueduct::framework::flight::{Cause, Report, Sureness};
+
 use crate::harness::Folder;
 
 const CONFIG: &str = r#"
@@ -62,4 +64,36 @@ fn a_clock_that_is_set_back_between_runs_is_told_and_repeats_no_number() {
     assert_eq!(epochs.len(), 9);
     assert!(epochs[0] + YEAR_NS <= epochs[3], "{epochs:?}");
     assert!(epochs[3] < epochs[6], "{epochs:?}");
+}
+
+#[test]
+fn the_newest_report_is_the_one_that_was_written_last_whatever_the_clock_said_before() {
+    let folder = Folder::new();
+    let report = |at_ns: u64, sentence: &str| Report {
+        at_ns,
+        pipeline: "p".to_owned(),
+        actor: "out".to_owned(),
+        peer: "127.0.0.1:9".to_owned(),
+        cause: Cause::PeerReset,
+        sureness: Sureness::Certain,
+        sentence: sentence.to_owned(),
+        evidence: Vec::new(),
+        advice: String::new(),
+        count: 1,
+        event: None,
+        slots: Vec::new(),
+        blamed: Vec::new(),
+    };
+    let reports = [
+        report(4_000_000_000_000_000_000, "while the clock stood in the future"),
+        report(1_700_000_000_000_000_000, "after it was set right"),
+    ];
+    let lines = reports.map(|report| serde_json::to_string(&report).unwrap() + "\n");
+    folder.write("p.reports", &lines.concat());
+    let here = folder.path("");
+    let here = here.to_str().unwrap();
+    let output = folder.aqueduct(&["explain", "p", "--reports", here, "--last", "1"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("after it was set right"), "{text}");
+    assert!(!text.contains("in the future"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! A file system that became read-only between two runs, as after an error of its disk: what is stored is still delivered.
 
+use std::process::Command;
+
 use crate::full_disk::may_mount;
 use crate::harness::{Destination, Feeder, Folder, Messages, Sequence};
 
@@ -38,12 +40,14 @@ fn a_store_on_a_read_only_file_system_is_delivered_and_comes_again() {
         let shell = ["unshare", "-Urm", "sh", "-c", READ_ONLY, "sh"];
         let (program, mut seen) = (folder.run_pipeline_after(&shell, CONFIG), Sequence::default());
         program.log.first(&[
-            "is read-only: the 5000 frames stored there",
-            "they come again after the next start",
+            "is read-only: what is stored there (5000 frames)",
+            "it comes again after the next start",
         ]);
         Destination::connect(program.address_of("network"), MESSAGES).take_through(LAST, &mut seen);
         seen.assert_is(1, LAST);
-        program.wait_for("nothing waits", |status| status.number("drain", "waiting_frames") == 0);
+        let status = program.wait_for("nothing waits", |status| status.number("drain", "waiting_frames") == 0);
+        let state = &status.actor("drain").meters.texts["state"];
+        assert!(state.starts_with("its file system is read-only; "), "{state}");
         program.stop();
     }
     // Mounted writable again, it is a store as before.
@@ -76,4 +80,39 @@ fn what_arrives_while_nothing_can_be_stored_is_told_and_not_acknowledged() {
     });
     assert_eq!(status.number("source", "settled"), 0);
     program.kill();
+}
+
+#[test]
+fn who_wants_to_change_such_a_store_is_refused_and_whoever_looks_is_not() {
+    if !may_mount() {
+        return;
+    }
+    let folder = stored();
+    for (arguments, code) in [
+        (&["info"][..], 0),
+        (&["skip", "--frames", "10", "--yes"], 1),
+        (&["compact"], 1),
+    ] {
+        let output = Command::new("unshare")
+            .args([
+                "-Urm",
+                "sh",
+                "-c",
+                READ_ONLY,
+                "sh",
+                env!("CARGO_BIN_EXE_aqueduct"),
+                "spill",
+                "data/store",
+            ])
+            .args(arguments)
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(
+            code == 0 || said.contains("cannot change data/store: Read-only file system"),
+            "{said}"
+        );
+    }
 }

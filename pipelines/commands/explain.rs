@@ -50,7 +50,7 @@ impl Explain {
         for file in &files {
             match admin::believe_file(file).and_then(|()| JournalFile::read(file)) {
                 Ok((reports, unreadable)) => {
-                    found.extend(reports);
+                    found.extend(in_order(reports));
                     if unreadable > 0 {
                         say!(
                             "{}: {unreadable} lines are no reports; a crash cut them short, or another version wrote them",
@@ -67,7 +67,8 @@ impl Explain {
                 }
             }
         }
-        found.sort_by_key(|report| report.at_ns);
+        found.sort_by_key(|(at_ns, _)| *at_ns);
+        let found: Vec<Report> = found.into_iter().map(|(_, report)| report).collect();
         let newest = &found[found.len().saturating_sub(self.last)..];
         if let Err(error) = self.print(newest) {
             say!("a report cannot be shown: {error}");
@@ -91,6 +92,16 @@ impl Explain {
         }
         Ok(())
     }
+}
+
+/// The reports of one file with the times to sort them by: what was written later is newer, also when the clock was set back in between.
+fn in_order(reports: Vec<Report>) -> Vec<(u64, Report)> {
+    let mut latest_ns = 0;
+    let timed = reports.into_iter().map(|report| {
+        latest_ns = report.at_ns.max(latest_ns);
+        (latest_ns, report)
+    });
+    timed.collect()
 }
 
 fn text(report: &Report) -> String {

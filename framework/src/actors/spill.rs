@@ -134,7 +134,7 @@ impl Spill {
         }
         let fifo = Fifo::new(&options, recovered);
         // Before any actor runs, so that the first status tells what waits already.
-        let mut report = Report::new(&parts.context, &parts.config);
+        let mut report = Report::new(&parts.context, &parts.config, recovered.read_only);
         report.update(&fifo.state());
         report.damage(thread.usage());
         Ok(OpenStore {

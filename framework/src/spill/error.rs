@@ -109,7 +109,7 @@ impl SpillError {
     }
 
     /// True when the file may not grow any more (EFBIG), and another one may.
-    pub(super) fn is_file_limit(&self) -> bool {
+    pub(crate) fn is_file_limit(&self) -> bool {
         self.errno() == Some(Errno::FBIG)
     }
 

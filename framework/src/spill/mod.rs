@@ -22,7 +22,7 @@
 //! | `%020d-%020d.sealed` | empty: a commit to the segment that begins there failed, and what stands behind the second position is not believed |
 //! | `%020d-%020d.gone` | empty: the segment that held these positions, or said that they were settled, was dropped when the store was full (`drop_oldest`), so nothing is missing |
 //! | `ages` | how old the segments are, by a clock that runs while the store is open; only with `retain_age` |
-//! | `run` | who used the store last, and where it ended when that was in order |
+//! | `run` | who used the store last, where it ended when that was in order, and the clock and the epoch of that run |
 //! | `reserve` | disk space held back, so that a full disk can be drained on any file system |
 //! | `quarantine/` | damaged segments once the rest of them is delivered, each with a text that says what and how many frames |
 //!

@@ -114,12 +114,21 @@ impl Skip {
     }
 }
 
-/// Opens the store, which takes its lock.
+/// Opens the store to change it, which takes its lock.
 pub(super) fn open(found: &Inspection) -> Result<Storage, SpillError> {
     let mut options = SpillOptions::new(&found.path);
     // How much a pipeline keeps there is for its config to say.
     options.quarantine_bytes = u64::MAX;
-    Storage::open(&options).map(|(storage, _)| storage)
+    let (storage, recovered) = Storage::open(&options)?;
+    if recovered.read_only {
+        // What a pipeline can deliver from there, nobody can change.
+        return Err(SpillError::Io {
+            what: "change",
+            path: found.path.clone(),
+            source: rustix::io::Errno::ROFS.into(),
+        });
+    }
+    Ok(storage)
 }
 
 /// That another process uses the store.

@@ -40,7 +40,7 @@ pub(super) fn opened(context: &Context, options: &SpillOptions, found: Recovered
     if found.read_only {
         tracing::error!(
             %actor,
-            "the file system of {directory} is read-only: the {} frames stored there are delivered, but not noted as delivered, so they come again after the next start; what arrives cannot be stored. Mount it writable and start again",
+            "the file system of {directory} is read-only: what is stored there ({} frames) is delivered, but not noted as delivered, so it comes again after the next start; what arrives cannot be stored. Mount it writable and start again",
             found.frames
         );
     }
@@ -88,7 +88,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig, read_only: bool) -> Self {
         context.gauge("disk_max_bytes").set(config.max_bytes.bytes());
         context.say("directory", config.directory.display().to_string());
         Self {
@@ -104,7 +104,7 @@ impl Report {
             losses: ["dropped_newest", "dropped_oldest", "unreadable", "abandoned"].map(|name| context.counter(name)),
             dropped: Dropped::default(),
             state: String::new(),
-            trouble: Trouble::new(context, config),
+            trouble: Trouble::new(context, config, read_only),
             directory: config.directory.display().to_string(),
             damaged: context.gauge("damaged_segments"),
             ends_lost: context.gauge("ends_lost"),

@@ -17,6 +17,8 @@ pub(super) struct Trouble {
     when_full: WhenFull,
     /// Everything is written, for readers that come when they come.
     retaining: bool,
+    /// It was mounted read-only when the store was opened.
+    read_only: bool,
     failures: Counter,
     /// Why nothing can be written, until something is.
     write: Option<String>,
@@ -29,11 +31,12 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(context: &Context, config: &SpillConfig) -> Self {
+    pub(super) fn new(context: &Context, config: &SpillConfig, read_only: bool) -> Self {
         Self {
             context: context.clone(),
             when_full: config.when_full,
             retaining: config.retain_bytes.is_some(),
+            read_only,
             failures: context.counter("storage_failures"),
             write: None,
             read: None,
@@ -92,6 +95,9 @@ impl Trouble {
         if let Some(trouble) = self.read.as_ref().or(write) {
             return trouble;
         }
+        if self.read_only {
+            return "its file system is read-only; what is stored is delivered, and again after the next start";
+        }
         match (state.mode, self.when_full) {
             (Mode::Memory, _) if state.waiting_frames > 0 && state.memory_bytes == 0 => {
                 "all that is on disk has been handed down; what arrives is kept in memory"
@@ -110,12 +116,18 @@ impl Trouble {
     }
 
     fn cannot_write(&self, error: &SpillError) -> String {
+        if self.read_only {
+            return format!(
+                "its file system is read-only; what is stored is delivered, and nothing that arrives is acknowledged until it is mounted writable and the pipeline is started again ({error})"
+            );
+        }
         let Some(full) = error.what_is_full() else {
             return format!("its disk fails; nothing is acknowledged until it can be written again ({error})");
         };
         let then = match self.when_full {
             WhenFull::Block => "nothing more is taken once memory is full",
             WhenFull::DropNewest => "what arrives is dropped once memory is full",
+            WhenFull::DropOldest if error.is_file_limit() => "a new file is begun for what arrives",
             WhenFull::DropOldest => "the oldest is deleted to take what arrives",
         };
         format!("{full}; what is stored is delivered, and {then} until there is room ({error})")

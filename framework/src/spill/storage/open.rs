@@ -87,6 +87,11 @@ impl Storage {
         match Self::closed(disk.clone(), options) {
             // A store that is not there yet cannot be made.
             Err(error) if error.is_read_only() && disk.names(&options.directory).is_ok() => {
+                // Nothing can be deleted from its quarantine.
+                let options = &SpillOptions {
+                    quarantine_bytes: u64::MAX,
+                    ..options.clone()
+                };
                 let mut storage = Self::closed(Arc::new(Frozen::new(disk)), options)?;
                 storage.read_only = true;
                 Ok(storage)
