@@ -50,7 +50,9 @@ pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
 pub use process::{
     AdminConfig, AlwaysConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig,
+    process_schemas,
 };
+pub use report::nearest;
 
 use std::path::PathBuf;
 
