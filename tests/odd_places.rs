@@ -206,7 +206,7 @@ fn a_name_too_long_for_the_path_of_a_socket_is_found_all_the_same() {
             .replace("count = 3", "rate = 1"),
     );
     let program = folder.run(&["p.toml"]);
-    program.log.first(&["running", "tells how it is"]);
+    program.log.first(&["starting", "tells how it is"]);
     let output = folder.aqueduct(&["status", &name]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
