@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands;
 use crate::framework::config::LoadOptions;
 use crate::framework::plugin::Registry;
-use crate::say::{say, show_as_is};
+use crate::say::{say, tell};
 
 /// Drains sources that will not wait, keeps the overflow on disk in order, and delivers it later by itself.
 #[derive(Debug, Parser)]
@@ -84,7 +84,7 @@ impl Files {
 pub(crate) fn run(registry: Registry) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => return tell(&told),
+        Err(told) => return answer(&told),
     };
     match cli.command {
         Command::Run(run) => run.run(&registry),
@@ -101,11 +101,11 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
 }
 
 /// Help and version, or what is wrong with the command line. clap would not say that it cannot be written.
-fn tell(told: &clap::Error) -> ExitCode {
+fn answer(told: &clap::Error) -> ExitCode {
     if told.use_stderr() {
         say!("{}", told.render().to_string().trim_end());
     } else {
-        show_as_is!("{}", told.render());
+        tell!("{}", told.render().to_string().trim_end());
     }
     ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(commands::WRONG))
 }

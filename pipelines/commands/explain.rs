@@ -67,6 +67,9 @@ impl Explain {
                 }
             }
         }
+        if found.is_empty() && code != ExitCode::SUCCESS {
+            return code;
+        }
         found.sort_by_key(|report| report.at_ns);
         let newest = &found[found.len().saturating_sub(self.last)..];
         if let Err(error) = self.print(newest) {
