@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands;
 use crate::framework::config::LoadOptions;
 use crate::framework::plugin::Registry;
+use crate::say::{say, tell};
 
 /// Drains sources that will not wait, keeps the overflow on disk in order, and delivers it later by itself.
 #[derive(Debug, Parser)]
@@ -83,7 +84,11 @@ impl Files {
 }
 
 pub(crate) fn run(registry: Registry) -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return answer(&told),
+    };
+    match cli.command {
         Command::Run(run) => run.run(&registry),
         Command::Check(check) => check.run(&registry),
         Command::Graph(graph) => graph.run(&registry),
@@ -95,4 +100,14 @@ pub(crate) fn run(registry: Registry) -> ExitCode {
         Command::Spill(spill) => spill.run(&registry),
         Command::Demo(demo) => demo.run(&registry),
     }
+}
+
+/// Help and version, or what is wrong with the command line. clap would not say that it cannot be written.
+fn answer(told: &clap::Error) -> ExitCode {
+    if told.use_stderr() {
+        say!("{}", told.render().to_string().trim_end());
+    } else {
+        tell!("{}", told.render().to_string().trim_end());
+    }
+    ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(commands::WRONG))
 }

@@ -226,6 +226,39 @@ fn plugins_with_a_name_tells_options_types_defaults_and_a_sample() {
 }
 
 #[test]
+fn plugins_knows_the_settings_of_the_process_and_what_was_meant() {
+    let folder = Folder::new();
+    for (name, parts) in [
+        (
+            "log",
+            ["format: \"text\" | \"json\", default \"text\"", "queue_bytes", "[log]"],
+        ),
+        ("shutdown", ["deadline", "default \"10s\"", "[shutdown]"]),
+        ("admin", ["reports_bytes", "optional", "[admin]"]),
+        (
+            "telemetry",
+            ["sample_ratio: number (at most 1.0)", "max_per_second", "[telemetry]"],
+        ),
+    ] {
+        let about = text(&folder.aqueduct(&["plugins", name]));
+        for part in parts {
+            assert!(about.contains(part), "{part:?} is missing in:\n{about}");
+        }
+    }
+    for (typo, meant) in [
+        ("throtle", "throttle"),
+        ("tcp_clinet", "tcp_client"),
+        ("shutdwn", "shutdown"),
+        ("fixd", "fixed"),
+    ] {
+        let output = folder.aqueduct(&["plugins", typo]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(told.contains(&format!("did you mean `{meant}`?")), "{told}");
+    }
+}
+
+#[test]
 fn every_option_of_every_plugin_shows_its_default_unless_it_is_optional_or_required() {
     let folder = Folder::new();
     let list = text(&folder.aqueduct(&["plugins"]));

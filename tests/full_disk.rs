@@ -11,12 +11,17 @@ pub(crate) const SMALL_DISK: &str = "mkdir data && mount -t tmpfs -o size=4m non
 const SMALL_FILES: &str = "ulimit -f 6144 && exec \"$@\"";
 
 fn config(store: &str) -> String {
+    let persist = if store.contains("persist") {
+        ""
+    } else {
+        r#"persist = "always", "#
+    };
     format!(
         r#"
         name = "p"
         flow = ["source -> drain -> network"]
         sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
-        spills.drain = {{ directory = "data/store", persist = "always", memory_bytes = "64 KiB", {store} }}
+        spills.drain = {{ directory = "data/store", {persist}memory_bytes = "64 KiB", {store} }}
         sinks.network = {{ type = "tcp_server", listen = "127.0.0.1:0", window_bytes = "64 KiB" }}
         "#
     )
@@ -48,6 +53,11 @@ fn overflow(folder: &Folder, shell: &[&str], store: &str, says: &str) {
     let status = program.status_of("p");
     assert!(status.number("drain", "storage_failures") > 0);
     assert_eq!(status.number("drain", "unreadable"), 0);
+    // It once said so for as long as it ran.
+    program.wait_for("the store says that it is over", |status| {
+        let state = status.actor("drain").meters.texts.get("state");
+        state.is_some_and(|state| !state.contains(says))
+    });
     program.stop();
 }
 
@@ -57,13 +67,15 @@ fn a_full_disk_is_drained_and_taken_up_again() {
         eprintln!("this machine allows no file system of one's own: the file size limit is tested alone");
         return;
     }
-    let store = r#"commit_bytes = "128 KiB", segment_bytes = "1 MiB""#;
-    overflow(
-        &Folder::new(),
-        &["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh"],
-        store,
-        "No space left on device",
-    );
+    for persist in ["always", "overflow"] {
+        let store = format!(r#"persist = "{persist}", commit_bytes = "128 KiB", segment_bytes = "1 MiB""#);
+        overflow(
+            &Folder::new(),
+            &["unshare", "-Urm", "sh", "-c", SMALL_DISK, "sh"],
+            &store,
+            "No space left on device",
+        );
+    }
 }
 
 #[test]

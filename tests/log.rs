@@ -193,3 +193,17 @@ fn a_log_file_tells_the_end_in_whole_numbers_for_grep_and_machines() {
         assert!(!said.contains("  "), "{line}");
     }
 }
+
+/// It once said "running" before "cannot listen".
+#[test]
+fn the_log_does_not_say_that_a_pipeline_runs_which_cannot_listen() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.write("p.toml", &CONFIG.replace("127.0.0.1:0", &address));
+    let output = folder.aqueduct(&["run", "p.toml"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    let (starting, failed) = (log.find("starting").unwrap(), log.find("cannot listen").unwrap());
+    assert!(starting < failed && !log.contains("running"), "{log}");
+}

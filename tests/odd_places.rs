@@ -86,6 +86,69 @@ fn check_says_when_the_path_of_the_socket_is_too_long() {
     runs_without_a_socket(&folder, &socket, "path must be shorter");
 }
 
+/// Every command, into a full device and into a pipe whose reader has gone: a word at most, never a panic.
+#[test]
+fn no_command_panics_over_what_it_cannot_print() {
+    let folder = Folder::new();
+    folder.write(
+        "p.toml",
+        &config("").replace("\"data\"", "\"data\", persist = \"always\""),
+    );
+    let program = folder.run(&["p.toml"]);
+    program.log.first(&["ended"]);
+    folder.write(
+        "q.toml",
+        &config("")
+            .replace("name = \"p\"", "name = \"q\"")
+            .replace(", count = 3", "")
+            .replace("data", "q"),
+    );
+    let running = folder.run(&["q.toml"]);
+    running.status_of("q");
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let mut number = 0;
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["explain"],
+        &["explain", "--json"],
+        &["trace", "in:1"],
+        &["spill", "data"],
+        &["spill", "data", "list"],
+        &["spill", "data", "peek", "--from", "0"],
+        &["spill", "data", "verify"],
+        &["spill", "data", "export", "--from", "0"],
+        &["plugins", "log"],
+        &["new", "plugin", "NAME"],
+        &["new", "pipeline", "NAME"],
+        &["--help"],
+        &["--version"],
+    ] {
+        for (out, errors) in [
+            (full(), Stdio::piped()),
+            (gone(), Stdio::piped()),
+            (full(), full()),
+            (gone(), gone()),
+        ] {
+            number += 1;
+            let name = format!("n{number}");
+            let arguments: Vec<_> = arguments.iter().map(|word| word.replace("NAME", &name)).collect();
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let output = into(&folder, &arguments, out, errors);
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(matches!(output.status.code(), Some(0..=4)), "{arguments:?}: {output:?}");
+            assert!(!told.contains("panick"), "{arguments:?}: {told}");
+        }
+    }
+    let help = into(&folder, &["--help"], full(), Stdio::piped());
+    assert_eq!(help.status.code(), Some(1));
+    running.stop();
+}
+
 fn runs_without_a_socket(folder: &Folder, more: &str, why: &str) {
     folder.write("p.toml", &config(more));
     let mut program = folder.run(&["p.toml"]);
@@ -159,7 +222,7 @@ fn a_name_too_long_for_the_path_of_a_socket_is_found_all_the_same() {
             .replace("count = 3", "rate = 1"),
     );
     let program = folder.run(&["p.toml"]);
-    program.log.first(&["running", "tells how it is"]);
+    program.log.first(&["starting", "tells how it is"]);
     let output = folder.aqueduct(&["status", &name]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(

@@ -148,8 +148,8 @@ fn what_a_destination_never_read_comes_again_after_its_reset() {
         status.number("source", "settled") == last && status.number("network", "unacknowledged_bytes") > 0
     });
     hung.reset();
-    let mut seen = Sequence::default();
-    listener.accept(MESSAGES).take_through(last, &mut seen);
+    let (mut seen, mut healthy) = (Sequence::default(), listener.accept(MESSAGES));
+    healthy.take_through(last, &mut seen);
     seen.assert_is(1, last);
     let status = program.wait_for("all is settled", |status| {
         status.number("network", "frames_out") == last

@@ -1,6 +1,6 @@
 //! `aqueduct check`: every mistake at once, without opening anything.
 
-use crate::say::show;
+use crate::say::tell;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,7 +24,7 @@ impl Check {
         };
         for pipeline in &loaded.pipelines {
             let (actors, edges) = (pipeline.actors.len(), pipeline.edges.len());
-            show!(
+            tell!(
                 "{}: pipeline `{}` is fine: {actors} actors, {edges} edges",
                 pipeline.file.display(),
                 pipeline.name

@@ -67,6 +67,9 @@ impl Explain {
                 }
             }
         }
+        if found.is_empty() && code != ExitCode::SUCCESS {
+            return code;
+        }
         found.sort_by_key(|(at_ns, _)| *at_ns);
         let found: Vec<Report> = found.into_iter().map(|(_, report)| report).collect();
         let newest = &found[found.len().saturating_sub(self.last)..];

@@ -1,6 +1,6 @@
 //! `aqueduct graph`: a pipeline drawn as text, DOT (Graphviz) or Mermaid.
 
-use crate::say::show_as_is;
+use crate::say::{show_as_is, tell};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -42,7 +42,10 @@ impl Graph {
                 Form::Dot => dot(pipeline),
                 Form::Mermaid => mermaid(pipeline),
             };
-            show_as_is!("{drawing}");
+            match self.form {
+                Form::Text => tell!("{}", drawing.trim_end()),
+                Form::Dot | Form::Mermaid => show_as_is!("{drawing}"),
+            }
         }
         ExitCode::SUCCESS
     }

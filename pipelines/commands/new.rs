@@ -6,7 +6,7 @@ mod origin;
 mod pipeline;
 mod plugin;
 
-use crate::say::{say, show_as_is};
+use crate::say::{say, tell};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -40,7 +40,7 @@ impl New {
         };
         match written {
             Ok(next) => {
-                show_as_is!("{next}");
+                tell!("{}", next.trim_end());
                 ExitCode::SUCCESS
             }
             Err(mistake) => {

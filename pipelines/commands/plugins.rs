@@ -1,5 +1,7 @@
 //! `aqueduct plugins`: the list, and everything about one.
 
+mod built_in;
+
 use crate::say::{say, tell};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::commands::WRONG;
-use crate::framework::config::{Catalog, Role, host_schema};
+use crate::framework::config::{Catalog, Role, host_schema, nearest, process_schemas};
 use crate::framework::framing;
 use crate::framework::plugin::{About, Registry};
 use crate::framework::units::{ByteSize, Period};
@@ -41,12 +43,16 @@ impl Plugins {
                 .map(str::to_owned)
                 .chain(registry.framing_names());
             tell!("framings:\n  {}", framings.collect::<Vec<_>>().join(", "));
+            tell!("settings of the process:");
+            for (name, schema) in process_schemas() {
+                tell!("  {name:<14} {}", first_line(&schema));
+            }
             tell!(
-                "\n`aqueduct plugins NAME` (also `spill`, `framing`) tells its options, with types, defaults and a sample."
+                "\n`aqueduct plugins NAME` (also `spill`, `framing`, `log` ...) tells its options, with types, defaults and a sample."
             );
             return ExitCode::SUCCESS;
         };
-        if tell_built_in(name) {
+        if built_in::tell_it(name) {
             return ExitCode::SUCCESS;
         }
         let all = ROLES.into_iter().flat_map(|role| registry.all(role));
@@ -57,7 +63,8 @@ impl Plugins {
             tell!("\n  options, besides those of every framing (`aqueduct plugins framing`):");
             options(&info.schema);
         } else if found.is_empty() {
-            say!("no plugin is called `{name}`; `aqueduct plugins` lists them");
+            let meant = closest(registry, name).map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+            say!("no plugin is called `{name}`; {meant}`aqueduct plugins` lists them");
             return ExitCode::from(WRONG);
         }
         for about in found {
@@ -65,6 +72,15 @@ impl Plugins {
         }
         ExitCode::SUCCESS
     }
+}
+
+/// What is called nearly so, of all there is something to tell about.
+fn closest(registry: &Registry, name: &str) -> Option<String> {
+    let plugins = ROLES.into_iter().flat_map(|role| registry.all(role));
+    let mut names: Vec<String> = plugins.map(|about| about.info.name.clone()).collect();
+    names.extend(registry.framing_names());
+    names.extend(built_in::names().map(str::to_owned));
+    nearest(&names.iter().map(String::as_str).collect::<Vec<_>>(), name)
 }
 
 fn first_line(schema: &Value) -> &str {
@@ -193,36 +209,6 @@ fn resolve<'a>(root: &'a Value, option: &'a Value) -> &'a Value {
     let option = inner.unwrap_or(option);
     let target = option["$ref"].as_str().and_then(|path| path.strip_prefix('#'));
     target.and_then(|path| root.pointer(path)).unwrap_or(option)
-}
-
-/// The built-in framings and the spill store are no plugins, but people look for them here.
-fn tell_built_in(name: &str) -> bool {
-    match name {
-        "spill" => {
-            tell!("spill store: memory first, then redb segments on disk, in one order\n\n  options:");
-            options(&host_schema(Role::Spill));
-        }
-        "framing" => {
-            for (name, schema) in framing::schemas() {
-                tell_framing(name, &schema);
-                tell!("");
-            }
-            tell!("delimited, length_delimited and framings of plugins also take:");
-            options(&framing::limits_schema());
-        }
-        _ => {
-            let Some((name, schema)) = framing::schemas().into_iter().find(|(known, _)| *known == name) else {
-                return false;
-            };
-            tell_framing(name, &schema);
-        }
-    }
-    true
-}
-
-fn tell_framing(name: &str, schema: &Value) {
-    tell!("framing = {{ type = \"{name}\", ... }}");
-    options(schema);
 }
 
 /// The type of an option, in words.

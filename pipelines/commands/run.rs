@@ -163,9 +163,9 @@ fn start(
     match admin.clone() {
         Some(serving) => {
             actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
-            tracing::info!(pipeline = %config.name, "running; `aqueduct status {}` tells how it is", config.name);
+            tracing::info!(pipeline = %config.name, "starting; `aqueduct status {}` tells how it is", config.name);
         }
-        None => tracing::info!(pipeline = %config.name, "running"),
+        None => tracing::info!(pipeline = %config.name, "starting"),
     }
     Ok(Running {
         pipeline,

@@ -179,4 +179,10 @@ fn a_full_store_blocks_the_pipeline_and_is_named_with_the_destination_behind_it(
         "{}",
         report.sentence
     );
+    // Another store in front of it would help nobody.
+    assert!(
+        report.advice.contains("`drain` is full") && report.advice.contains("look after `network` first; `max_bytes`"),
+        "{}",
+        report.advice
+    );
 }

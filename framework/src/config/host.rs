@@ -77,7 +77,7 @@ pub enum OnPartial {
     Keep,
     /// It is left out, and counted as `partial_frames`.
     Drop,
-    /// It is left out, told, and counted as rejected and lost, so that the exit code is 3: a source has no output for dead letters.
+    /// It is left out, told, and counted as rejected and lost, so that the exit code is 3. A source has no output for dead letters: to see such frames, `keep` them.
     Reject,
 }
 

@@ -55,7 +55,9 @@ pub use mistake::Mistake;
 pub use pipeline::{ActorConfig, EdgeConfig, PipelineConfig, Role};
 pub use process::{
     AdminConfig, AlwaysConfig, LogConfig, LogFormat, ProcessConfig, Protocol, ShutdownConfig, TelemetryConfig,
+    process_schemas,
 };
+pub use report::nearest;
 pub use url::{Authorization, without_secrets};
 
 use std::path::PathBuf;

@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 use super::messages::MessagesConfig;
 use crate::units::{ByteSize, Period};
 
+/// The JSON schemas of the process-wide tables, by name.
+pub fn process_schemas() -> [(&'static str, serde_json::Value); 4] {
+    [
+        ("telemetry", schemars::schema_for!(TelemetryConfig)),
+        ("log", schemars::schema_for!(LogConfig)),
+        ("admin", schemars::schema_for!(AdminConfig)),
+        ("shutdown", schemars::schema_for!(ShutdownConfig)),
+    ]
+    .map(|(name, schema)| (name, schema.to_value()))
+}
+
 /// The process-wide tables.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -158,7 +158,7 @@ impl Mistake {
 }
 
 /// The name that differs from `written` in at most a third of its letters, if any.
-fn nearest(names: &[&str], written: &str) -> Option<String> {
+pub fn nearest(names: &[&str], written: &str) -> Option<String> {
     let far = (written.chars().count() / 3).max(1);
     names
         .iter()

@@ -34,8 +34,27 @@ pub struct Blame {
     pub actor: String,
     /// True when it is a processor: then it is our own work that is slow, and nobody outside.
     pub is_work: bool,
+    /// The store between that took nothing either: what stands before it has to wait, though there is a store.
+    pub store: Option<String>,
     /// What it did, to follow "because": `drain took nothing (full), since network took nothing (waiting for a client)`.
     pub clause: String,
+}
+
+impl Blame {
+    /// What to do when a store is there and takes nothing: another one in front of it would not help. None without a store.
+    pub(super) fn advice(&self) -> Option<String> {
+        let (store, actor) = (self.store.as_ref()?, &self.actor);
+        let first = if actor == store {
+            format!("`{store}` takes nothing: look after its disk (room, speed) and its `max_bytes`")
+        } else {
+            format!(
+                "`{store}` is full because what leaves it is less than what arrives: look after `{actor}` first; `max_bytes` of `{store}`, and a disk that holds as much, is its room for an outage"
+            )
+        };
+        Some(format!(
+            "{first}; `when_full = \"drop_oldest\"` or `\"drop_newest\"` keeps the source flowing at the price of frames"
+        ))
+    }
 }
 
 impl Below {
@@ -71,8 +90,10 @@ impl Below {
         for deeper in clauses {
             clause = format!("{clause}, since {deeper}");
         }
+        let store = chain.iter().find(|edge| edge.role == Role::Spill);
         Some(Blame {
             actor: last.to.clone(),
+            store: store.map(|edge| edge.to.clone()),
             is_work: last.role == Role::Processor,
             clause,
         })

@@ -52,7 +52,7 @@ impl Report {
             sureness: verdict.sureness,
             sentence: verdict.sentence,
             evidence: verdict.evidence,
-            advice: verdict.cause.advice().to_owned(),
+            advice: verdict.advice.unwrap_or_else(|| verdict.cause.advice().to_owned()),
             count: 1,
             event: None,
             slots: Vec::new(),

@@ -8,7 +8,7 @@ mod writing;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Errno, Event, Ours, Recorder, Sureness};
+use super::{Blame, Cause, Errno, Event, Ours, Recorder, Sureness};
 
 /// A silence from which on a close looks like an idle timeout.
 const SILENCE_MS: u64 = 5_000;
@@ -51,6 +51,9 @@ pub struct Verdict {
     pub sentence: String,
     /// What speaks for the cause, and what else it could be.
     pub evidence: Vec<String>,
+    /// What to do, where more can be said than of every such cause.
+    #[serde(default)]
+    pub advice: Option<String>,
 }
 
 impl Verdict {
@@ -60,7 +63,13 @@ impl Verdict {
             sureness,
             sentence: sentence.into(),
             evidence: Vec::new(),
+            advice: None,
         }
+    }
+
+    fn advising(mut self, blame: Option<&Blame>) -> Self {
+        self.advice = blame.and_then(Blame::advice);
+        self
     }
 
     pub(super) fn with(mut self, evidence: impl Into<String>) -> Self {

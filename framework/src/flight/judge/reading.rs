@@ -41,7 +41,9 @@ fn stalled(recorder: &Recorder, stall: &Stall<'_>, end: &str, sureness: Sureness
         stall.percent,
         time(held),
     );
-    Verdict::new(cause, sureness, sentence).with(held_bytes(stall))
+    Verdict::new(cause, sureness, sentence)
+        .advising(stall.blame.filter(|_| stall.waited_ms >= WAIT_MS))
+        .with(held_bytes(stall))
 }
 
 /// The connection lives, and the peer cannot send.
@@ -57,6 +59,7 @@ pub(super) fn full(recorder: &Recorder, case: &Case<'_>) -> Verdict {
         time(case.now_ms.saturating_sub(stall.since_ms)),
     );
     Verdict::new(cause, Sureness::Certain, sentence)
+        .advising(stall.blame.filter(|_| stall.waited_ms >= WAIT_MS))
         .with("a peer that will not wait closes now; what it had sent before still comes")
         .with(held_bytes(&stall))
 }

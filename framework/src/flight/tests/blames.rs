@@ -38,6 +38,11 @@ fn the_last_of_those_who_wait_for_each_other_is_blamed_with_the_stores_between()
         blame.clause,
         "drain took nothing (full), since network took nothing (waiting for a client)"
     );
+    let advice = blame.advice().expect("there is a store");
+    assert!(
+        advice.contains("look after `network` first; `max_bytes` of `drain`"),
+        "{advice}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ fn ended(cause: Cause) -> Verdict {
         sureness: Sureness::Certain,
         sentence: "it ended".into(),
         evidence: Vec::new(),
+        advice: None,
     }
 }
 

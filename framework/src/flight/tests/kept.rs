@@ -51,6 +51,7 @@ fn report(at_ns: u64) -> Report {
         sureness: crate::flight::Sureness::Unsure,
         sentence: "it was so".into(),
         evidence: vec!["seen".into()],
+        advice: None,
     };
     Report::new(at_ns, "p", "feed", "host:1", verdict).of(super::FIN, &healthy(), 2_000)
 }

@@ -43,6 +43,7 @@ fn blame(is_work: bool) -> Option<Blame> {
     Some(Blame {
         actor: "drain".into(),
         is_work,
+        store: None,
         clause: "drain took nothing".into(),
     })
 }
