@@ -27,6 +27,7 @@ mod named_cursors;
 mod new;
 mod odd_places;
 mod open_files;
+mod other_users;
 mod plugins;
 mod settled;
 mod shutdown;
