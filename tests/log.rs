@@ -19,11 +19,45 @@ const CONFIG: &str = r#"
 /// The program with a standard error that takes nothing.
 struct Unread {
     child: Child,
+    /// Of the program, which may be a child of this child.
+    pid: Pid,
     folder: Folder,
-    log: PipeReader,
+    log: Option<PipeReader>,
 }
 
 impl Unread {
+    /// On a terminal of its own, which util-linux' script(1) provides: what it reads is what is typed there. None without that.
+    fn start_on_terminal() -> Option<Self> {
+        let folder = Folder::new();
+        folder.write("p.toml", CONFIG);
+        let exec = format!("echo $$ > pid && exec {} run p.toml", env!("CARGO_BIN_EXE_aqueduct"));
+        let child = Command::new("script")
+            .args(["-qec", &exec, "/dev/null"])
+            .current_dir(folder.path(""))
+            .env("XDG_RUNTIME_DIR", folder.path(""))
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(child) = child else {
+            eprintln!("not tested: there is no script(1), which makes a terminal");
+            return None;
+        };
+        let pid = wait_until("the program has a number", || folder.read("pid").trim().parse().ok());
+        Some(Self {
+            pid: Pid::from_raw(pid).unwrap(),
+            child,
+            folder,
+            log: None,
+        })
+    }
+
+    fn press(&mut self, key: u8) {
+        let keyboard = self.child.stdin.as_mut().unwrap();
+        keyboard.write_all(&[key]).unwrap();
+    }
+
     fn start() -> Self {
         let folder = Folder::new();
         folder.write("p.toml", CONFIG);
@@ -39,7 +73,12 @@ impl Unread {
             .stderr(full)
             .spawn()
             .unwrap();
-        Self { child, folder, log }
+        Self {
+            pid: Pid::from_child(&child),
+            child,
+            folder,
+            log: Some(log),
+        }
     }
 
     fn status(&self) -> serde_json::Value {
@@ -57,7 +96,7 @@ impl Unread {
     }
 
     fn send(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.pid, signal).unwrap();
     }
 
     /// Signals that each bring a line of log, until some have found no room.
@@ -77,6 +116,9 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -99,11 +141,37 @@ fn a_log_that_nobody_reads_stops_neither_frames_nor_status_nor_the_end() {
     assert_eq!(program.ended(), Some(0));
 }
 
+/// Ctrl-S and Ctrl-Q, as typed.
+const STOP: u8 = 0x13;
+const GO_ON: u8 = 0x11;
+
+#[test]
+fn a_terminal_stopped_with_ctrl_s_stops_neither_frames_nor_the_end() {
+    for ends_stopped in [true, false] {
+        let Some(mut program) = Unread::start_on_terminal() else {
+            return;
+        };
+        let mut client = TcpStream::connect(program.address()).unwrap();
+        client.write_all(b"first\n").unwrap();
+        program.press(STOP);
+        program.drop_lines();
+        client.write_all(b"second\n").unwrap();
+        wait_until("both have arrived", || {
+            (program.folder.read("got") == "first\nsecond\n").then_some(())
+        });
+        if !ends_stopped {
+            program.press(GO_ON);
+        }
+        program.send(Signal::TERM);
+        assert_eq!(program.ended(), Some(0));
+    }
+}
+
 #[test]
 fn a_log_that_is_read_again_says_how_many_lines_it_dropped() {
     let mut program = Unread::start();
     program.drop_lines();
-    let mut log = program.log.try_clone().unwrap();
+    let mut log = program.log.take().unwrap();
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
         log.read_to_string(&mut text).map(|_| text)

@@ -29,6 +29,7 @@ mod named_cursors;
 mod new;
 mod odd_places;
 mod open_files;
+mod other_users;
 mod plugins;
 mod read_only;
 mod replies;

@@ -95,3 +95,27 @@ fn a_destination_that_breaks_off_then_is_dialled_again_once_files_are_left() {
     program.wait_for("all is well", |status| trouble(status).is_empty());
     program.stop_in_doubt();
 }
+
+/// However few files there are beyond those of the log: it starts, or says why not.
+#[test]
+fn too_few_files_to_start_with_are_told_and_no_panic() {
+    let config = r#"
+        name = "p"
+        flow = ["in -> all -> out"]
+        sources.in = { type = "generate", count = 10 }
+        processors.all = { type = "filter", contains = "0", workers = 3 }
+        sinks.out = { type = "blackhole" }
+        "#;
+    let mut refused = 0;
+    for files in 9..40 {
+        let folder = Folder::new();
+        let few = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        let mut program = folder.run_pipeline_after(&["sh", "-c", &few], config);
+        let code = program.exit_code();
+        let log = program.log.to_the_end().join("\n");
+        assert!(!log.contains("panicked"), "{files} files: {log}");
+        assert!(code == 0 || log.contains("ulimit -n"), "{files} files: {log}");
+        refused += u32::from(code != 0);
+    }
+    assert!((1..31).contains(&refused), "{refused} refused");
+}

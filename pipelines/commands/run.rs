@@ -82,7 +82,18 @@ pub(super) fn execute(loaded: &Loaded, registry: &Registry, live: bool) -> Ended
         ids: process.telemetry.messages.as_ref().map(MessageMatcher::new),
         ..RunOptions::default()
     };
-    let ended = actix_rt::System::new().block_on(run_all(loaded, registry, &options, &screen, live));
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            actix_rt::System::with_tokio_rt(|| runtime).block_on(run_all(loaded, registry, &options, &screen, live))
+        }
+        Err(error) => {
+            tracing::error!("cannot start: no file is left for the runtime: {error}; raise `ulimit -n`");
+            Ended {
+                code: FAILED,
+                statuses: Vec::new(),
+            }
+        }
+    };
     // Spans of the last seconds are still in the exporter's queue.
     drop(export);
     screen.finish();

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+use crate::error::{Error, Result};
+
 /// Orders from the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
@@ -40,6 +42,18 @@ pub enum Outcome {
     Finished,
     /// It could not go on, for this reason.
     Failed(String),
+}
+
+/// A thread of its own for actors.
+///
+/// # Errors
+/// When the system has no thread left, or no file for its event loop.
+pub(crate) fn arbiter() -> Result<Arbiter> {
+    Arbiter::try_new().map_err(|error| {
+        let limits =
+            "no thread or file is left for it; raise `ulimit -n`, `ulimit -u` or the container's limit of processes";
+        Error::fatal(limits).because(error)
+    })
 }
 
 /// What a caught panic said.

@@ -11,7 +11,7 @@ use crate::actors::processor::{Processor, ProcessorParts};
 use crate::actors::reader::{Reader, ReaderParts};
 use crate::actors::sender::{Sender, SenderParts, StoreAbove};
 use crate::actors::spill::{Spill, SpillParts};
-use crate::actors::{Ended, Order};
+use crate::actors::{Ended, Order, arbiter};
 use crate::config::{ActorConfig, EdgeConfig, HostConfig, PipelineConfig, Role};
 use crate::error::{Error, Result};
 use crate::find::Find;
@@ -54,7 +54,7 @@ pub(super) fn assemble(
         streams: BTreeMap::new(),
         epoch: None,
         meters: BTreeMap::new(),
-        arbiters: vec![Arbiter::new()],
+        arbiters: vec![arbiter()?],
         finds: Vec::new(),
         unread: BTreeMap::new(),
     };
@@ -154,7 +154,7 @@ impl Assembly<'_> {
             supervisor: self.ended(),
             context,
         };
-        let arbiter = self.arbiter(placement);
+        let arbiter = self.arbiter(placement)?;
         let addr = Reader::start_in_arbiter(&arbiter, move |_| Reader::new(parts));
         self.started(actor, addr.clone().recipient(), addr.recipient());
         Ok(())
@@ -178,7 +178,7 @@ impl Assembly<'_> {
         let store = Spill::open(parts)?;
         self.streams.insert(actor.name.clone(), store.streams().clone());
         self.epoch = self.epoch.max(Some(store.epoch()));
-        let arbiter = self.arbiter(Placement::Data);
+        let arbiter = self.arbiter(Placement::Data)?;
         let addr = Spill::start_in_arbiter(&arbiter, move |_| store.into_actor());
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
         self.started(actor, addr.clone().recipient(), addr.recipient());
@@ -214,7 +214,7 @@ impl Assembly<'_> {
             context,
         };
         // The actor itself only dispatches: plugins that may block run on worker threads, which it starts.
-        let arbiter = self.arbiter(Placement::Data);
+        let arbiter = self.arbiter(Placement::Data)?;
         let addr = Processor::start_in_arbiter(&arbiter, move |_| Processor::new(parts));
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
         self.started(actor, addr.clone().recipient(), addr.recipient());
@@ -244,7 +244,7 @@ impl Assembly<'_> {
             supervisor: self.ended(),
             context,
         };
-        let arbiter = self.arbiter(placement);
+        let arbiter = self.arbiter(placement)?;
         let addr = Sender::start_in_arbiter(&arbiter, move |_| Sender::new(parts));
         self.arrivals.insert(actor.name.clone(), addr.clone().recipient());
         self.started(actor, addr.clone().recipient(), addr.recipient());
@@ -328,16 +328,16 @@ impl Assembly<'_> {
         self.supervisor.clone().recipient()
     }
 
-    fn arbiter(&mut self, placement: Placement) -> ArbiterHandle {
+    fn arbiter(&mut self, placement: Placement) -> Result<ArbiterHandle> {
         if placement == Placement::Own {
-            self.arbiters.push(Arbiter::new());
+            self.arbiters.push(arbiter()?);
         }
         let index = if placement == Placement::Own {
             self.arbiters.len() - 1
         } else {
             0
         };
-        self.arbiters[index].handle()
+        Ok(self.arbiters[index].handle())
     }
 
     fn started(&mut self, actor: &ActorConfig, orders: Recipient<Order>, find: Recipient<Find>) {

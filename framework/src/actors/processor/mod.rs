@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 
 use super::{Ended, Order, Outcome, panic_text};
 use crate::find::Find;
@@ -76,11 +77,16 @@ impl Actor for Processor {
         self.outputs.join(&ctx.address().recipient());
         let (parts, inbox, outputs) = (self.parts.clone(), self.inbox.clone(), self.outputs.clone());
         let work = if parts.workers == 1 && parts.placement == Placement::Data {
-            futures_util::future::Either::Left(inline::work(parts, inbox, outputs))
+            Either::Left(inline::work(parts, inbox, outputs))
         } else {
-            let pool = Rc::new(Pool::start(&parts, &ctx.address().recipient()));
-            self.pool = Some(pool.clone());
-            futures_util::future::Either::Right(workers::work(pool, inbox, outputs))
+            Either::Right(match Pool::start(&parts, &ctx.address().recipient()) {
+                Ok(pool) => {
+                    let pool = Rc::new(pool);
+                    self.pool = Some(pool.clone());
+                    Either::Left(workers::work(pool, inbox, outputs))
+                }
+                Err(error) => Either::Right(ready(Outcome::Failed(error.to_string()))),
+            })
         };
         // A plugin may panic while it is dropped; the supervisor must hear of that too.
         let work = AssertUnwindSafe(work)

@@ -14,7 +14,7 @@ use super::reorder::Reorder;
 use super::runner::{Portion, Runner};
 use super::tick::Back;
 use super::{ProcessorParts, dropped_badly};
-use crate::actors::Outcome;
+use crate::actors::{Outcome, arbiter};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::find::State;
@@ -58,6 +58,12 @@ impl Made {
     }
 }
 
+fn stop(arbiters: &[Arbiter]) {
+    for arbiter in arbiters {
+        arbiter.stop();
+    }
+}
+
 /// The workers of a processor, as its actor sees them.
 pub(super) struct Pool {
     workers: Vec<(Recipient<Work>, Cell<usize>)>,
@@ -67,19 +73,25 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn start(parts: &ProcessorParts, done_to: &Recipient<Done>) -> Self {
-        let arbiters: Vec<_> = (0..parts.workers).map(|_| Arbiter::new()).collect();
+    /// # Errors
+    /// When the system has no thread or file left for all of them.
+    pub(super) fn start(parts: &ProcessorParts, done_to: &Recipient<Done>) -> Result<Self> {
+        let mut arbiters = Vec::<Arbiter>::new();
+        for _ in 0..parts.workers {
+            let another = arbiter().inspect_err(|_| stop(&arbiters))?;
+            arbiters.push(another);
+        }
         let workers = arbiters.iter().enumerate().map(|(index, arbiter)| {
             let (parts, done_to) = (parts.clone(), done_to.clone());
             let worker = Worker::start_in_arbiter(&arbiter.handle(), move |_| Worker::new(index, parts, done_to));
             (worker.recipient(), Cell::new(0))
         });
-        Self {
+        Ok(Self {
             workers: workers.collect(),
             arbiters,
             done: RefCell::default(),
             came: Notify::new(),
-        }
+        })
     }
 
     pub(super) fn take(&self, done: Done) {
@@ -103,9 +115,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
+        stop(&self.arbiters);
     }
 }
 
