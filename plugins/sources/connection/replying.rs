@@ -91,6 +91,7 @@ impl Replying {
         self.later().filter(|answers| !answers.may_read()).map(|answers| Blame {
             actor: context.actor.to_string(),
             is_work: false,
+            store: None,
             clause: format!("{} frames wait for their reply (window_frames)", answers.frames()),
         })
     }
