@@ -108,7 +108,8 @@ impl Replying {
 /// Writes the replies that wait, while the connection is read; resolves when it has to end.
 pub(super) async fn write(answers: Option<&Answers>, stream: &TcpStream) -> End {
     match answers {
-        Some(answers) => answers.write(stream).await.into(),
+        // Boxed, here and below: a connection that owes nothing must not hold room for it, and there may be thousands.
+        Some(answers) => Box::pin(answers.write(stream)).await.into(),
         None => std::future::pending().await,
     }
 }
@@ -125,10 +126,10 @@ pub(super) async fn see_off(
     let Some(answers) = answers.filter(|answers| answers.answered_at().is_none()) else {
         return end;
     };
-    let end = owed(answers, stream, feed, dialled, end).await;
+    let end = Box::pin(owed(answers, stream, feed, dialled, end)).await;
     if matches!(end, End::Lost(_)) {
         // The replies to what came before are read first. Who does not finish in time is closed on all the same.
-        let _ = timeout(FAREWELL, take_leave(stream)).await;
+        let _ = Box::pin(timeout(FAREWELL, take_leave(stream))).await;
     }
     end
 }
