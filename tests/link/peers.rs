@@ -121,6 +121,35 @@ fn a_sender_says_what_the_receiver_refuses() {
     there.stop();
 }
 
+/// Whoever reaches the port can be as many senders as it likes: the log is not longer for it than for anything else.
+#[test]
+fn senders_one_after_the_other_are_told_whenever_their_number_doubles() {
+    let (far, address) = (Folder::new(), free());
+    let there = far.run_pipeline(&format!(
+        r#"
+        name = "p"
+        flow = ["here -> in -> network"]
+        sources.here = {{ type = "link", listen = "{address}", max_streams = 1 }}
+        spills.in = {{ directory = "in", persist = "always" }}
+        sinks.network = {{ type = "blackhole" }}
+        "#
+    ));
+    for number in 0..6 {
+        let folder = Folder::new();
+        let sender = sender(&folder, address);
+        feed(&sender, number * 10 + 1, number * 10 + 10);
+        acknowledged(&sender);
+        sender.stop();
+    }
+    assert_eq!(there.status_of("p").number("here", "streams_forgotten"), 5);
+    let log = there.log.so_far();
+    for words in ["is forgotten", "linked: frames below"] {
+        let lines = log.iter().filter(|line| line.contains(words)).count();
+        assert_eq!(lines, 3, "{words}: {log:#?}");
+    }
+    there.stop();
+}
+
 #[test]
 fn a_receiver_that_ends_in_order_refuses_nothing() {
     let (near, far) = (Folder::new(), Folder::new());

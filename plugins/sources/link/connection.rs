@@ -126,7 +126,10 @@ impl Connection {
             entered.line.leave();
             return Err(error.into());
         }
-        tracing::info!(actor = %self.shared.context.actor, peer = %self.peer, %stream, "linked: frames below {sequence} are here, the sender has those from {} on", hello.first);
+        let heard = self.shared.hear_linked();
+        if heard.aloud() {
+            tracing::info!(actor = %self.shared.context.actor, peer = %self.peer, %stream, "linked: frames below {sequence} are here, the sender has those from {} on{heard}", hello.first);
+        }
         Ok(entered)
     }
 

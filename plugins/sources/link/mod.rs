@@ -10,9 +10,10 @@ use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aqueduct_framework::error::{Error, Result};
+use aqueduct_framework::flight::{Heard, Repeats};
 use aqueduct_framework::plugin::{Context, Feed, Source};
 use aqueduct_framework::units::{ByteSize, Period};
 use schemars::JsonSchema;
@@ -75,6 +76,9 @@ struct Shared {
     keepalive: Keepalive,
     flight: Flight,
     lines: RefCell<Lines>,
+    began: Instant,
+    /// Of senders that are linked.
+    linked: RefCell<Repeats<()>>,
 }
 
 /// The plugin.
@@ -124,6 +128,8 @@ impl Source for Link {
                 keepalive: Keepalive::new(config.keepalive),
                 flight: Flight::accepting(context),
                 lines: RefCell::default(),
+                began: Instant::now(),
+                linked: RefCell::default(),
             }),
         })
     }
@@ -185,6 +191,12 @@ impl Shared {
         while settled.get() < given.get() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Whether the log should say that another sender is linked: whenever their number doubles, until there was peace.
+    fn hear_linked(&self) -> Heard {
+        let at_ms = self.began.elapsed().as_millis() as u64;
+        self.linked.borrow_mut().note(at_ms, ())
     }
 
     /// Somebody is sent away. Said aloud whenever the number doubles.
