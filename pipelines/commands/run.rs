@@ -168,15 +168,18 @@ fn start(
         ..options.clone()
     };
     let admin = open_admin(config, socket)?.map(Rc::new);
-    let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
-    let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
-    let clerk = Clerk::new(latest.clone(), pipeline.view(), pipeline.finder(), screen.clone());
-    match admin.clone() {
-        Some(serving) => {
-            actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
+    // Said first, because what follows is the actors' own: where they listen, whom they reach, or what stands in their way.
+    match &admin {
+        Some(_) => {
             tracing::info!(pipeline = %config.name, "starting; `aqueduct status {}` tells how it is", config.name);
         }
         None => tracing::info!(pipeline = %config.name, "starting"),
+    }
+    let pipeline = Pipeline::start(config, registry, options).map_err(|error| error.to_string())?;
+    let latest = Rc::new(RefCell::new(Sample::default().take(&pipeline.view())));
+    let clerk = Clerk::new(latest.clone(), pipeline.view(), pipeline.finder(), screen.clone());
+    if let Some(serving) = admin.clone() {
+        actix_rt::spawn(async move { serving.serve(Rc::new(clerk)).await });
     }
     Ok(Running {
         pipeline,
