@@ -46,6 +46,11 @@ impl Screen {
         all.map_or(READABLE, |columns| columns.min(READABLE))
     }
 
+    /// The columns there are for the live line, which may be as long as the terminal is wide.
+    pub(super) fn live_columns(&self) -> usize {
+        terminal::columns().filter(|_| self.terminal).unwrap_or(READABLE)
+    }
+
     pub(super) fn title(&mut self, text: &str) {
         self.write("\n");
         self.paragraph(Some(TITLE), text);
@@ -79,8 +84,8 @@ impl Screen {
 
     /// Progress: replaces the live line; without a terminal one line every two seconds.
     pub(super) fn progress(&mut self, text: &str) {
-        let columns = self.columns();
-        let line = terminal::cut(&format!("  {text}"), columns);
+        let columns = self.live_columns();
+        let line = terminal::cut(&format!("  {}", text.trim_end()), columns);
         if self.terminal {
             let before = self.live.replace(line.clone());
             let erased = before.map_or_else(String::new, |before| erased(&before, columns));

@@ -108,7 +108,7 @@ impl Line {
             mood,
         };
         // Two columns stand before it.
-        screen.progress(&glance.fitted(screen.columns() - 2));
+        screen.progress(&glance.fitted(screen.live_columns().saturating_sub(2)));
     }
 }
 
@@ -126,7 +126,7 @@ struct Glance {
 
 impl Glance {
     /// The most telling line that so many columns have room for: words are the first to go, then the bar, then the server; what is on disk, and the
-    /// destination, always stay.
+    /// destination, always stay. Of the same width whatever the destination does, so that it does not change its form with that.
     fn fitted(&self, columns: usize) -> String {
         let Self {
             seconds,
@@ -141,14 +141,14 @@ impl Glance {
         let (long, short) = words(self.mood);
         let lines = [
             format!(
-                "{seconds:4.1} s  {server} {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  destination {long}"
+                "{seconds:4.1} s  {server} {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  destination {long:<7}"
             ),
             format!(
-                "{seconds:4.1} s  {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"
+                "{seconds:4.1} s  {read:>9} > {bar} {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short:<6}"
             ),
-            format!("{seconds:4.1} s  {read:>9} > {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"),
-            format!("{seconds:4.1} s  {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short}"),
-            format!("{seconds:4.1} s  {waiting:>7}, {on_disk:>8} on disk > {taken:>9}  {short}"),
+            format!("{seconds:4.1} s  {read:>9} > {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short:<6}"),
+            format!("{seconds:4.1} s  {waiting:>7} waiting, {on_disk:>8} on disk > {taken:>9}  {short:<6}"),
+            format!("{seconds:4.1} s  {waiting:>7}, {on_disk:>8} on disk > {taken:>9}  {short:<6}"),
         ];
         let [.., last] = &lines;
         let fitting = lines.iter().find(|line| terminal::width(line) <= columns);
@@ -192,7 +192,7 @@ mod tests {
             let line = glance.fitted(columns);
             assert!(terminal::width(&line) <= columns, "{columns}: {line}");
             assert!(
-                line.contains("999.9 MB on disk > 999.9 MB/s") && line.ends_with("leaves"),
+                line.contains("999.9 MB on disk > 999.9 MB/s") && line.trim_end().ends_with("leaves"),
                 "{line}"
             );
         }
