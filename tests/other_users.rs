@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Folder, Program};
+use crate::harness::{Folder, Program, wait_until};
 
 /// Users that nobody is.
 const OURS: u32 = 61_001;
@@ -54,6 +54,11 @@ impl Machine {
         shell.extend(["env", "-u", "XDG_RUNTIME_DIR"].map(str::to_owned));
         shell.extend([temporary, "sh".to_owned(), "-c".to_owned()]);
         shell
+    }
+
+    /// Waits until something has arrived there.
+    fn wait_for_frames(&self, name: &str) {
+        wait_until("frames arrive", || (!self.folder.read(name).is_empty()).then_some(()));
     }
 
     /// What a command says that this user types.
@@ -108,7 +113,7 @@ fn nobody_else_reads_writes_locks_or_asks_what_a_pipeline_has() {
     let Some(machine) = Machine::new() else { return };
     machine.write("feed.toml", FEED);
     let mut program = machine.runs(OURS, "feed.toml");
-    program.log.first(&["running"]);
+    machine.wait_for_frames("got");
     let own = "data got tmp/aqueduct-61001";
     for command in [
         format!("find {own} -readable -o -writable"),
@@ -152,7 +157,7 @@ fn a_runtime_folder_that_another_user_made_first_is_not_used_and_stops_nothing()
         assert_eq!(planted.status.code(), Some(0), "{}", text(&planted));
         let mut program = machine.runs(OURS, "feed.toml");
         program.log.first(&["WARN", "no admin socket"]);
-        program.log.first(&["running"]);
+        machine.wait_for_frames("got");
         let written = machine.types(0, "find tmp -user 61001");
         assert_eq!(text(&written), "", "{plant}");
         for command in ["status p", "status", "explain p"] {
@@ -172,7 +177,7 @@ fn a_socket_of_another_user_is_not_believed() {
     });
     machine.write("trap.toml", &format!("admin.socket = \"tmp/trap.sock\"\n{elsewhere}"));
     let mut program = machine.runs(OTHER, "trap.toml");
-    program.log.first(&["running"]);
+    machine.wait_for_frames("tmp/got");
     set_permissions(machine.path("tmp/trap.sock"), Permissions::from_mode(0o777)).unwrap();
     let output = machine.types(OURS, "./aqueduct-program status --socket tmp/trap.sock");
     let told = text(&output);
