@@ -302,6 +302,12 @@ impl Connection {
             errno: Errno::from(&error),
             partial_bytes: 0,
         };
+        if self.exchange.is_none() {
+            self.look();
+            let confirmed = self.settling.confirmed();
+            self.watch
+                .leaves_unconfirmed(confirmed.acknowledged.saturating_sub(confirmed.proven));
+        }
         let told = self.watch.ended(&self.stream, &self.peer, event);
         Error::unavailable(told.verdict.sentence).because(error)
     }

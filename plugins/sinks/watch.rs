@@ -70,6 +70,11 @@ impl Watch {
         self.due.as_mut().reset((now + LOOK_EVERY).into());
     }
 
+    /// Notes, before the end is judged, what the peer's kernel may have taken in vain.
+    pub(super) fn leaves_unconfirmed(&mut self, bytes: u64) {
+        self.recorder.leaves_unconfirmed(bytes);
+    }
+
     /// Judges the end of the connection.
     pub(super) fn ended(&mut self, stream: &TcpStream, address: &str, event: Event) -> Told {
         let now = Instant::now();

@@ -91,6 +91,9 @@ fn a_destination_that_stops_reading_and_then_goes_had_stopped_reading() {
         "{report:#?}"
     );
     assert!(report.sentence.contains("had taken nothing for"), "{}", report.sentence);
+    // It had acknowledged what it did not read.
+    let unread = |line: &String| line.contains("were acknowledged by its kernel and not confirmed to be read");
+    assert!(report.evidence.iter().any(unread), "{report:#?}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub struct Recorder {
     full_since_ms: Option<u64>,
     last_full_ms: Option<u64>,
     retransmits: u32,
+    unconfirmed: u64,
     first_window_end: u64,
     window_end: u64,
     sampled_ms: Option<u64>,
@@ -191,6 +192,15 @@ impl Recorder {
     pub(super) fn last_untaken(&self) -> u64 {
         let newest = self.ring.last_minute(0).next_back();
         newest.map_or(0, |slot| slot.untaken.into())
+    }
+
+    /// At the end: so many bytes at most were acknowledged by the peer's kernel and are not known to be read.
+    pub fn leaves_unconfirmed(&mut self, bytes: u64) {
+        self.unconfirmed = bytes;
+    }
+
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.unconfirmed
     }
 
     pub(super) fn retransmits(&self) -> u32 {

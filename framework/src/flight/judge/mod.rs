@@ -91,10 +91,17 @@ pub fn judge(recorder: &Recorder, event: &Event, case: &Case<'_>) -> Verdict {
         _ if case.side == Side::Reading => reading::judge(recorder, event, case),
         _ => writing::judge(recorder, event, case),
     };
-    let again = recorder.retransmits();
-    verdict.with_if(again > 0, || {
-        format!("{again} segments were sent again: packets were lost, or the window was closed")
-    })
+    let (again, unconfirmed) = (recorder.retransmits(), recorder.unconfirmed());
+    verdict
+        .with_if(again > 0, || {
+            format!("{again} segments were sent again: packets were lost, or the window was closed")
+        })
+        .with_if(unconfirmed > 0, || {
+            format!(
+                "up to {} were acknowledged by its kernel and not confirmed to be read; what of it comes again is for `acknowledge` to say",
+                size(unconfirmed)
+            )
+        })
 }
 
 fn our_own(ours: &Ours, case: &Case<'_>) -> Verdict {
