@@ -157,8 +157,14 @@ impl Settling {
 
     /// What does not fit any more into a buffer whose window is this large when it is empty.
     fn beyond_a_buffer(&self, empty: u64) -> u64 {
-        self.acknowledged
-            .saturating_sub(capacity(empty).saturating_sub(self.window))
+        self.acknowledged.saturating_sub(self.held(empty))
+    }
+
+    /// What such a buffer holds now. The window is an estimate of the other kernel's, which packs some segments better than it thought: 4 to 7 % more were
+    /// seen over veth.
+    fn held(&self, empty: u64) -> u64 {
+        let held = capacity(empty).saturating_sub(self.window);
+        held + held / 8
     }
 
     /// True while only a fresh window could tell more: nothing is under way, and something seems not to be read.
@@ -172,9 +178,8 @@ impl Settling {
         if below <= self.empty / 8 {
             return below;
         }
-        // It has stopped reading, or is slow. The kernel's bookkeeping for small segments is not in the window.
-        let below = capacity(self.empty).saturating_sub(self.window);
-        below + below / 16
+        // It has stopped reading, or is slow.
+        self.held(self.empty)
     }
 
     fn settle(&mut self, now_ms: u64) {
