@@ -161,7 +161,7 @@ fn only_what_fits_into_a_receive_buffer_is_not_proven() {
     peer.pass(10_000, 1_000_000, |_| LARGE);
     peer.look(0, LARGE - 100 * KIB);
     let confirmed = peer.settling.confirmed();
-    assert_eq!(confirmed.acknowledged - confirmed.proven, 100 * KIB / 8 * 9);
+    assert_eq!(confirmed.acknowledged - confirmed.proven, 125 * KIB);
 }
 
 #[test]
