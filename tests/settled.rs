@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::spawn;
 use std::time::{Duration, Instant};
@@ -134,6 +136,43 @@ fn a_server_that_closes_after_each_message_gets_each_twice_at_most() {
         let times = taken.iter().filter(|taken| **taken == number).count();
         assert!((1..=2).contains(&times), "{number} came {times} times: {taken:?}");
     }
+}
+
+/// Thousands of small batches are settled at once: as many messages to the store, beside which the source's batches found no room and were lost.
+#[test]
+fn many_small_batches_that_are_settled_at_once_cost_none_that_arrives_meanwhile() {
+    let (folder, listener) = (Folder::new(), Listener::open(None));
+    let program = folder.run_pipeline(&format!(
+        r#"
+        name = "p"
+        flow = ["source -> drain -> network"]
+        sources.source = {{ type = "tcp_server", listen = "127.0.0.1:0" }}
+        spills.drain = {{ directory = "data", window_bytes = "64 KiB" }}
+        sinks.network = {{ {}, settle_after = "200ms" }}
+        "#,
+        dialling(listener.address())
+    ));
+    let mut destination = listener.accept(MESSAGES);
+    let taken = Arc::new(AtomicU64::new(0));
+    let count = taken.clone();
+    spawn(move || std::iter::from_fn(|| destination.next()).for_each(|_| drop(count.fetch_add(1, Ordering::Relaxed))));
+    // What comes in a turn on each of them is a batch of its own.
+    let mut feeders: Vec<_> = (0..50)
+        .map(|_| Feeder::connect(program.address_of("source"), MESSAGES))
+        .collect();
+    let (mut last, mut settled) = (0, false);
+    for round in 0.. {
+        for feeder in &mut feeders {
+            last += 1;
+            feeder.send(last..=last);
+        }
+        if settled && round % 100 == 0 {
+            break;
+        }
+        settled |= round % 100 == 0 && program.status_of("p").number("network", "frames_out") > 0;
+    }
+    program.wait_for("all have come", |_| taken.load(Ordering::Relaxed) == last);
+    program.stop();
 }
 
 /// It took as much as the kernels' buffers hold, and read none of it.

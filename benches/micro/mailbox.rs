@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use aqueduct::framework::batch::{Attributes, Batch, Layout, Numbers};
-use aqueduct::framework::mailbox::{Arrival, Edge, EdgeMeters, Granted, Inbox, Outlet, slots};
+use aqueduct::framework::mailbox::{Arrival, Edge, EdgeMeters, Granted, Inbox, Outlet};
 use aqueduct::framework::receipt::{Fate, Receipt};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
@@ -90,7 +90,6 @@ impl Actor for Taker {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(slots(WINDOW_BYTES));
         let inbox = self.inbox.clone();
         let work = async move {
             inbox.open();

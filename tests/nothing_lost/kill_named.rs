@@ -156,7 +156,7 @@ impl Story {
 
     /// The last run: each gets everything that is there.
     fn end(&mut self) -> Result<(), String> {
-        let program = self.start();
+        let mut program = self.start();
         let last = self.next;
         Feeder::connect(program.address_of("source"), MESSAGES).send(last..=last);
         self.next += 1;
@@ -172,7 +172,12 @@ impl Story {
         if let Some(number) = self.acknowledged.difference(&self.came).next() {
             return Err(format!("{number} was acknowledged and is lost"));
         }
-        program.stop();
+        // As clients do, they take leave when the program does: one that only stays is waited for until `linger` ends.
+        program.terminate();
+        for mut connection in connections {
+            assert_eq!(connection.next(), None, "nothing comes behind the last");
+        }
+        assert_eq!(program.exit_code(), 0, "an orderly end");
         Ok(())
     }
 }

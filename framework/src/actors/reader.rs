@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 use crate::config::{OnPartial, RetryConfig};
 use crate::error::Reaction;
 use crate::find::Find;
-use crate::mailbox::{CONTROL_SLOTS, Edge, Granted, Outlet};
+use crate::mailbox::{Edge, Granted, Outlet};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSource, Feed, FeedParts, FramingSpec};
 use crate::receipt::{Fate, Ledger};
 use crate::spill::Streams;
@@ -96,7 +96,6 @@ impl Actor for Reader {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(CONTROL_SLOTS);
         self.outlet.join(&ctx.address().recipient());
         let work = read(self.source.clone(), self.context.clone(), self.feed.clone());
         // A source may panic while it is dropped; the supervisor must hear of that too.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::{Ended, Order, Outcome, panic_text};
 use crate::config::{Persist, RetryConfig};
 use crate::find::{Find, State};
-use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet, slots};
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, Outlet};
 use crate::plugin::{Blueprint, Context as PluginContext, DynSink, FramingSpec, StoreReader};
 use crate::telemetry::Tracer;
 
@@ -124,7 +124,6 @@ impl Actor for Sender {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(slots(self.parts.window_bytes));
         self.rejected.join(&ctx.address().recipient());
         let (parts, drain, trouble) = (self.parts.clone(), self.drain.clone(), self.trouble.clone());
         let work = match self.parts.reader.take() {

@@ -10,7 +10,7 @@ use super::{Ended, Order, Outcome};
 use crate::batch::Position;
 use crate::config::SpillConfig;
 use crate::error::{Error, Result};
-use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Held, Inbox, Outlet, slots};
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Held, Inbox, Outlet};
 use crate::plugin::store_reader::StoreUnread;
 use crate::plugin::{Context as PluginContext, frame_bytes};
 use crate::receipt::{Ledger, Settled};
@@ -82,7 +82,6 @@ enum News {
 /// The actor.
 pub struct Spill {
     context: PluginContext,
-    window_bytes: usize,
     fifo: Fifo,
     /// Of a store whose readers have cursors of their own.
     serving: Option<Serving>,
@@ -174,7 +173,6 @@ impl OpenStore {
                 }
             }),
             context: parts.context,
-            window_bytes,
             fifo: self.fifo,
             serving: self.serving,
             thread: self.thread,
@@ -304,8 +302,6 @@ impl Actor for Spill {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // Settlements and storage events come beside the batches; each is bounded by what is in flight.
-        ctx.set_mailbox_capacity(2 * slots(self.window_bytes));
         let _ = self.address.set(ctx.address().recipient());
         self.outlet.join(&ctx.address().recipient());
         self.inbox.open();

@@ -1,8 +1,8 @@
 //! Edges between actors: an [`Outlet`] sends batches under demand, an [`Inbox`] holds what arrived and grants more.
 //!
-//! An actix mailbox's capacity bounds nothing by itself (`do_send` ignores it, every sender clone adds a slot), so demand is
-//! the bound: batches travel by `try_send` under demand, and since a batch costs at least [`LEAST_COST_BYTES`], the mailbox
-//! holds at most `window / 4 KiB` batches plus control messages. A full mailbox is therefore a bug, and is reported as one.
+//! The capacity of an actix mailbox bounds nothing here: messages travel by `do_send`, which ignores it. Demand is the bound: since a
+//! batch costs at least [`LEAST_COST_BYTES`](crate::batch::LEAST_COST_BYTES), the mailbox holds at most `window / 4 KiB` of them. What travels beside them
+//! (grants, settlements, events of the disk) is bounded by what is in flight, and may come all at once.
 
 mod inbox;
 mod outlet;
@@ -14,12 +14,9 @@ use actix::prelude::*;
 pub use inbox::{Held, Inbox};
 pub use outlet::Outlet;
 
-use crate::batch::{Batch, LEAST_COST_BYTES};
+use crate::batch::Batch;
 use crate::demand::Grant;
 use crate::telemetry::{Counter, Gauge, uptime_ns};
-
-/// Room in a mailbox for messages that are not batches: grants, joins, stops, settlements.
-pub const CONTROL_SLOTS: usize = 256;
 
 /// Names an edge within its pipeline.
 pub type EdgeId = u32;
@@ -40,11 +37,6 @@ pub enum Arrival {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Granted(pub EdgeId, pub Grant);
-
-/// The number of slots a mailbox needs for a window of `window_bytes`.
-pub fn slots(window_bytes: usize) -> usize {
-    window_bytes / LEAST_COST_BYTES + CONTROL_SLOTS
-}
 
 /// An edge as its upstream actor is given it.
 #[derive(Clone)]

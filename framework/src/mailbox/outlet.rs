@@ -137,14 +137,7 @@ impl OutEdge {
         self.ledger.spend(batch.cost());
         self.edge.meters.frames.add(batch.len() as u64);
         self.edge.meters.bytes.add(batch.payload.len() as u64);
-        match self.edge.to.try_send(Arrival::Batch(self.edge.id, batch)) {
-            Ok(()) => {}
-            // The batch comes back inside the error and is dropped with it: its receipt says so upstream.
-            Err(SendError::Full(_)) => tracing::error!(
-                edge = self.edge.id,
-                "mailbox full under demand: a bug, please report it"
-            ),
-            Err(SendError::Closed(_)) => tracing::debug!(edge = self.edge.id, "the downstream actor is gone"),
-        }
+        // Where the downstream actor is gone the batch is dropped, and its receipt says so upstream.
+        self.edge.to.do_send(Arrival::Batch(self.edge.id, batch));
     }
 }

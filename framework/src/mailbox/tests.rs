@@ -27,10 +27,6 @@ struct Downstream(Rc<Inbox>);
 
 impl Actor for Downstream {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(slots(1024 * 1024));
-    }
 }
 
 impl Handler<Arrival> for Downstream {
@@ -48,7 +44,10 @@ fn batch(bytes: usize) -> Batch {
 }
 
 fn connect(inbox: &Rc<Inbox>, id: EdgeId) -> Rc<Outlet> {
-    let to = Downstream(inbox.clone()).start().recipient();
+    connect_to(Downstream(inbox.clone()).start().recipient(), id)
+}
+
+fn connect_to(to: Recipient<Arrival>, id: EdgeId) -> Rc<Outlet> {
     let outlet = Outlet::new(vec![Edge {
         id,
         to,
@@ -78,6 +77,27 @@ async fn what_is_sent_before_the_receiver_lets_go_stays_within_the_window_and_on
     drop(held);
     outlet.permit().await;
     assert!(outlet.may_send(), "demand came back with the bytes");
+}
+
+/// A sink that settles thousands of small batches at once tells the store of each, and the source sends meanwhile.
+#[actix::test]
+async fn a_batch_gets_through_a_mailbox_that_is_full_of_other_messages() {
+    let inbox = Inbox::new(&[0], 100_000);
+    inbox.open();
+    let to = Downstream(inbox.clone()).start().recipient();
+    let outlet = connect_to(to.clone(), 0);
+    outlet.permit().await;
+    for _ in 0..10_000 {
+        // Of an edge that it does not have.
+        to.do_send(Arrival::Finished(7));
+    }
+    for _ in 0..2 {
+        outlet.send(batch(10));
+    }
+    for _ in 0..2 {
+        let mut held = inbox.next().await.unwrap();
+        assert_eq!(held.take().map(|batch| batch.len()), Some(1));
+    }
 }
 
 #[actix::test]

@@ -173,10 +173,6 @@ struct Below(Arc<Watched<State>>);
 
 impl Actor for Below {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(crate::mailbox::slots(usize::MAX / 2));
-    }
 }
 
 impl Handler<Arrival> for Below {

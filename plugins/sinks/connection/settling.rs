@@ -52,6 +52,9 @@ pub(super) struct Settling {
     empty: u64,
     largest: u64,
     period: Period,
+    /// The window fell by what came, when it was watched last while something came: that is not read.
+    stuck: bool,
+    rest: Rest,
     /// What the connection has outlived.
     outlived: u64,
     /// What the peer had acknowledged when it said goodbye: it has read that.
@@ -64,6 +67,16 @@ pub(super) struct Settling {
     probation_ms: u64,
 }
 
+/// A time in which nothing comes.
+#[derive(Debug, Default)]
+struct Rest {
+    acknowledged: u64,
+    window: u64,
+    /// The window is as it is since then, and has risen since the last byte came: that was read, or some before it.
+    steady_since_ms: u64,
+    rose: bool,
+}
+
 /// A while in which the window is watched.
 #[derive(Debug, Default)]
 struct Period {
@@ -71,7 +84,7 @@ struct Period {
     acknowledged: u64,
     window: u64,
     largest: u64,
-    /// Something was unsent: the peer, or the network, was behind.
+    /// More was unsent than the window would take: the peer was behind.
     behind: bool,
 }
 
@@ -86,6 +99,8 @@ impl Settling {
             empty: 0,
             largest: 0,
             period: Period::default(),
+            stuck: false,
+            rest: Rest::default(),
             outlived: 0,
             read_at_end: None,
             parted: false,
@@ -108,6 +123,7 @@ impl Settling {
             self.largest = self.largest.max(window);
             self.empty = self.empty.max(window);
             self.relearn(now_ms);
+            self.rest(now_ms);
         }
         let apart = self.after_ms / MARKS;
         let due = self
@@ -182,14 +198,21 @@ impl Settling {
         self.held(self.empty)
     }
 
+    /// A window that stands a little below the largest one need not mean anything: after a burst it often stays there for ever.
+    fn is_noise(&self) -> bool {
+        let below = self.empty.saturating_sub(self.window);
+        !self.stuck && below <= (UNSEEN_BYTES / 2).min(self.empty / 8)
+    }
+
     fn settle(&mut self, now_ms: u64) {
         if now_ms < self.probation_ms {
             return;
         }
         let old = self.older_than(now_ms, self.after_ms);
-        let seen = self.beyond_a_buffer(self.empty);
-        let seen = seen.max(self.older_than(now_ms, self.after_ms.saturating_mul(self.patience)));
+        let patient = self.older_than(now_ms, self.after_ms.saturating_mul(self.patience));
+        let seen = self.beyond_a_buffer(self.empty).max(patient);
         let read = self.acknowledged.saturating_sub(self.unread());
+        let read = if self.is_noise() { read.max(patient) } else { read };
         self.outlived = self.outlived.max(old.min(read).min(seen));
         let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
         let needless = |(at, bytes): &(u64, u64)| *bytes <= self.outlived || at.saturating_add(patience_ms) <= now_ms;
@@ -204,6 +227,27 @@ impl Settling {
         self.probation_ms = 0;
     }
 
+    /// A peer that has read on after the last byte, and then for long has nothing more to read, is done: its window is that of an empty buffer, however
+    /// large that was before. Many small segments make a kernel smaller windows for good (`tcp_clamp_window` of Linux).
+    fn rest(&mut self, now_ms: u64) {
+        let rest = &mut self.rest;
+        if self.unsent > 0 || rest.acknowledged != self.acknowledged {
+            *rest = Rest {
+                acknowledged: self.acknowledged,
+                window: self.window,
+                steady_since_ms: now_ms,
+                rose: false,
+            };
+        } else if rest.window != self.window {
+            rest.rose |= self.window > rest.window;
+            (rest.window, rest.steady_since_ms) = (self.window, now_ms);
+        }
+        let patience_ms = self.after_ms.saturating_mul(UNSEEN_PATIENCE);
+        if rest.rose && now_ms.saturating_sub(rest.steady_since_ms) >= patience_ms {
+            self.empty = self.window;
+        }
+    }
+
     /// What was acknowledged `ms` ago or before.
     fn older_than(&self, now_ms: u64, ms: u64) -> u64 {
         let old = self.marks.iter().take_while(|(at, _)| at.saturating_add(ms) <= now_ms);
@@ -215,14 +259,16 @@ impl Settling {
     fn relearn(&mut self, now_ms: u64) {
         let period = &mut self.period;
         period.largest = period.largest.max(self.window);
-        period.behind |= self.unsent > 0;
+        period.behind |= self.unsent > self.window;
         if now_ms.saturating_sub(period.began_ms) < RELEARN_MS {
             return;
         }
         let came = self.acknowledged - period.acknowledged;
-        let kept_up = !period.behind && came > 0 && period.window.saturating_sub(self.window) <= came / 8;
-        if kept_up {
-            self.empty = period.largest;
+        if !period.behind && came > 0 {
+            self.stuck = period.window.saturating_sub(self.window) > came / 8;
+            if !self.stuck {
+                self.empty = period.largest;
+            }
         }
         *period = Period {
             began_ms: now_ms,

@@ -20,7 +20,7 @@ use futures_util::future::{Either, ready};
 
 use super::{Ended, Order, Outcome, panic_text};
 use crate::find::Find;
-use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox, slots};
+use crate::mailbox::{Arrival, Edge, EdgeId, Granted, Inbox};
 use crate::plugin::{Blueprint, Context as PluginContext, DynProcessor, Placement};
 use crate::telemetry::Tracer;
 use outputs::Outputs;
@@ -73,7 +73,6 @@ impl Actor for Processor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(slots(self.parts.window_bytes));
         self.outputs.join(&ctx.address().recipient());
         let (parts, inbox, outputs) = (self.parts.clone(), self.inbox.clone(), self.outputs.clone());
         let work = if parts.workers == 1 && parts.placement == Placement::Data {

@@ -25,10 +25,6 @@ struct Forgetful {
 
 impl Actor for Forgetful {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(slots(1 << 30));
-    }
 }
 
 impl Handler<Arrival> for Forgetful {

@@ -77,6 +77,51 @@ fn what_a_stopped_peer_has_not_read_is_never_settled() {
 }
 
 #[test]
+fn what_little_a_stopped_peer_has_not_read_of_a_slow_feed_is_never_settled() {
+    let mut peer = Peer::new();
+    peer.pass(3_000, 100_000, |_| LARGE);
+    let read = peer.acknowledged;
+    peer.pass(60_000, 100, |all| LARGE - (all - read));
+    assert!(peer.settled() <= read + 2_000, "{} of {read}", peer.settled());
+}
+
+#[test]
+fn a_window_that_stays_a_little_lower_after_a_burst_holds_nothing_back_for_ever() {
+    let mut peer = Peer::new();
+    for _ in 0..30 {
+        peer.now_ms += 100;
+        peer.acknowledged += 1_000_000;
+        peer.look(100_000, LARGE);
+    }
+    peer.pass(10_000, 0, |_| LARGE - 36 * KIB);
+    assert_eq!(peer.open_ended(), 0);
+}
+
+#[test]
+fn a_peer_that_read_on_after_the_last_byte_and_then_rests_has_read_everything() {
+    let mut peer = Peer::new();
+    peer.pass(1_000, 1_000_000, |_| LARGE);
+    // Its window falls, rises once it reads, and stays smaller than it was for good.
+    peer.pass(1_000, 1_000_000, |_| LARGE / 8);
+    peer.pass(20_000, 0, |_| LARGE / 2);
+    assert_eq!(peer.open_ended(), 0);
+    assert!(
+        peer.acknowledged - peer.settling.confirmed().proven > LARGE / 2,
+        "though that is not proven"
+    );
+}
+
+#[test]
+fn a_peer_that_stops_before_the_last_byte_has_not_read_it_however_long_it_rests() {
+    let mut peer = Peer::new();
+    peer.pass(1_000, 1_000_000, |_| LARGE);
+    let read = peer.acknowledged;
+    peer.pass(2_000, 100_000, |all| LARGE - (all - read));
+    peer.pass(60_000, 0, |all| LARGE - (all - read));
+    assert!(peer.settled() <= read, "{} of {read}", peer.settled());
+}
+
+#[test]
 fn a_peer_that_never_reads_has_settled_nothing_once_its_window_falls() {
     let mut peer = Peer::new();
     // The first 64 KiB show in no window: the kernel's buffer is larger than what it tells at first.
