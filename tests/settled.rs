@@ -155,7 +155,11 @@ fn many_small_batches_that_are_settled_at_once_cost_none_that_arrives_meanwhile(
     let mut destination = listener.accept(MESSAGES);
     let taken = Arc::new(AtomicU64::new(0));
     let count = taken.clone();
-    spawn(move || std::iter::from_fn(|| destination.next()).for_each(|_| drop(count.fetch_add(1, Ordering::Relaxed))));
+    spawn(move || {
+        std::iter::from_fn(|| destination.next()).for_each(|_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        })
+    });
     // What comes in a turn on each of them is a batch of its own.
     let mut feeders: Vec<_> = (0..50)
         .map(|_| Feeder::connect(program.address_of("source"), MESSAGES))
